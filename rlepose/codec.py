@@ -1,0 +1,85 @@
+"""Between pixels and what the network regresses: encode and decode, side by side.
+
+Network units: crop pixels divided by the crop's width and height, minus 0.5, so that the crop spans about ±0.5. `sigma`
+is a scale (not a variance) in the same unit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlepose.geometry import Floats, invert_affine, transform_points
+
+
+class PoseOutput(NamedTuple):
+    """What the network gives: mu (B, K, D) and sigma (B, K, D), or None where the loss learns no scale."""
+
+    mu: Tensor
+    sigma: Tensor | None
+
+
+def _size_wh(crop_size_hw: tuple[int, int]) -> NDArray[np.float64]:
+    return np.array([crop_size_hw[1], crop_size_hw[0]], float)
+
+
+def encode(
+    keypoints: Floats, visible: NDArray[np.integer], matrix: Floats, crop_size_hw: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Target and weight of one crop.
+
+    keypoints (K, 2) in picture pixels, visible (K,) with 0 for no label, matrix (2, 3) from picture to crop
+    -> target (K, 2), weight (K, 2) in {0, 1}. A joint outside the crop has weight 0: the network cannot see it.
+    Targets of weight 0 are 0.
+    """
+    target = transform_points(matrix, keypoints) / _size_wh(crop_size_hw) - 0.5
+    counts = (np.asarray(visible) > 0) & (np.abs(target) <= 0.5).all(axis=-1)
+    weight = np.repeat(counts[:, None], 2, axis=1)
+    return np.where(weight, target, 0).astype(np.float32), weight.astype(np.float32)
+
+
+def decode(
+    mu: Floats, sigma: Floats | None, matrix: Floats, crop_size_hw: tuple[int, int]
+) -> tuple[Floats, Floats | None]:
+    """Network units to picture pixels.
+
+    mu and sigma (N, K, 2), matrix (N, 2, 3) from picture to crop, without rotation -> keypoints (N, K, 2) px,
+    sigma (N, K, 2) px.
+    """
+    size_wh = _size_wh(crop_size_hw)
+    keypoints = transform_points(invert_affine(matrix), (np.asarray(mu, float) + 0.5) * size_wh)
+    if sigma is None:
+        return keypoints, None
+    pixels_a_crop_pixel = 1 / np.abs(np.diagonal(np.asarray(matrix)[..., :2], axis1=-2, axis2=-1))
+    return keypoints, np.asarray(sigma, float) * size_wh * pixels_a_crop_pixel[..., None, :]
+
+
+def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...], crop_width: int) -> PoseOutput:
+    """The prediction on a mirrored crop, expressed for the crop as it was.
+
+    Mirroring sends pixel x to W − 1 − x, so mu_x goes to −mu_x − 1 / W, and left and right change places.
+    """
+    permutation = torch.tensor(flip_permutation, device=output.mu.device)
+    mu = output.mu[:, permutation].clone()
+    mu[..., 0] = -mu[..., 0] - 1 / crop_width
+    return PoseOutput(mu, None if output.sigma is None else output.sigma[:, permutation])
+
+
+def average_outputs(first: PoseOutput, second: PoseOutput) -> PoseOutput:
+    """Mean of two predictions of the same crops."""
+    mu = (first.mu + second.mu) / 2
+    if first.sigma is None or second.sigma is None:
+        return PoseOutput(mu, None)
+    return PoseOutput(mu, (first.sigma + second.sigma) / 2)
+
+
+def joint_scores(output: PoseOutput) -> Tensor:
+    """Confidence of each joint in [0, 1]: 1 − mean of sigma over the coordinates, as the original ranks joints.
+
+    -> (B, K); ones where the network predicts no sigma.
+    """
+    if output.sigma is None:
+        return torch.ones_like(output.mu[..., 0])
+    return 1 - output.sigma.mean(dim=-1)

@@ -1,0 +1,453 @@
+"""Every option of an experiment: its type, default, unit, meaning and range.
+
+A YAML file (with `base:` for what it shares with another one) and `--set section.key=value` are merged into one raw
+tree; `load_config` checks the tree against the dataclasses below and returns a frozen `Config`. A wrong entry is
+refused with the file, the key, what was expected and the nearest valid name.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import yaml
+from easydict import EasyDict
+
+from rlepose.errors import InputError
+
+
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """A dataclass field with its documentation and, for numbers, its range: [low, high], or (above, …)."""
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "above": above})
+
+
+def section(kind: type) -> Any:
+    """A dataclass field that holds a group of options."""
+    return field(default_factory=kind)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pictures and labels, and how a person is cut out of a picture."""
+
+    root: str = option("data/coco", "folder of the data set; the other paths are relative to it")
+    train_annotations: str = option("annotations/person_keypoints_train2017.json", "COCO keypoint JSON to train on")
+    train_images: str = option("train2017", "folder of the training pictures")
+    val_annotations: str = option("annotations/person_keypoints_val2017.json", "COCO keypoint JSON to validate on")
+    val_images: str = option("val2017", "folder of the validation pictures")
+    detections: str | None = option(
+        None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
+    )
+    category: str | None = option(None, "name of the category to learn; null: the only one that has keypoints")
+    num_keypoints: int | None = option(
+        None, "number of joints that the annotation files must have; null: whatever they have", low=1
+    )
+    oks_sigmas: tuple[float, ...] | None = option(
+        None, "OKS constant of each joint in the files' order; null: by the joints' names", above=0
+    )
+    input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, pixels", low=32)
+    box_scale: float = option(1.25, "how much larger than the person's box the crop is", above=0)
+    on_bad_image: Literal["error", "skip"] = option(
+        "error", "what a missing or undecodable picture does: end the run, or be left out, counted and reported"
+    )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to the training crops (the paper's, but for `color`, which is off)."""
+
+    flip_prob: float = option(0.5, "probability of a mirrored crop", low=0, high=1)
+    scale: float = option(0.25, "the crop's size is multiplied by a number in 1 ± scale", low=0, high=0.9)
+    rotation_deg: float = option(45.0, "largest rotation either way, degrees", low=0, high=180)
+    rotation_prob: float = option(0.5, "probability that a crop is rotated at all", low=0, high=1)
+    half_body_prob: float = option(
+        0.3, "probability of a crop of the upper or the lower body, where more than 3 joints are visible", low=0, high=1
+    )
+    color: float = option(0.0, "each colour channel is multiplied by a number in 1 ± color", low=0, high=0.9)
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The feature extractor, by its name in timm."""
+
+    name: str = option("resnet50.tv_in1k", "any timm model that can give feature maps; `.tag` picks its weights")
+    pretrained: bool = option(True, "start from ImageNet weights, which timm downloads unless `weights` is given")
+    weights: str | None = option(None, "local file (.pth, .safetensors) with pretrained weights of this model")
+    options: dict[str, Any] = field(
+        default_factory=dict, metadata={"meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}"}
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network that is deployed: normalisation, backbone, regression head."""
+
+    backbone: BackboneConfig = section(BackboneConfig)
+    pixel_mean: tuple[float, float, float] = option(
+        (0.485, 0.456, 0.406), "RGB mean in [0, 1]; the original's is (0.406, 0.457, 0.480) with pixel_std 1"
+    )
+    pixel_std: tuple[float, float, float] = option((0.229, 0.224, 0.225), "RGB standard deviation", above=0)
+    normalize_features: bool = option(
+        True, "divide the pooled features by their norm before the coordinate layer, as the original does"
+    )
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """The RealNVP that learns how labels scatter around predictions."""
+
+    depth: int = option(6, "number of coupling layers", low=1)
+    width: int = option(64, "hidden units of the couplings' networks", low=1)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised."""
+
+    name: Literal["l1", "rle"] = option("rle", "l1: distance, no sigma; rle: residual log-likelihood")
+    flow: FlowConfig = section(FlowConfig)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights follow the gradient."""
+
+    name: Literal["adam", "adamw", "sgd"] = option("adam", "optimiser")
+    lr: float = option(1e-3, "learning rate", above=0)
+    weight_decay: float = option(0.0, "L2 penalty (adam, sgd) or decoupled decay (adamw)", low=0)
+    momentum: float = option(0.9, "momentum of sgd", low=0, high=0.9999)
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How the learning rate changes; times are in epochs and may be fractions."""
+
+    name: Literal["step", "cosine"] = option("step", "step: times `gamma` at each milestone; cosine: to 0 at the end")
+    milestones: tuple[float, ...] = option((170, 200), "epochs after which the rate drops (step)", above=0)
+    gamma: float = option(0.1, "factor at each milestone", above=0, high=1)
+    warmup_epochs: float = option(0.0, "epochs of linear growth from 0 to the full rate", low=0)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how large, how often."""
+
+    epochs: int = option(270, "passes over the training persons", low=1)
+    batch_size: int = option(256, "persons a step over all devices together", low=1)
+    accumulate: int = option(1, "parts in which a device computes its share of a step, to save memory", low=1)
+    optimizer: OptimizerConfig = section(OptimizerConfig)
+    schedule: ScheduleConfig = section(ScheduleConfig)
+    clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)
+    seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
+    validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
+    log_every: int = option(50, "steps between two entries of loss and speed in the log", low=1)
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """From predictions to numbers."""
+
+    batch_size: int = option(64, "persons a step on each device", low=1)
+    flip_test: bool = option(True, "average the prediction with that of the mirrored crop")
+    nms_threshold: float = option(0.9, "OKS above which the lower-scored of two detected poses is dropped", above=0)
+    pck_reference: Literal["torso", "box"] = option(
+        "box", "length that PCK is relative to: left shoulder to right hip, or the longer side of the person's box"
+    )
+    pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
+
+
+@dataclass(frozen=True)
+class SystemConfig:
+    """What it runs on."""
+
+    device: Literal["auto", "cuda", "cpu"] = option("auto", "auto: CUDA where there is some, else the CPU")
+    precision: Literal["auto", "bfloat16", "float32"] = option(
+        "auto", "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it"
+    )
+    channels_last: bool = option(True, "memory layout that convolutions prefer")
+    workers: int = option(4, "processes a device that load pictures; 0: the main process loads", low=0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole experiment."""
+
+    name: str = option("", "the experiment's folder below `output_dir`; set from the file's name")
+    output_dir: str = option("exp", "where experiments are stored")
+    data: DataConfig = section(DataConfig)
+    augment: AugmentConfig = section(AugmentConfig)
+    model: ModelConfig = section(ModelConfig)
+    loss: LossConfig = section(LossConfig)
+    train: TrainConfig = section(TrainConfig)
+    eval: EvalConfig = section(EvalConfig)
+    system: SystemConfig = section(SystemConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers: for YAML, JSON and checkpoints."""
+        return _plain(dataclasses.asdict(self))
+
+
+# --- from files to Config -------------------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, its bases, and `section.key=value` overrides.
+
+    Raises InputError for whatever is wrong in them.
+    """
+    path = Path(path)
+    origin: dict[str, str] = {}
+    tree = EasyDict(_read_with_bases(path, origin, ()))
+    tree.setdefault("name", path.stem)
+    for text in overrides:
+        _override(tree, text, origin)
+    return config_from_dict(tree, origin, str(path))
+
+
+def config_from_dict(
+    tree: Mapping[str, Any], origin: Mapping[str, str] | None = None, source: str = "config"
+) -> Config:
+    """Check a raw tree; `origin` maps a dotted key to the file that set it, `source` names the rest."""
+    config = _build(Config, tree, "", origin or {}, source)
+    _check_together(config, origin or {}, source)
+    return config
+
+
+def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise InputError(f"{path}: `base` leads back to this file; take one of the `base` lines out")
+    tree = _read_yaml(path)
+    base = tree.pop("base", None)
+    merged: dict[str, Any] = {}
+    if base is not None:
+        if not isinstance(base, str):
+            raise InputError(f"{path}: base: expected the path of one YAML file, got {base!r}")
+        merged = _read_with_bases(path.parent / base, origin, (*seen, path.resolve()))
+    _merge(merged, tree, str(path), origin)
+    return merged
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is an error instead of a silent overwrite."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if not isinstance(key, str):
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is not text", problem_mark=node.start_mark)
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the config file ({error.strerror}); check the path") from error
+    try:
+        tree = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected `section: {{key: value}}`, got {type(tree).__name__}")
+    return tree
+
+
+def _merge(into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = "") -> None:
+    for key, value in tree.items():
+        dotted = f"{prefix}{key}"
+        origin[dotted] = source
+        if isinstance(value, Mapping) and isinstance(into.get(key), Mapping):
+            _merge(into[key], value, source, origin, f"{dotted}.")
+        else:
+            into[key] = value
+
+
+def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:
+    dotted, equals, value_text = text.partition("=")
+    if not equals or not dotted.strip():
+        raise InputError(f"--set {text}: expected section.key=value, for example --set train.epochs=20")
+    try:
+        value = yaml.load(value_text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text}: the value is not valid YAML; quote it") from error
+    keys = dotted.strip().split(".")
+    for key in reversed(keys):
+        value = {key: value}
+    _merge(tree, value, "--set", origin)
+
+
+def _source_of(dotted: str, origin: Mapping[str, str], default: str) -> str:
+    """The file that set a key: its own entry or that of the nearest section above it."""
+    while dotted:
+        if dotted in origin:
+            return origin[dotted]
+        dotted = dotted.rpartition(".")[0]
+    return default
+
+
+def _build(kind: Any, tree: Any, prefix: str, origin: Mapping[str, str], source: str) -> Any:
+    if not isinstance(tree, Mapping):
+        where = _source_of(prefix.rstrip("."), origin, source)
+        raise InputError(f"{where}: {prefix.rstrip('.')}: expected a section with keys, got {tree!r}")
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in tree.items():
+        dotted = f"{prefix}{key}"
+        where = _source_of(dotted, origin, source)
+        if key not in fields:
+            raise InputError(f"{where}: {dotted}: no such option{_nearest(dotted)}")
+        if dataclasses.is_dataclass(hints[key]):
+            values[key] = _build(hints[key], value, f"{dotted}.", origin, source)
+        else:
+            try:
+                values[key] = _convert(value, hints[key])
+                _check_range(values[key], fields[key].metadata)
+            except ValueError as error:
+                raise InputError(f"{where}: {dotted}: expected {error}, got {value!r}") from None
+    return kind(**values)
+
+
+def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
+    """The dotted names of all options."""
+    names: list[str] = []
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[item.name]):
+            names += option_names(hints[item.name], f"{prefix}{item.name}.")
+        else:
+            names.append(f"{prefix}{item.name}")
+    return names
+
+
+def _nearest(dotted: str) -> str:
+    names = option_names()
+    close = difflib.get_close_matches(dotted, names, n=1, cutoff=0.6)
+    last = dotted.rpartition(".")[2]
+    # The right name in the wrong section is nearer than a similar name.
+    same = [name for name in names if name.rpartition(".")[2] == last]
+    best = (same or close or [None])[0]
+    return f"; did you mean {best}?" if best else ""
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    """The value as the type of its option; ValueError says what was expected."""
+    kind = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if kind in (Union, types.UnionType):
+        if value is None:
+            return None
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _convert(value, inner)
+    if kind is Literal:
+        if value not in arguments:
+            raise ValueError("one of " + ", ".join(map(str, arguments)))
+        return value
+    if kind is tuple:
+        return _convert_tuple(value, arguments)
+    if kind is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError("a mapping {name: value}")
+        return dict(value)
+    if hint is float:
+        return _number(value)
+    if hint is int:
+        # bool is an int to Python, and 20.0 is one to a person
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise ValueError("a whole number")
+        return int(value)
+    if not isinstance(value, hint):
+        raise ValueError({bool: "true or false", str: "text"}[hint])
+    return value
+
+
+def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list")
+    if arguments[-1] is Ellipsis:
+        return tuple(_convert(item, arguments[0]) for item in value)
+    if len(value) != len(arguments):
+        raise ValueError(f"a list of {len(arguments)} values")
+    return tuple(_convert(item, argument) for item, argument in zip(value, arguments, strict=True))
+
+
+def _number(value: Any) -> float:
+    # YAML 1.1 reads 1e-3, without a dot, as text; a number is meant.
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a number")
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("a number") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError("a finite number")
+    return number
+
+
+def _check_range(value: Any, metadata: Mapping[str, Any]) -> None:
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        low, high, above = (metadata.get(name) for name in ("low", "high", "above"))
+        if low is not None and number < low:
+            raise ValueError(f"at least {low}")
+        if above is not None and number <= above:
+            raise ValueError(f"more than {above}")
+        if high is not None and number > high:
+            raise ValueError(f"at most {high}")
+
+
+def _check_together(config: Config, origin: Mapping[str, str], source: str) -> None:
+    """What one option alone cannot show."""
+
+    def refuse(dotted: str, message: str) -> None:
+        raise InputError(f"{_source_of(dotted, origin, source)}: {dotted}: {message}")
+
+    train, schedule = config.train, config.train.schedule
+    if schedule.name == "step":
+        if list(schedule.milestones) != sorted(set(schedule.milestones)):
+            refuse("train.schedule.milestones", f"expected growing epochs, got {list(schedule.milestones)}")
+        if schedule.milestones and schedule.milestones[-1] >= train.epochs:
+            refuse(
+                "train.schedule.milestones",
+                f"a step at epoch {schedule.milestones[-1]:g} is never reached in {train.epochs} epochs; "
+                "lower it, raise train.epochs, or set train.schedule.milestones=[]",
+            )
+    if schedule.warmup_epochs >= train.epochs:
+        refuse(
+            "train.schedule.warmup_epochs",
+            f"a warm-up of {schedule.warmup_epochs:g} epochs does not end within train.epochs={train.epochs}",
+        )
+    if train.batch_size % train.accumulate:
+        refuse("train.batch_size", f"{train.batch_size} does not divide into train.accumulate={train.accumulate} parts")
+    keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
+    if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
+        refuse("data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}")
+    if config.model.backbone.weights is not None and not config.model.backbone.pretrained:
+        refuse("model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true")
+    if not config.name or Path(config.name).name != config.name:
+        refuse("name", f"expected the name of a folder, without '/', got {config.name!r}")
+
+
+def _plain(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _plain(value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return [_plain(value) for value in tree]
+    return tree

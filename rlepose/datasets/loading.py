@@ -1,0 +1,182 @@
+"""Samples, their order, and batches."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from rlepose.codec import encode
+from rlepose.config import AugmentConfig
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.datasets.images import read_image, warp_crop
+from rlepose.datasets.persons import PersonTable
+from rlepose.errors import InputError
+from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
+
+
+class PoseDataset(Dataset[dict[str, Any]]):
+    """Crops of persons with their regression targets.
+
+    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, 2); index, the person's row in
+    the table; problem, empty or why the picture could not be read (then the crop is black and all weights are 0).
+    With `augment`, all random choices follow from (seed, epoch, person).
+    """
+
+    def __init__(
+        self,
+        table: PersonTable,
+        skeleton: Skeleton,
+        input_size_hw: tuple[int, int],
+        box_scale: float,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.table = table
+        self.skeleton = skeleton
+        self.input_size_hw = input_size_hw
+        self.augment = augment
+        self.seed = seed
+        height, width = input_size_hw
+        self.center, self.scale = box_to_center_scale(table.bbox_xywh, width / height, box_scale)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def crop_matrices(self) -> Floats:
+        """(N, 2, 3) from picture to crop, of all persons without augmentation."""
+        return crop_matrix(self.center, self.scale, self.input_size_hw)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, person = key
+        keypoints, visible = self.table.keypoints[person], self.table.visible[person]
+        choice = CropChoice(self.center[person], self.scale[person])
+        rng = sample_generator(self.seed, epoch, person)
+        if self.augment is not None:
+            choice = random_crop(
+                rng, self.augment, self.skeleton, choice.center, choice.scale, keypoints, visible
+            )
+        matrix = crop_matrix(choice.center, choice.scale, self.input_size_hw, choice.rotation_deg, choice.flip)
+        if choice.flip:
+            permutation = list(self.skeleton.flip_permutation)
+            keypoints, visible = keypoints[permutation], visible[permutation]
+        try:
+            crop = warp_crop(self._read(person), matrix, self.input_size_hw)
+        except InputError as error:
+            crop, visible, problem = np.zeros((*self.input_size_hw, 3), np.uint8), visible * 0, str(error)
+        else:
+            problem = ""
+        if self.augment is not None:
+            crop = random_color(rng, self.augment, crop)
+        target, weight = encode(keypoints, visible, matrix, self.input_size_hw)
+        return {
+            "image": torch.from_numpy(crop).permute(2, 0, 1),
+            "target": torch.from_numpy(target),
+            "weight": torch.from_numpy(weight),
+            "index": person,
+            "problem": problem,
+        }
+
+    def _read(self, person: int) -> Any:
+        image = read_image(self.table.image_path(person))
+        width, height = self.table.image_size_wh[self.table.image_index[person]]
+        if image.shape[:2] != (height, width):
+            raise InputError(
+                f"{self.table.image_path(person)}: the picture is {image.shape[1]}x{image.shape[0]} px but its "
+                f"annotation says {width}x{height}; the labels belong to another version of it"
+            )
+        return image
+
+
+def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Items to a batch; images (B, 3, H, W) keep the memory layout of pixels, which is channels_last."""
+    return {
+        "image": torch.stack([item["image"].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2),
+        "target": torch.stack([item["target"] for item in items]),
+        "weight": torch.stack([item["weight"] for item in items]),
+        "index": torch.tensor([item["index"] for item in items]),
+        "problem": [item["problem"] for item in items if item["problem"]],
+    }
+
+
+class TrainBatches(Sampler[list[Key]]):
+    """Each rank's part of each global batch of an epoch.
+
+    The order is a function of (seed, epoch). A global batch is dealt out to the ranks in turn, so one GPU and eight
+    see the same batches. The rest that does not fill a batch is left for a later epoch's order; a data set smaller
+    than a batch makes one batch of as many persons as divide by `divisor`.
+    """
+
+    def __init__(
+        self, num_persons: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, divisor: int = 1
+    ) -> None:
+        self.num_persons = num_persons
+        self.batch_size = min(batch_size, num_persons // divisor * divisor)
+        if not self.batch_size:
+            raise InputError(
+                f"{num_persons} training persons are fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
+            )
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_persons // self.batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_persons)
+        for step in range(len(self)):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [(self.epoch, int(person)) for person in batch[self.rank :: self.world_size]]
+
+
+class EvalBatches(Sampler[list[Key]]):
+    """Every person once over all ranks, in the table's order; no padding twins."""
+
+    def __init__(self, num_persons: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.persons = range(rank, num_persons, world_size)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.persons) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for start in range(0, len(self.persons), self.batch_size):
+            yield [(0, person) for person in self.persons[start : start + self.batch_size]]
+
+
+def make_loader(
+    dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool
+) -> "DataLoader[dict[str, Any]]":
+    """A DataLoader that keeps its workers, and does not touch the global random state."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:
+    """The tensors of a batch on the device; copies from pinned memory do not wait."""
+    return {
+        name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)
+    }

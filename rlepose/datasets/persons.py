@@ -1,0 +1,52 @@
+"""All persons of a data set as flat arrays, so that worker processes share one copy."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PersonTable:
+    """N persons in M pictures.
+
+    person_ids    (N,)       annotation ids, or the number of the entry in a detection file
+    image_index   (N,)       row of the picture in the image arrays below
+    bbox_xywh     (N, 4)     px, cut at the picture's border
+    box_score     (N,)       the detector's score, 1 for boxes from the ground truth
+    keypoints     (N, K, 2)  px in the picture, 0 where there is no label
+    visible       (N, K)     0 no label, 1 hidden, 2 visible
+    image_ids     (M,)       the data set's ids
+    image_files   (M,)       file names relative to `image_root`
+    image_size_wh (M, 2)     px, as the annotations state it
+    """
+
+    image_root: Path
+    person_ids: NDArray[np.int64]
+    image_index: NDArray[np.int64]
+    bbox_xywh: NDArray[np.float32]
+    box_score: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    visible: NDArray[np.uint8]
+    image_ids: NDArray[np.int64]
+    image_files: NDArray[np.str_]
+    image_size_wh: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.person_ids)
+
+    def select(self, persons: NDArray[Any]) -> "PersonTable":
+        """The table of some persons only: (N,) bool mask or indices. Pictures stay."""
+        names = ("person_ids", "image_index", "bbox_xywh", "box_score", "keypoints", "visible")
+        return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
+
+    def image_path(self, person: int) -> Path:
+        """Where the picture of a person lies."""
+        return self.image_root / str(self.image_files[self.image_index[person]])
+
+    def person_image_ids(self) -> NDArray[np.int64]:
+        """(N,) id of each person's picture."""
+        return self.image_ids[self.image_index]

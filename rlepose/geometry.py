@@ -1,0 +1,74 @@
+"""Boxes, crops and the affine matrices between a picture and a crop.
+
+Pixel convention, here and everywhere: the centre of the top left pixel is (0, 0), as in OpenCV. So a crop of width W
+has its pixel centres at 0 … W − 1, and mirroring it sends x to W − 1 − x.
+All functions take and give NumPy arrays, with any number of leading dimensions.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.floating]
+
+
+def clip_boxes(bbox_xywh: ArrayLike, image_size_wh: ArrayLike) -> Floats:
+    """Boxes cut at the picture's border.
+
+    A box of w pixels covers the pixel centres x … x + w − 1, so its far edge loses one pixel, as in the original.
+    bbox_xywh (…, 4) px, image_size_wh (…, 2) px -> (…, 4) px; width or height 0 where nothing is left.
+    """
+    bbox_xywh, last = np.asarray(bbox_xywh, float), np.asarray(image_size_wh, float) - 1
+    low = np.clip(bbox_xywh[..., :2], 0, last)
+    high = np.clip(bbox_xywh[..., :2] + np.maximum(bbox_xywh[..., 2:] - 1, 0), 0, last)
+    return np.concatenate([low, np.maximum(high - low, 0)], axis=-1)
+
+
+def box_to_center_scale(bbox_xywh: ArrayLike, aspect_ratio: float, padding: float) -> tuple[Floats, Floats]:
+    """The region to crop around a box: same centre, grown to the crop's shape, then by `padding`.
+
+    bbox_xywh (…, 4) px; aspect_ratio is width / height -> center (…, 2) px, scale (…, 2) = width and height in px.
+    """
+    bbox_xywh = np.asarray(bbox_xywh, float)
+    width, height = bbox_xywh[..., 2], bbox_xywh[..., 3]
+    center = bbox_xywh[..., :2] + bbox_xywh[..., 2:] / 2
+    scale = np.stack([np.maximum(width, height * aspect_ratio), np.maximum(height, width / aspect_ratio)], axis=-1)
+    return center, scale * padding
+
+
+def crop_matrix(
+    center: ArrayLike,
+    scale: ArrayLike,
+    crop_size_hw: tuple[int, int],
+    rotation_deg: ArrayLike = 0.0,
+    flip: ArrayLike = False,
+) -> Floats:
+    """Matrix from picture to crop: `center` goes to the crop's middle, `scale`'s width fills the crop's width.
+
+    center (…, 2) px, scale (…, 2) px, rotation_deg (…) counter-clockwise as one sees it, flip (…) mirrors the crop
+    afterwards -> (…, 2, 3).
+    """
+    center, scale = np.asarray(center, float), np.asarray(scale, float)
+    height, width = crop_size_hw
+    angle = np.deg2rad(np.asarray(rotation_deg, float))
+    factor = width / scale[..., 0]
+    cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+    linear = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], axis=-2)
+    offset = np.array([width / 2, height / 2]) - np.einsum("...ij,...j->...i", linear, center)
+    matrix = np.concatenate([linear, offset[..., None]], axis=-1)
+    mirrored = np.concatenate([-matrix[..., :1, :], matrix[..., 1:, :]], axis=-2)
+    mirrored[..., 0, 2] += width - 1
+    return np.where(np.asarray(flip, bool)[..., None, None], mirrored, matrix)
+
+
+def invert_affine(matrix: ArrayLike) -> Floats:
+    """The way back: (…, 2, 3) -> (…, 2, 3)."""
+    matrix = np.asarray(matrix, float)
+    linear = np.linalg.inv(matrix[..., :2])
+    offset = -np.einsum("...ij,...j->...i", linear, matrix[..., 2])
+    return np.concatenate([linear, offset[..., None]], axis=-1)
+
+
+def transform_points(matrix: ArrayLike, points: ArrayLike) -> Floats:
+    """Points through a matrix: (…, 2, 3), (…, K, 2) px -> (…, K, 2) px."""
+    matrix, points = np.asarray(matrix, float), np.asarray(points, float)
+    return np.einsum("...ij,...kj->...ki", matrix[..., :2], points) + matrix[..., None, :, 2]

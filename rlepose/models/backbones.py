@@ -1,0 +1,77 @@
+"""Any timm model as a feature extractor."""
+
+import difflib
+from typing import Any
+
+from torch import Tensor, nn
+
+from rlepose.errors import InputError
+
+
+class Backbone(nn.Module):
+    """A timm model without its classifier.
+
+    forward: image (B, 3, H, W), normalised -> list of feature maps (B, C_i, H_i, W_i), C_i being `channels[i]`.
+    Most models give one map, their last. HRNet gives its four parallel branches, highest resolution first: each
+    branch has exchanged with all others, and none is the last.
+
+    name, pretrained, weights, options: as in `config.BackboneConfig`. Raises InputError for a model that timm does not
+    know, wrong options, and weights that cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool = False,
+        weights: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        import timm  # takes seconds, so only where a model is built
+
+        if not timm.is_model(name):
+            close = difflib.get_close_matches(name, timm.list_models(), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise InputError(f"model.backbone.name: timm has no model '{name}'{hint}")
+        arguments: dict[str, Any] = {"features_only": True, "out_indices": (-1,), **(options or {})}
+        if name.startswith("hrnet"):
+            # The default location 'incre' would widen the branches for classification; '' keeps 32/64/128/256.
+            # Index 0 is the stem.
+            arguments |= {"feature_location": "", "out_indices": (1, 2, 3, 4)}
+        if weights is not None:
+            arguments["pretrained_cfg_overlay"] = {"file": weights}
+        try:
+            self.features = timm.create_model(name, **arguments)
+        except (TypeError, RuntimeError, ValueError) as error:
+            raise InputError(f"model.backbone: timm cannot build '{name}' with {options or {}}: {error}") from error
+        if pretrained:
+            _load_pretrained(name, weights, arguments, self)
+        self.channels: list[int] = list(self.features.feature_info.channels())
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return list(self.features(image))
+
+
+def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], backbone: Backbone) -> None:
+    import timm
+
+    source = timm.models.get_pretrained_cfg(name)
+    address = f"https://huggingface.co/{source.hf_hub_id}" if source and source.hf_hub_id else "its home page"
+    mend = (
+        f"fetch the weights from {address} and pass --set model.backbone.weights=FILE, "
+        "or start from random ones with --set model.backbone.pretrained=false"
+    )
+    try:
+        backbone.features = timm.create_model(name, pretrained=True, **arguments)
+    except Exception as error:  # each of timm's loaders raises its own kinds
+        if weights is not None:
+            raise InputError(
+                f"model.backbone.weights: {weights} does not hold weights of '{name}' ({_first_line(error)}); {mend}"
+            ) from error
+        raise InputError(
+            f"model.backbone.pretrained: cannot get weights of '{name}' ({_first_line(error)}); {mend}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

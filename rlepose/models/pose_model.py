@@ -1,0 +1,46 @@
+"""The network that is trained, exported and deployed. No flow in it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rlepose.codec import PoseOutput
+from rlepose.config import ModelConfig
+from rlepose.models.backbones import Backbone
+from rlepose.models.heads import RegressionHead
+
+
+class PoseModel(nn.Module):
+    """Normalisation, backbone, head.
+
+    forward: image (B, 3, H, W) RGB in 0 … 255, uint8 or float -> PoseOutput.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self, backbone: Backbone, head: RegressionHead, pixel_mean: Sequence[float], pixel_std: Sequence[float]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(3, 1, 1) * 255, persistent=False)
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, image: Tensor) -> PoseOutput:
+        return self.head(self.backbone((image - self.pixel_mean) / self.pixel_std))
+
+
+def build_model(config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True) -> PoseModel:
+    """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
+    options = config.backbone
+    backbone = Backbone(options.name, options.pretrained and pretrained, options.weights, options.options)
+    head = RegressionHead(
+        sum(backbone.channels),
+        num_keypoints,
+        predict_sigma=predict_sigma,
+        normalize_features=config.normalize_features,
+    )
+    return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)

@@ -1,0 +1,162 @@
+"""Which joints a data set has: names, left/right pairs, bones, and the OKS constants."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+# COCO's per-joint constants (cocodataset.org, keypoint evaluation), by the joint's name without its side.
+# CrowdPose uses the same numbers and adds neck and head.
+_OKS_SIGMA_BY_NAME = {
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+    "neck": 0.079,
+    "head": 0.079,
+    "head_top": 0.079,
+}
+# For joints that the table does not know: about the mean of COCO's seventeen (0.063).
+DEFAULT_OKS_SIGMA = 0.062
+
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_LOWER_BODY = {"hip", "knee", "ankle", "foot", "heel", "toe", "pelvis"}
+_UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist", "thorax"}
+
+
+def _tokens(name: str) -> list[str]:
+    """'left_knee', 'LeftKnee' and 'L-Knee' -> lower-case words."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return [word for word in re.split(r"[^a-z0-9]+", words.lower()) if word]
+
+
+def _side_swapped(tokens: list[str]) -> list[str]:
+    return [_OTHER_SIDE.get(token, token) for token in tokens]
+
+
+def _without_side(name: str) -> str:
+    return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
+
+
+def known_oks_sigma(name: str) -> float | None:
+    """The built-in OKS constant of a joint of this name, or None."""
+    return _OKS_SIGMA_BY_NAME.get(_without_side(name))
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of one kind of body.
+
+    names:      K joint names.
+    bones:      pairs of joint indices to draw.
+    oks_sigmas: K OKS constants: the labels' standard deviation over the square root of the person's area.
+    """
+
+    names: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    oks_sigmas: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def flip_permutation(self) -> tuple[int, ...]:
+        """Index of each joint's mirror twin (itself for a joint in the middle), found from the names."""
+        by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
+        return tuple(
+            by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names)
+        )
+
+    @property
+    def flip_pairs(self) -> list[tuple[int, int]]:
+        """Pairs (i, j), i < j, that change places when the picture is mirrored."""
+        return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
+
+    @cached_property
+    def upper_body(self) -> tuple[bool, ...] | None:
+        """Which joints lie above the hips, or None where the names do not tell both halves apart."""
+        words = [set(_tokens(name)) for name in self.names]
+        if not any(w & _LOWER_BODY for w in words) or not any(w & _UPPER_BODY for w in words):
+            return None
+        return tuple(not w & _LOWER_BODY for w in words)
+
+    def index(self, side: str, part: str) -> int | None:
+        """Index of e.g. ('left', 'hip'), or None."""
+        wanted = {side, part}
+        for index, name in enumerate(self.names):
+            if set(_tokens(name)) == wanted:
+                return index
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, for JSON and checkpoints."""
+        return {
+            "names": list(self.names),
+            "bones": [list(bone) for bone in self.bones],
+            "oks_sigmas": list(self.oks_sigmas),
+        }
+
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> "Skeleton":
+        """The inverse of `to_dict`."""
+        return cls(
+            names=tuple(tree["names"]),
+            bones=tuple((int(i), int(j)) for i, j in tree["bones"]),
+            oks_sigmas=tuple(float(sigma) for sigma in tree["oks_sigmas"]),
+        )
+
+
+def skeleton_from_names(names: Sequence[str], bones: Sequence[tuple[int, int]] = ()) -> Skeleton:
+    """A skeleton with the OKS constants of the built-in table, and the default for joints it does not know."""
+    sigmas = tuple(known_oks_sigma(name) or DEFAULT_OKS_SIGMA for name in names)
+    return Skeleton(tuple(names), tuple(bones), sigmas)
+
+
+COCO = skeleton_from_names(
+    (
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    (
+        (15, 13),
+        (13, 11),
+        (16, 14),
+        (14, 12),
+        (11, 12),
+        (5, 11),
+        (6, 12),
+        (5, 6),
+        (5, 7),
+        (6, 8),
+        (7, 9),
+        (8, 10),
+        (1, 2),
+        (0, 1),
+        (0, 2),
+        (1, 3),
+        (2, 4),
+        (3, 5),
+        (4, 6),
+    ),
+)
