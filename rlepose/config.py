@@ -215,6 +215,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return config_from_dict(tree, origin, str(path))
 
 
+def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
+    """The config with `section.key=value` changes."""
+    origin: dict[str, str] = {}
+    tree = config.to_dict()
+    for text in overrides:
+        _override(tree, text, origin)
+    return config_from_dict(tree, origin)
+
+
 def config_from_dict(
     tree: Mapping[str, Any], origin: Mapping[str, str] | None = None, source: str = "config"
 ) -> Config:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 
@@ -17,7 +18,11 @@ def run_script(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        rank = os.environ.get("RANK")
+        rank = int(os.environ.get("RANK", 0))
+        if rank > 0:
+            # Most mistakes meet all ranks alike. torchrun ends the others once rank 0 has spoken and stopped, so a
+            # short wait leaves one message instead of eight; a mistake of this rank alone is still told.
+            time.sleep(5)
         origin = f"[rank {rank}] " if rank else ""
         print(f"{origin}error: {error}", file=sys.stderr)
         sys.exit(2)

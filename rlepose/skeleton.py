@@ -78,6 +78,10 @@ class Skeleton:
         """Pairs (i, j), i < j, that change places when the picture is mirrored."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
 
+    def is_left(self, joint: int) -> bool:
+        """Whether a joint's name says that it is on the body's left."""
+        return bool({"left", "l"} & set(_tokens(self.names[joint])))
+
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
         """Which joints lie above the hips, or None where the names do not tell both halves apart."""

@@ -104,8 +104,25 @@ def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
         "target": torch.stack([item["target"] for item in items]),
         "weight": torch.stack([item["weight"] for item in items]),
         "index": torch.tensor([item["index"] for item in items]),
-        "problem": [item["problem"] for item in items if item["problem"]],
+        "problem": [item["problem"] for item in items],
     }
+
+
+class BadImages:
+    """What to do about pictures that cannot be read: `data.on_bad_image`."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.seen: set[str] = set()
+
+    def check(self, problems: list[str]) -> None:
+        """Take note of a batch's problems ('' for none); InputError at the first one if the mode is 'error'."""
+        for problem in filter(None, problems):
+            if self.mode == "error":
+                raise InputError(f"{problem}; or set data.on_bad_image=skip to leave such pictures out")
+            if problem not in self.seen:
+                self.seen.add(problem)
+                log.warning("left out: %s", problem)
 
 
 class TrainBatches(Sampler[list[Key]]):

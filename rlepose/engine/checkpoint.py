@@ -1,0 +1,107 @@
+"""Checkpoints: plain tensors and JSON types in one file, written aside and renamed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlepose.config import Config, config_from_dict
+from rlepose.errors import InputError
+from rlepose.losses import LOSSES
+from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.skeleton import Skeleton
+
+_FORMAT = 1
+_KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run needs to go on, and a validation to start.
+
+    model, criterion: state dicts. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
+    rank. progress: finished epochs and steps, and the best value of the selection metric so far.
+    """
+
+    config: Config
+    skeleton: Skeleton
+    model: dict[str, Any]
+    criterion: dict[str, Any]
+    progress: dict[str, Any]
+    metrics: dict[str, Any]
+    optimizer: dict[str, Any]
+    random_states: list[dict[str, torch.Tensor]]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; a crash in the middle leaves the old file as it was."""
+    tree = {
+        "format": _FORMAT,
+        "config": checkpoint.config.to_dict(),
+        "skeleton": checkpoint.skeleton.to_dict(),
+        "model": checkpoint.model,
+        "criterion": checkpoint.criterion,
+        "progress": checkpoint.progress,
+        "metrics": checkpoint.metrics,
+        "optimizer": checkpoint.optimizer,
+        "random_states": checkpoint.random_states,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("wb") as file:
+        torch.save(tree, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Only tensors and plain types are loaded, so a hostile file runs no code."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; training writes them to exp/<name>/checkpoints/")
+    try:
+        tree = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling a broken file can raise nearly anything
+        raise InputError(f"{path}: not a readable checkpoint ({_first_line(error)}); use another one") from error
+    if not isinstance(tree, dict) or not tree.keys() >= _KEYS:
+        raise InputError(f"{path}: not a checkpoint of rlepose; it lacks the keys that training writes")
+    if tree["format"] != _FORMAT:
+        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads format {_FORMAT}")
+    return Checkpoint(
+        config=config_from_dict(tree["config"], source=str(path)),
+        skeleton=Skeleton.from_dict(tree["skeleton"]),
+        model=tree["model"],
+        criterion=tree["criterion"],
+        progress=tree["progress"],
+        metrics=tree["metrics"],
+        optimizer=tree["optimizer"],
+        random_states=tree["random_states"],
+    )
+
+
+def load_state(module: torch.nn.Module, state: dict[str, Any], what: str, path: str | Path) -> None:
+    """Fill a module from a checkpoint; InputError names what does not fit."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:3]]
+        raise InputError(
+            f"{path}: its {what} does not fit this config ({' '.join(lines)}); "
+            "validate with the config inside the checkpoint, or train anew"
+        ) from error
+
+
+def model_from_checkpoint(checkpoint: Checkpoint, path: str | Path) -> PoseModel:
+    """The trained model, on the CPU, in evaluation mode; `path` is for messages."""
+    config = checkpoint.config
+    needs_sigma = LOSSES[config.loss.name].needs_sigma
+    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False)
+    load_state(model, checkpoint.model, "model", path)
+    return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

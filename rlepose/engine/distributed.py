@@ -1,0 +1,112 @@
+"""The ranks of a run: one process a device, started by torchrun, or a single process without it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from rlepose.config import SystemConfig
+from rlepose.errors import InputError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its siblings, and the device it computes on."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's value (anything picklable), in rank order, on every rank."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def broadcast(self, value: Any) -> Any:
+        """Rank 0's value on every rank."""
+        if self.world_size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
+
+    def on_main(self, action: Callable[[], Any]) -> Any:
+        """Run `action` on rank 0 only; every rank gets its result, or its InputError."""
+        result: Any = None
+        if self.is_main:
+            try:
+                result = action()
+            except InputError as error:
+                result = error
+        result = self.broadcast(result)
+        if isinstance(result, InputError):
+            raise result
+        return result
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum over the ranks."""
+        if self.world_size > 1:
+            tensor = tensor.clone()
+            dist.all_reduce(tensor)
+        return tensor
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of `system.device`; InputError when CUDA is asked for and not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("system.device: cuda is asked for, but torch sees no CUDA device; set system.device=cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise InputError(
+            f"there are {torch.cuda.device_count()} CUDA devices but local rank {local_rank} needs its own; "
+            "lower --nproc-per-node"
+        )
+    return torch.device("cuda", local_rank)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The backbone's dtype; `auto` takes bfloat16 where the hardware computes in it, since elsewhere it is slower."""
+    if name == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        else:
+            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+@contextmanager
+def ranks(config: SystemConfig) -> Iterator[Ranks]:
+    """Join the process group that torchrun's environment describes, and leave it at the end."""
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if world_size == 1:
+        yield Ranks(rank, world_size, device)
+        return
+    # Half an hour, torch's default, is long to wait for a rank that died.
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        timeout=timedelta(minutes=10),
+        device_id=device if device.type == "cuda" else None,
+    )
+    try:
+        yield Ranks(rank, world_size, device)
+    finally:
+        dist.destroy_process_group()

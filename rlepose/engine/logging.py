@@ -1,0 +1,63 @@
+"""What a run leaves behind: train.log, metrics.jsonl, TensorBoard events."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.contrib.logging import _TqdmLoggingHandler
+
+
+def setup_logging(is_main: bool, file: Path | None = None) -> None:
+    """Messages of rank 0 to the terminal (above a progress bar) and, if given, to a file; other ranks only warn."""
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(logging.INFO if is_main else logging.ERROR)
+    terminal = _TqdmLoggingHandler()
+    terminal.stream = sys.stdout
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    root.addHandler(terminal)
+    if file is not None and is_main:
+        to_file = logging.FileHandler(file, encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        root.addHandler(to_file)
+    logging.captureWarnings(True)
+
+
+class RunLog:
+    """Numbers and pictures of one run; does nothing on ranks other than 0.
+
+    Every call of `scalars` is one line of metrics.jsonl, {"step": …, "epoch": …, name: value, …}, and one point a name
+    in TensorBoard.
+    """
+
+    def __init__(self, folder: Path, is_main: bool) -> None:
+        self._jsonl = None
+        if not is_main:
+            return
+        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+        self._jsonl = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def scalars(self, values: dict[str, Any], step: int, epoch: float) -> None:
+        """Log numbers at a global step; None stands for a number that is not defined."""
+        if self._jsonl is None:
+            return
+        self._jsonl.write(json.dumps({"step": step, "epoch": round(epoch, 4), **values}) + "\n")
+        self._jsonl.flush()
+        for name, value in values.items():
+            if value is not None:
+                self._board.add_scalar(name, value, step)
+
+    def picture(self, name: str, image: np.ndarray[Any, Any], step: int) -> None:
+        """Log an RGB uint8 picture (H, W, 3)."""
+        if self._jsonl is not None:
+            self._board.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        if self._jsonl is not None:
+            self._jsonl.close()
+            self._board.close()

@@ -1,0 +1,306 @@
+"""The training loop: setup, fit, validate, save; read it from top to bottom."""
+
+import contextlib
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from rlepose.config import Config
+from rlepose.datasets.coco import CocoFile, persons_from_annotations
+from rlepose.datasets.loading import BadImages, PoseDataset, TrainBatches, make_loader, to_device
+from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, load_state, save_checkpoint
+from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.logging import RunLog
+from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+from rlepose.engine.validator import Validator, format_table
+from rlepose.errors import InputError
+from rlepose.losses import LOSSES, build_criterion
+from rlepose.models.pose_model import PoseModel, build_model
+
+log = logging.getLogger(__name__)
+
+SELECTED_BY = "gt/AP"  # the validation number by which `best.pt` is chosen
+
+
+class TrainStep(nn.Module):
+    """Model and criterion in one module, for DDP to wrap: the flow lives in the criterion and must be kept equal too.
+
+    The model runs in the given precision, the criterion always in float32.
+    """
+
+    def __init__(self, model: PoseModel, criterion: nn.Module, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.model = model
+        self.criterion = criterion
+        self.precision = precision
+
+    def forward(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """image (B, 3, H, W), target and weight (B, K, D) -> scalar loss, the mean over the B persons."""
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            output = self.model(image)
+        return self.criterion(output, target, weight)
+
+
+class Trainer:
+    """One run of one config on all ranks."""
+
+    def __init__(self, config: Config, ranks: Ranks) -> None:
+        self.config = config
+        self.ranks = ranks
+        self.experiment = Experiment.of(config)
+        self._check_batch()
+
+        data = config.data
+        coco = CocoFile(Path(data.root) / data.train_annotations, data.category)
+        self.skeleton = coco.skeleton(data.oks_sigmas)
+        self.validator = Validator(config, "gt", ranks)
+        self._check_keypoints(coco)
+        table = persons_from_annotations(coco, Path(data.root) / data.train_images)
+        seed = config.train.seed
+        self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale, config.augment, seed)
+        divisor = ranks.world_size * config.train.accumulate
+        self.batches = TrainBatches(
+            len(table), config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor=divisor
+        )
+        self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
+        self.bad_images = BadImages(data.on_bad_image)
+
+        torch.manual_seed(seed)  # equal initial weights on all ranks
+        needs_sigma = LOSSES[config.loss.name].needs_sigma
+        self.model = build_model(config.model, len(self.skeleton), needs_sigma).to(ranks.device)
+        if config.system.channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.criterion = build_criterion(config.loss).to(ranks.device)
+        torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
+        step = TrainStep(self.model, self.criterion, choose_precision(config.system.precision, ranks.device))
+        self.step_module: nn.Module = step
+        if ranks.world_size > 1:
+            device_ids = [ranks.device] if ranks.device.type == "cuda" else None
+            self.step_module = DistributedDataParallel(step, device_ids=device_ids)
+        self.parameters = list(step.parameters())
+        self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
+        self.epoch = 0
+        self.best: float | None = None
+        self.metrics: dict[str, Any] = {}
+
+    def fit(self) -> dict[str, Any]:
+        """Train to the last epoch; -> the metrics of the last validation."""
+        self._announce()
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main)
+        epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
+        progress = tqdm(
+            total=epochs * seen_an_epoch,
+            initial=self.epoch * seen_an_epoch,
+            unit="img",
+            disable=None if self.ranks.is_main else True,
+        )
+        try:
+            while self.epoch < epochs:
+                self._train_epoch(run_log, progress)
+                self.epoch += 1
+                if self.epoch % self.config.train.validate_every == 0 or self.epoch == epochs:
+                    self._validate(run_log)
+                self._save(self.experiment.last)
+        finally:
+            progress.close()
+            run_log.close()
+        return self.metrics
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint of this experiment."""
+        path = self.experiment.last
+        checkpoint = load_checkpoint(path)
+        changed = _differences(checkpoint.config.to_dict(), self.config.to_dict())
+        if changed:
+            log.warning("resuming with other options than before: %s", "; ".join(changed))
+        load_state(self.model, checkpoint.model, "model", path)
+        load_state(self.criterion, checkpoint.criterion, "criterion", path)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.epoch = checkpoint.progress["epoch"]
+        self.best = checkpoint.progress["best"]
+        self.metrics = checkpoint.metrics
+        if len(checkpoint.random_states) == self.ranks.world_size:
+            _set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
+        log.info("resuming after epoch %d of %d from %s", self.epoch, self.config.train.epochs, path)
+
+    def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
+        train, steps = self.config.train, len(self.batches)
+        self.batches.epoch = self.epoch
+        self.step_module.train()
+        started, loss_sum, summed = time.perf_counter(), torch.zeros((), device=self.ranks.device), 0
+        for step, batch in enumerate(self.loader):
+            self.bad_images.check(batch["problem"])
+            rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            loss_sum += self._step(to_device(batch, self.ranks.device))
+            summed += 1
+            progress.update(self.batches.batch_size)
+            if (step + 1) % train.log_every == 0 or step + 1 == steps:
+                # The only place that waits for the device.
+                loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
+                global_step = self.epoch * steps + step + 1
+                self._check_finite(loss, global_step, summed)
+                speed = summed * self.batches.batch_size / (time.perf_counter() - started)
+                progress.set_postfix(epoch=self.epoch + 1, loss=f"{loss:.3f}")
+                values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
+                run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
+                started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
+        skipped = sum(self.ranks.gather(len(self.bad_images.seen)))
+        log.info(
+            "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s%s",
+            self.epoch + 1,
+            train.epochs,
+            loss,
+            rate,
+            speed,
+            f"  {skipped} unreadable pictures left out" if skipped else "",
+        )
+
+    def _step(self, batch: dict[str, Tensor]) -> Tensor:
+        """One update from this rank's part of the global batch; -> its mean loss, without waiting for the device."""
+        parts = self.config.train.accumulate
+        inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight")]
+        total = torch.zeros((), device=self.ranks.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        for number, (image, target, weight) in enumerate(zip(*inputs, strict=True)):
+            # The ranks' gradients are averaged once, with the last part.
+            waits = number < parts - 1 and isinstance(self.step_module, DistributedDataParallel)
+            with self.step_module.no_sync() if waits else contextlib.nullcontext():
+                loss = self.step_module(image, target, weight) / parts
+                loss.backward()
+            total += loss.detach()
+        if self.config.train.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.config.train.clip_grad_norm)
+        self.optimizer.step()
+        return total
+
+    def _validate(self, run_log: RunLog) -> None:
+        self.metrics, _, predictions = self.validator.run(self.model)
+        steps = self.epoch * len(self.batches)
+        run_log.scalars(self.metrics, steps, self.epoch)
+        if self.ranks.is_main:
+            picture = self.validator.pictures(predictions, self.config.eval.pictures)
+            if picture is not None:
+                run_log.picture("validation", picture, steps)
+        log.info("validation after epoch %d\n%s", self.epoch, format_table(self.metrics))
+        value = self.metrics[SELECTED_BY]
+        if self.best is None or (value is not None and value > self.best):
+            self.best = value
+            self._save(self.experiment.best)
+
+    def _save(self, path: Path) -> None:
+        random_states = self.ranks.gather(_random_state(self.ranks.device))
+        if self.ranks.is_main:
+            save_checkpoint(
+                path,
+                Checkpoint(
+                    config=self.config,
+                    skeleton=self.skeleton,
+                    model=self.model.state_dict(),
+                    criterion=self.criterion.state_dict(),
+                    optimizer=self.optimizer.state_dict(),
+                    progress={"epoch": self.epoch, "step": self.epoch * len(self.batches), "best": self.best},
+                    metrics=self.metrics,
+                    random_states=random_states,
+                ),
+            )
+
+    def _announce(self) -> None:
+        config, ranks, batches = self.config, self.ranks, self.batches
+        if batches.batch_size < config.train.batch_size:
+            log.warning(
+                "only %d training persons: a step takes %d instead of train.batch_size=%d",
+                len(self.dataset),
+                batches.batch_size,
+                config.train.batch_size,
+            )
+        log.info("experiment      %s", self.experiment.folder)
+        log.info("device          %d × %s, backbone in %s", ranks.world_size, ranks.device.type, self._precision_name())
+        log.info("persons         %d to train, %d to validate", len(self.dataset), len(self.validator.table))
+        log.info(
+            "batch           %d = %d ranks × %d × %d accumulated; %d steps an epoch",
+            batches.batch_size,
+            ranks.world_size,
+            batches.batch_size // ranks.world_size // config.train.accumulate,
+            config.train.accumulate,
+            len(batches),
+        )
+        log.info(
+            "model           %s, %d joints, %.1f M parameters; loss %s, %.3f M parameters",
+            config.model.backbone.name,
+            len(self.skeleton),
+            sum(p.numel() for p in self.model.parameters()) / 1e6,
+            config.loss.name,
+            sum(p.numel() for p in self.criterion.parameters()) / 1e6,
+        )
+
+    def _precision_name(self) -> str:
+        return str(choose_precision(self.config.system.precision, self.ranks.device)).removeprefix("torch.")
+
+    def _check_batch(self) -> None:
+        train, world_size = self.config.train, self.ranks.world_size
+        if train.batch_size % (world_size * train.accumulate):
+            raise InputError(
+                f"train.batch_size: {train.batch_size} does not divide by {world_size} ranks × train.accumulate="
+                f"{train.accumulate}; choose a multiple of {world_size * train.accumulate}"
+            )
+
+    def _check_keypoints(self, coco: CocoFile) -> None:
+        wanted = self.config.data.num_keypoints
+        if wanted is not None and wanted != len(self.skeleton):
+            raise InputError(
+                f"data.num_keypoints: {wanted} joints are asked for but {coco.path} has {len(self.skeleton)}: "
+                f"{', '.join(self.skeleton.names)}; correct it or set it to null"
+            )
+        if self.validator.skeleton.names != self.skeleton.names:
+            raise InputError(
+                f"{self.validator.coco.path}: its joints ({', '.join(self.validator.skeleton.names)}) are not those of "
+                f"{coco.path} ({', '.join(self.skeleton.names)}); both files must list the same joints in one order"
+            )
+
+    def _check_finite(self, loss: float, step: int, steps: int) -> None:
+        if loss - loss != 0:  # NaN or infinity
+            raise FloatingPointError(
+                f"the loss became {loss} between step {step - steps + 1} and {step}; the last good checkpoint is "
+                f"{self.experiment.last}; lower train.optimizer.lr or set train.clip_grad_norm"
+            )
+
+
+def train(config: Config, ranks: Ranks, resume: bool = False) -> dict[str, Any]:
+    """Run a config in its experiment folder, which must be prepared; -> the last validation's metrics."""
+    trainer = Trainer(config, ranks)
+    if resume:
+        trainer.resume()
+    return trainer.fit()
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """'train.epochs: 20 -> 30' for each option that differs."""
+    lines: list[str] = []
+    for key in old:
+        if isinstance(old[key], dict) and isinstance(new[key], dict):
+            lines += _differences(old[key], new[key], f"{prefix}{key}.")
+        elif old[key] != new[key]:
+            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
+    return lines

@@ -1,0 +1,228 @@
+"""From a model to numbers: predictions of all persons over all ranks, then COCO's table and PCK."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
+from rlepose.config import Config
+from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
+from rlepose.datasets.images import read_image
+from rlepose.datasets.loading import BadImages, EvalBatches, PoseDataset, make_loader, to_device
+from rlepose.engine.checkpoint import Checkpoint, model_from_checkpoint
+from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.errors import InputError
+from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
+from rlepose.evaluation.oks import oks_nms
+from rlepose.evaluation.pck import pck, reference_length
+from rlepose.geometry import Floats
+from rlepose.models.pose_model import PoseModel
+from rlepose.visualize import Picture, sheet, truth_and_prediction, write_picture
+
+log = logging.getLogger(__name__)
+
+PCK_THRESHOLDS = (0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One pose for each row of a PersonTable.
+
+    keypoints (N, K, 2) px in the picture; sigma (N, K, 2) px or None; joint_scores (N, K);
+    valid (N,): False where the picture could not be read and was skipped.
+    """
+
+    keypoints: Floats
+    sigma: Floats | None
+    joint_scores: Floats
+    valid: NDArray[np.bool_]
+
+
+class _Part(NamedTuple):
+    """One batch's output, on the CPU: index (B,), mu and sigma (B, K, 2), joint_scores (B, K), valid (B,)."""
+
+    index: NDArray[np.int64]
+    mu: Floats
+    sigma: Floats | None
+    joint_scores: Floats
+    valid: NDArray[np.bool_]
+
+
+class Validator:
+    """Validation on the persons of `config.data`'s validation file.
+
+    boxes: 'gt' for the boxes of the annotation file, else the path of a detection file. The numbers' names begin with
+    'gt/' or 'det/' accordingly.
+    """
+
+    def __init__(self, config: Config, boxes: str, ranks: Ranks) -> None:
+        data = config.data
+        root = Path(data.root)
+        self.config = config
+        self.ranks = ranks
+        self.detected = boxes != "gt"
+        self.coco = CocoFile(root / data.val_annotations, data.category)
+        self.skeleton = self.coco.skeleton(data.oks_sigmas)
+        images = root / data.val_images
+        if self.detected:
+            table = persons_from_detections(self.coco, images, boxes)
+        else:
+            table = persons_from_annotations(self.coco, images)
+        self.table = table
+        self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale)
+
+    def predict(self, model: PoseModel) -> Predictions:
+        """Poses of all persons, gathered from all ranks."""
+        config, ranks = self.config, self.ranks
+        batches = EvalBatches(len(self.dataset), config.eval.batch_size, ranks.rank, ranks.world_size)
+        loader = make_loader(self.dataset, batches, config.system.workers, ranks.device.type == "cuda")
+        bad_images = BadImages(config.data.on_bad_image)
+        parts: list[_Part] = []
+        precision = choose_precision(config.system.precision, ranks.device)
+        progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
+        model.eval()
+        with torch.inference_mode(), torch.autocast(
+            ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16
+        ):
+            for batch in progress:
+                bad_images.check(batch["problem"])
+                output = self._forward(model, to_device(batch, ranks.device)["image"])
+                valid = np.array([not problem for problem in batch["problem"]])
+                parts.append(
+                    _Part(
+                        batch["index"].numpy(),
+                        output.mu.cpu().numpy(),
+                        None if output.sigma is None else output.sigma.cpu().numpy(),
+                        joint_scores(output).cpu().numpy(),
+                        valid,
+                    )
+                )
+        return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
+
+    def run(self, model: PoseModel) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
+        """Metrics by name, COCO results, and the predictions they were made of; the same on every rank."""
+        predictions = self.predict(model)
+        metrics, results = self.ranks.broadcast(self.evaluate(predictions) if self.ranks.is_main else None)
+        return metrics, results, predictions
+
+    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Metrics by name, and the COCO results that they were computed from."""
+        table, skeleton = self.table, self.skeleton
+        valid = np.flatnonzero(predictions.valid)
+        keypoints, scores_of_joints = predictions.keypoints[valid], predictions.joint_scores[valid]
+        if not np.isfinite(keypoints).all() or not np.isfinite(scores_of_joints).all():
+            raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
+        scores = pose_scores(scores_of_joints, table.box_score[valid] if self.detected else None)
+        image_ids = table.person_image_ids()[valid]
+        kept = np.arange(len(valid))
+        if self.detected:
+            areas = np.prod(self.dataset.scale[valid], axis=1)
+            threshold = self.config.eval.nms_threshold
+            kept = oks_nms(keypoints, scores, areas, image_ids, np.array(skeleton.oks_sigmas), threshold)
+        results = coco_results(
+            keypoints[kept], scores_of_joints[kept], scores[kept], image_ids[kept], self.coco.category["id"]
+        )
+        prefix = "det" if self.detected else "gt"
+        metrics = {f"{prefix}/{k}": v for k, v in evaluate_coco(self.coco, results, skeleton.oks_sigmas).items()}
+        if not self.detected and len(set(image_ids.tolist())) == len(image_ids):
+            metrics |= {f"{prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
+        return metrics, results
+
+    def pictures(self, predictions: Predictions, count: int) -> Picture | None:
+        """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none."""
+        persons = np.flatnonzero(predictions.valid)
+        if self.detected or not count or not len(persons):
+            return None
+        chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
+        return sheet(
+            [
+                truth_and_prediction(
+                    read_image(self.table.image_path(person)),
+                    self.table.bbox_xywh[person],
+                    self.skeleton,
+                    self.table.keypoints[person],
+                    self.table.visible[person],
+                    predictions.keypoints[person],
+                    None if predictions.sigma is None else predictions.sigma[person],
+                    f"predicted, score {predictions.joint_scores[person].mean():.2f}",
+                )
+                for person in chosen
+            ]
+        )
+
+    def _forward(self, model: PoseModel, image: Tensor) -> PoseOutput:
+        output = model(image)
+        if not self.config.eval.flip_test:
+            return output
+        mirrored = flip_output(model(image.flip(-1)), self.skeleton.flip_permutation, image.shape[-1])
+        return average_outputs(output, mirrored)
+
+    def _merge(self, parts: list[_Part]) -> Predictions:
+        """Batches from all ranks to arrays in the table's order, in pixels."""
+        count, joints = len(self.table), len(self.skeleton)
+        mu, scores, valid = np.zeros((count, joints, 2)), np.zeros((count, joints)), np.zeros(count, bool)
+        sigma = None if any(part.sigma is None for part in parts) else np.zeros((count, joints, 2))
+        for part in parts:
+            mu[part.index], scores[part.index], valid[part.index] = part.mu, part.joint_scores, part.valid
+            if sigma is not None:
+                sigma[part.index] = part.sigma
+        keypoints, sigma = decode(mu, sigma, self.dataset.crop_matrices(), self.config.data.input_size_hw)
+        return Predictions(keypoints, sigma, scores, valid)
+
+    def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:
+        truth, visible = self.table.keypoints[persons], self.table.visible[persons]
+        kind = self.config.eval.pck_reference
+        reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
+        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t)[0] for t in PCK_THRESHOLDS}
+
+
+def format_table(metrics: dict[str, Any]) -> str:
+    """The metrics as a table: a row for the kind of boxes, a column a number."""
+    kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
+    names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in PCK_THRESHOLDS)]
+    names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]
+    lines = ["boxes " + " ".join(f"{name:>7}" for name in names)]
+    for kind in kinds:
+        values = (metrics.get(f"{kind}/{name}") for name in names)
+        lines.append(f"{kind:<5} " + " ".join("      –" if v is None else f"{v:7.4f}" for v in values))
+    return "\n".join(lines)
+
+
+def validate_checkpoint(
+    path: Path, config: Config, checkpoint: Checkpoint, boxes: list[str], out: Path, ranks: Ranks
+) -> dict[str, Any]:
+    """Validate a checkpoint with each kind of boxes; write metrics.json, COCO results and pictures; -> the metrics."""
+    model = model_from_checkpoint(dataclasses.replace(checkpoint, config=config), path).to(ranks.device)
+    if config.system.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    metrics: dict[str, Any] = {}
+    for kind in boxes:
+        validator = Validator(config, kind, ranks)
+        if validator.skeleton.names != checkpoint.skeleton.names:
+            raise InputError(
+                f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
+                f"{validator.coco.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
+                "pass --cfg or --set data.… of the data that it was trained for"
+            )
+        new, results, predictions = validator.run(model)
+        metrics |= new
+        if ranks.is_main:
+            name = "det" if validator.detected else "gt"
+            write_json(out / f"keypoints_{name}.json", results)
+            picture = validator.pictures(predictions, config.eval.pictures)
+            if picture is not None:
+                write_picture(out / f"persons_{name}.png", picture)
+                log.info("pictures        %s", out / f"persons_{name}.png")
+    if ranks.is_main:
+        write_json(out / "metrics.json", metrics)
+        log.info("results         %s", out)
+        log.info("%s", format_table(metrics))
+    return metrics

@@ -1,0 +1,92 @@
+"""Pictures of poses: skeletons and one-sigma ellipses."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.geometry import Floats, box_to_center_scale, crop_matrix, transform_points
+from rlepose.skeleton import Skeleton
+
+Picture = NDArray[np.uint8]
+
+# RGB; the person's own left and right differ, so that swapped sides are seen at once.
+_LEFT, _RIGHT, _MIDDLE = (255, 140, 40), (70, 170, 255), (120, 230, 120)
+_TEXT = (255, 255, 255)
+
+
+def draw_pose(
+    image: Picture,
+    keypoints: Floats,
+    skeleton: Skeleton,
+    sigma: Floats | None = None,
+    visible: NDArray[np.integer] | None = None,
+) -> Picture:
+    """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes sigma at each joint.
+
+    keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
+    """
+    canvas = image.copy()
+    shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
+    colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
+    points = [(int(round(x)), int(round(y))) for x, y in np.clip(keypoints, -10_000, 10_000)]
+    for i, j in skeleton.bones:
+        if shown[i] and shown[j]:
+            color = colors[i] if colors[i] != _MIDDLE else colors[j]
+            cv2.line(canvas, points[i], points[j], color, 2, cv2.LINE_AA)
+    for joint in np.flatnonzero(shown):
+        if sigma is not None:
+            axes = (max(1, int(round(sigma[joint, 0]))), max(1, int(round(sigma[joint, 1]))))
+            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], 1, cv2.LINE_AA)
+        cv2.circle(canvas, points[joint], 3, colors[joint], -1, cv2.LINE_AA)
+    return canvas
+
+
+def _joint_color(skeleton: Skeleton, joint: int) -> tuple[int, int, int]:
+    if skeleton.flip_permutation[joint] == joint:
+        return _MIDDLE
+    return _LEFT if skeleton.is_left(joint) else _RIGHT
+
+
+def truth_and_prediction(
+    image: Picture,
+    bbox_xywh: Floats,
+    skeleton: Skeleton,
+    truth: Floats,
+    visible: NDArray[np.integer],
+    keypoints: Floats,
+    sigma: Floats | None,
+    title: str,
+    tile_size_hw: tuple[int, int] = (320, 240),
+) -> Picture:
+    """The person twice, side by side: with the labels, and with the prediction and its ellipses.
+
+    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,) -> RGB (h, 2 w, 3).
+    """
+    height, width = tile_size_hw
+    center, scale = box_to_center_scale(bbox_xywh, width / height, 1.4)
+    matrix = crop_matrix(center, scale, tile_size_hw)
+    tile = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    left = draw_pose(tile, transform_points(matrix, truth), skeleton, visible=visible)
+    right = draw_pose(
+        tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]
+    )
+    for half, text in ((left, "truth"), (right, title)):
+        cv2.putText(half, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(half, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
+    return np.concatenate([left, right], axis=1)
+
+
+def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
+    """Pictures of one size on a grid, row by row."""
+    blank = np.zeros_like(tiles[0])
+    padded = tiles + [blank] * (-len(tiles) % columns)
+    rows = [np.concatenate(padded[start : start + columns], axis=1) for start in range(0, len(padded), columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def write_picture(path: Path, image: Picture) -> None:
+    """Write an RGB picture; the ending of the name chooses the format."""
+    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"{path}: OpenCV could not write the picture")

@@ -1,0 +1,32 @@
+"""Train a pose regressor: python scripts/train.py --cfg configs/coco_res50_rle.yaml"""
+
+import argparse
+
+from rlepose.config import load_config
+from rlepose.engine.distributed import ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.logging import setup_logging
+from rlepose.engine.trainer import train
+from rlepose.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cfg", required=True, help="YAML file of the experiment")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
+    parser.add_argument("--name", help="name of the experiment's folder; default: the config file's name")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on from the experiment's last checkpoint")
+    existing.add_argument("--overwrite", action="store_true", help="delete an earlier run of the same name")
+    args = parser.parse_args()
+
+    config = load_config(args.cfg, [*args.set, *([f"name={args.name}"] if args.name else [])])
+    experiment = Experiment.of(config)
+    with ranks(config.system) as group:
+        group.on_main(lambda: experiment.prepare(config, args.resume, args.overwrite))
+        setup_logging(group.is_main, experiment.log_file)
+        train(config, group, args.resume)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,36 @@
+"""Validate a checkpoint: python scripts/validate.py --checkpoint exp/coco_res50_rle/checkpoints/best.pt"""
+
+import argparse
+from pathlib import Path
+
+from rlepose.config import load_config, with_overrides
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.logging import setup_logging
+from rlepose.engine.validator import validate_checkpoint
+from rlepose.errors import run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True, type=Path, help="file that training wrote")
+    parser.add_argument("--cfg", help="YAML file to use instead of the config inside the checkpoint")
+    parser.add_argument("--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
+    parser.add_argument("--out", type=Path, help="folder to write to; default: the experiment's results folder")
+    args = parser.parse_args()
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    config = load_config(args.cfg, args.set) if args.cfg else with_overrides(checkpoint.config, args.set)
+    boxes = [args.boxes] if args.boxes else ["gt"]
+    if not args.boxes and config.data.detections:
+        boxes.append(str(Path(config.data.root) / config.data.detections))
+    with ranks(config.system) as group:
+        setup_logging(group.is_main)
+        out = args.out or Experiment.of(config).results
+        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group)
+
+
+if __name__ == "__main__":
+    run_script(main)
