@@ -276,7 +276,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _merge(into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = "") -> None:
+def _merge(
+    into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = ""
+) -> None:
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
@@ -350,8 +352,8 @@ def _nearest(dotted: str) -> str:
     last = dotted.rpartition(".")[2]
     # The right name in the wrong section is nearer than a similar name.
     same = [name for name in names if name.rpartition(".")[2] == last]
-    best = (same or close or [None])[0]
-    return f"; did you mean {best}?" if best else ""
+    best = same or close
+    return f"; did you mean {best[0]}?" if best else ""
 
 
 def _convert(value: Any, hint: Any) -> Any:

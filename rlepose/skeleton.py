@@ -69,9 +69,7 @@ class Skeleton:
     def flip_permutation(self) -> tuple[int, ...]:
         """Index of each joint's mirror twin (itself for a joint in the middle), found from the names."""
         by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
-        return tuple(
-            by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names)
-        )
+        return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:

@@ -30,14 +30,14 @@ def draw_pose(
     canvas = image.copy()
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
-    points = [(int(round(x)), int(round(y))) for x, y in np.clip(keypoints, -10_000, 10_000)]
+    points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
     for i, j in skeleton.bones:
         if shown[i] and shown[j]:
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
             cv2.line(canvas, points[i], points[j], color, 2, cv2.LINE_AA)
     for joint in np.flatnonzero(shown):
         if sigma is not None:
-            axes = (max(1, int(round(sigma[joint, 0]))), max(1, int(round(sigma[joint, 1]))))
+            axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
             cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], 1, cv2.LINE_AA)
         cv2.circle(canvas, points[joint], 3, colors[joint], -1, cv2.LINE_AA)
     return canvas

@@ -16,7 +16,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True, type=Path, help="file that training wrote")
     parser.add_argument("--cfg", help="YAML file to use instead of the config inside the checkpoint")
-    parser.add_argument("--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's")
+    parser.add_argument(
+        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
+    )
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
     parser.add_argument("--out", type=Path, help="folder to write to; default: the experiment's results folder")
     args = parser.parse_args()

@@ -53,7 +53,9 @@ class CocoFile:
         skeleton = skeleton_from_names(names, bones)
         if oks_sigmas is not None:
             if len(oks_sigmas) != len(names):
-                raise InputError(f"data.oks_sigmas: expected {len(names)} values for {self.path}, got {len(oks_sigmas)}")
+                raise InputError(
+                    f"data.oks_sigmas: expected {len(names)} values for {self.path}, got {len(oks_sigmas)}"
+                )
             return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
         unknown = [name for name in names if known_oks_sigma(name) is None]
         if unknown:
@@ -108,7 +110,9 @@ def read_json(path: Path, what: str) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again") from error
+        raise InputError(
+            f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
+        ) from error
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
@@ -146,7 +150,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         keypoints=np.where(visible[..., None] > 0, keypoints[..., :2], 0),
         visible=visible,
     )
-    labelled = visible.any(axis=1)
+    labelled = np.asarray(visible.any(axis=1))
     left_out["no labelled joint inside the picture"] += int((~labelled).sum())
     table = table.select(labelled)
     counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
@@ -172,7 +176,9 @@ def persons_from_detections(coco: CocoFile, image_root: str | Path, path: str | 
         box = np.asarray(entry["bbox"], float)
         score = entry.get("score")
         if row is None:
-            raise InputError(f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {coco.path}; wrong split?")
+            raise InputError(
+                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {coco.path}; wrong split?"
+            )
         if box.shape != (4,) or not np.isfinite(box).all() or not isinstance(score, int | float) or score != score:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, row, score, clip_boxes(box, sizes[row])))

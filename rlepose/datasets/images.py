@@ -33,7 +33,9 @@ def is_truncated_jpeg(data: bytes) -> bool:
     return data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
 
 
-def warp_crop(image: NDArray[np.uint8], matrix: NDArray[np.floating], crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+def warp_crop(
+    image: NDArray[np.uint8], matrix: NDArray[np.floating], crop_size_hw: tuple[int, int]
+) -> NDArray[np.uint8]:
     """Cut (h, w, 3) out of a picture by a matrix (2, 3) from picture to crop; black outside the picture."""
     height, width = crop_size_hw
     return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)

@@ -62,9 +62,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         choice = CropChoice(self.center[person], self.scale[person])
         rng = sample_generator(self.seed, epoch, person)
         if self.augment is not None:
-            choice = random_crop(
-                rng, self.augment, self.skeleton, choice.center, choice.scale, keypoints, visible
-            )
+            choice = random_crop(rng, self.augment, self.skeleton, choice.center, choice.scale, keypoints, visible)
         matrix = crop_matrix(choice.center, choice.scale, self.input_size_hw, choice.rotation_deg, choice.flip)
         if choice.flip:
             permutation = list(self.skeleton.flip_permutation)
@@ -194,6 +192,4 @@ def _one_thread(worker: int) -> None:
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:
     """The tensors of a batch on the device; copies from pinned memory do not wait."""
-    return {
-        name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)
-    }
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)}

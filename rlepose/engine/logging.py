@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.contrib.logging import _TqdmLoggingHandler
+from tqdm import tqdm
+
+
+class _AboveProgressBar(logging.Handler):
+    """Prints to stdout without tearing a progress bar apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stdout)
 
 
 def setup_logging(is_main: bool, file: Path | None = None) -> None:
@@ -15,8 +22,7 @@ def setup_logging(is_main: bool, file: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.INFO if is_main else logging.ERROR)
-    terminal = _TqdmLoggingHandler()
-    terminal.stream = sys.stdout
+    terminal = _AboveProgressBar()
     terminal.setFormatter(logging.Formatter("%(message)s"))
     root.addHandler(terminal)
     if file is not None and is_main:

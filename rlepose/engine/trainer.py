@@ -172,9 +172,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         for number, (image, target, weight) in enumerate(zip(*inputs, strict=True)):
             # The ranks' gradients are averaged once, with the last part.
-            waits = number < parts - 1 and isinstance(self.step_module, DistributedDataParallel)
-            with self.step_module.no_sync() if waits else contextlib.nullcontext():
-                loss = self.step_module(image, target, weight) / parts
+            module, alone = self.step_module, contextlib.nullcontext()
+            with module.no_sync() if number < parts - 1 and isinstance(module, DistributedDataParallel) else alone:
+                loss = module(image, target, weight) / parts
                 loss.backward()
             total += loss.detach()
         if self.config.train.clip_grad_norm is not None:

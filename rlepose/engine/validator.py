@@ -47,9 +47,11 @@ class Predictions:
 
 
 class _Part(NamedTuple):
-    """One batch's output, on the CPU: index (B,), mu and sigma (B, K, 2), joint_scores (B, K), valid (B,)."""
+    """One batch's output on the CPU.
 
-    index: NDArray[np.int64]
+    persons (B,) rows of the table, mu and sigma (B, K, 2), joint_scores (B, K), valid (B,)."""
+
+    persons: NDArray[np.int64]
     mu: Floats
     sigma: Floats | None
     joint_scores: Floats
@@ -89,8 +91,9 @@ class Validator:
         precision = choose_precision(config.system.precision, ranks.device)
         progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
         model.eval()
-        with torch.inference_mode(), torch.autocast(
-            ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16
+        with (
+            torch.inference_mode(),
+            torch.autocast(ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
         ):
             for batch in progress:
                 bad_images.check(batch["problem"])
@@ -119,7 +122,9 @@ class Validator:
         valid = np.flatnonzero(predictions.valid)
         keypoints, scores_of_joints = predictions.keypoints[valid], predictions.joint_scores[valid]
         if not np.isfinite(keypoints).all() or not np.isfinite(scores_of_joints).all():
-            raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
+            raise InputError(
+                "the model predicts NaN or infinity; this checkpoint's training has diverged, take another"
+            )
         scores = pose_scores(scores_of_joints, table.box_score[valid] if self.detected else None)
         image_ids = table.person_image_ids()[valid]
         kept = np.arange(len(valid))
@@ -169,11 +174,11 @@ class Validator:
         """Batches from all ranks to arrays in the table's order, in pixels."""
         count, joints = len(self.table), len(self.skeleton)
         mu, scores, valid = np.zeros((count, joints, 2)), np.zeros((count, joints)), np.zeros(count, bool)
-        sigma = None if any(part.sigma is None for part in parts) else np.zeros((count, joints, 2))
+        sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros((count, joints, 2))
         for part in parts:
-            mu[part.index], scores[part.index], valid[part.index] = part.mu, part.joint_scores, part.valid
+            mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
             if sigma is not None:
-                sigma[part.index] = part.sigma
+                sigma[part.persons] = part.sigma
         keypoints, sigma = decode(mu, sigma, self.dataset.crop_matrices(), self.config.data.input_size_hw)
         return Predictions(keypoints, sigma, scores, valid)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlepose.datasets.coco import CocoFile
 from rlepose.geometry import Floats
@@ -24,7 +25,7 @@ def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
 
 
 def coco_results(
-    keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: Floats, category_id: int
+    keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: NDArray[np.integer], category_id: int
 ) -> list[dict[str, Any]]:
     """COCO results entries: keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,)."""
     triplets = np.concatenate([keypoints, joint_scores[..., None]], axis=-1).reshape(len(keypoints), -1).round(4)

@@ -1,5 +1,7 @@
 """Object keypoint similarity, and the suppression of poses that are the same person."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,12 @@ def oks_to_many(keypoint: Floats, area: float, keypoints: Floats, areas: Floats,
 
 
 def oks_nms(
-    keypoints: Floats, scores: Floats, areas: Floats, image_ids: NDArray[np.integer], oks_sigmas: Floats, threshold: float
+    keypoints: Floats,
+    scores: Floats,
+    areas: Floats,
+    image_ids: NDArray[np.integer],
+    oks_sigmas: Floats,
+    threshold: float,
 ) -> NDArray[np.intp]:
     """Drop each pose whose OKS with a higher-scored, kept pose of the same picture is above `threshold`.
 
@@ -29,7 +36,7 @@ def oks_nms(
     order = np.argsort(-scores, kind="stable")
     order = order[np.argsort(image_ids[order], kind="stable")]
     starts = np.flatnonzero(np.diff(image_ids[order], prepend=np.nan, append=np.nan))
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in itertools.pairwise(starts):
         remaining = order[start:end]
         while len(remaining):
             best, rest = remaining[0], remaining[1:]

@@ -80,6 +80,7 @@ class RealNVP(nn.Module):
             x = z.to(self._dtype)
             log_det = x.new_zeros(len(x))
             for coupling in reversed(self.couplings):
+                assert isinstance(coupling, Coupling)
                 x, log_det_here = coupling.inverse(x)
                 log_det = log_det + log_det_here
         return x, log_det

@@ -40,4 +40,3 @@ class RLE(nn.Module):
         # 1e-9 as in the original, where sigma may underflow to 0.
         q_term = (sigma * math.sqrt(2 * math.pi)).log() + error.abs() / (math.sqrt(2) * sigma + 1e-9)
         return ((flow_term + q_term) * weight).sum() / len(target)
-

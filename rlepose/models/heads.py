@@ -43,6 +43,6 @@ class RegressionHead(nn.Module):
         with torch.autocast(maps[0].device.type, enabled=False):
             features = torch.cat([level.to(self.coordinates.weight.dtype).mean(dim=(2, 3)) for level in maps], dim=1)
             direction = nn.functional.normalize(features, dim=1) if self.normalize_features else features
-            mu = self.coordinates(direction).unflatten(1, self.shape)
-            sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).unflatten(1, self.shape)
+            mu = self.coordinates(direction).view(-1, *self.shape)
+            sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).view(-1, *self.shape)
         return PoseOutput(mu, sigma)
