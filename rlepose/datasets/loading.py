@@ -174,6 +174,9 @@ def make_loader(
     dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool
 ) -> "DataLoader[dict[str, Any]]":
     """A DataLoader that keeps its workers, and does not touch the global random state."""
+    # The workers are the parallelism. Here and not in the workers: a process that is forked while OpenCV has threads
+    # hangs in its first call of OpenCV, since it inherits the locks but not the threads.
+    cv2.setNumThreads(0)
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -181,13 +184,8 @@ def make_loader(
         collate_fn=collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=_one_thread,
         generator=torch.Generator().manual_seed(0),
     )
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:

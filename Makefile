@@ -1,0 +1,33 @@
+# make setup   install into .venv          make demo         draw people, train on them, validate, show pictures
+# make test    lint, types and tests       make demo-short   the same path in a minute; the numbers mean nothing
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := configs/synthetic_res18_rle.yaml
+
+.PHONY: setup demo demo-short test
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "rlepose needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python scripts/make_synthetic.py --out data/synthetic
+	$(BIN)/python scripts/train.py --cfg $(DEMO) --overwrite
+	$(BIN)/python scripts/validate.py --checkpoint exp/synthetic_res18_rle/checkpoints/best.pt
+
+demo-short: setup
+	$(BIN)/python scripts/make_synthetic.py --out data/synthetic_short --train 200 --val 40
+	$(BIN)/python scripts/train.py --cfg $(DEMO) --name synthetic_short --overwrite \
+		--set data.root=data/synthetic_short train.epochs=2 train.validate_every=1
+	$(BIN)/python scripts/validate.py --checkpoint exp/synthetic_short/checkpoints/best.pt
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from rlepose.config import OptimizerConfig, ScheduleConfig
+from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+
+
+def test_steps_happen_at_their_milestones() -> None:
+    schedule = ScheduleConfig(name="step", milestones=(170, 200), gamma=0.1)
+    factors = [learning_rate_factor(schedule, epoch, 270) for epoch in (0, 169.99, 170, 199.99, 200, 269)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_warm_up_grows_linearly_to_one() -> None:
+    schedule = ScheduleConfig(name="step", milestones=(), warmup_epochs=2)
+    assert [learning_rate_factor(schedule, epoch, 10) for epoch in (0, 0.5, 1, 2, 9)] == pytest.approx([0, 0.25, 0.5, 1, 1])
+
+
+def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:
+    schedule = ScheduleConfig(name="cosine", warmup_epochs=1)
+    assert learning_rate_factor(schedule, 1, 11) == 1
+    assert learning_rate_factor(schedule, 6, 11) == pytest.approx(0.5)
+    assert learning_rate_factor(schedule, 11, 11) == pytest.approx(0)
+    values = [learning_rate_factor(schedule, 1 + epoch / 10, 11) for epoch in range(101)]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_every_optimizer_goes_downhill(name: str) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05, weight_decay=0.01), [weight])
+    for _ in range(50):
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
+    assert weight.square().sum() < 2
