@@ -251,10 +251,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, but a key that stands twice is an error instead of a silent overwrite."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # `<<: *name` takes over another mapping's keys, and what stands beside it may override them
+        nodes = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in nodes]
         for key in keys:
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} is not text", problem_mark=node.start_mark)
+            if hasattr(dict, key):
+                raise yaml.MarkedYAMLError(problem=f"there is no option {key!r}", problem_mark=node.start_mark)
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
@@ -265,6 +269,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot read the config file ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: the config file is not UTF-8 text; save it as such") from error
     try:
         tree = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
@@ -282,7 +288,9 @@ def _merge(
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
-        if isinstance(value, Mapping) and isinstance(into.get(key), Mapping):
+        if isinstance(value, Mapping):
+            if not isinstance(into.get(key), Mapping):
+                into[key] = {}
             _merge(into[key], value, source, origin, f"{dotted}.")
         else:
             into[key] = value
@@ -379,7 +387,7 @@ def _convert(value: Any, hint: Any) -> Any:
         return _number(value)
     if hint is int:
         # bool is an int to Python, and 20.0 is one to a person
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
             raise ValueError("a whole number")
         return int(value)
     if not isinstance(value, hint):
@@ -452,7 +460,7 @@ def _check_together(config: Config, origin: Mapping[str, str], source: str) -> N
         refuse("data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}")
     if config.model.backbone.weights is not None and not config.model.backbone.pretrained:
         refuse("model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true")
-    if not config.name or Path(config.name).name != config.name:
+    if config.name in ("", "..") or Path(config.name).name != config.name:
         refuse("name", f"expected the name of a folder, without '/', got {config.name!r}")
 
 

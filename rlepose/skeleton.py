@@ -31,8 +31,8 @@ _UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist
 
 
 def _tokens(name: str) -> list[str]:
-    """'left_knee', 'LeftKnee' and 'L-Knee' -> lower-case words."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    """'left_knee', 'LeftKnee', 'LKnee' and 'L-Knee' -> lower-case words."""
+    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
     return [word for word in re.split(r"[^a-z0-9]+", words.lower()) if word]
 
 
@@ -70,6 +70,11 @@ class Skeleton:
         """Index of each joint's mirror twin (itself for a joint in the middle), found from the names."""
         by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
         return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
+
+    def ambiguous_names(self) -> list[str]:
+        """Names that differ at most in spelling ('left_hip' and 'LeftHip'): their mirror twin is not defined."""
+        spelled = [tuple(_tokens(name)) for name in self.names]
+        return [name for name, tokens in zip(self.names, spelled, strict=True) if spelled.count(tokens) > 1]
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:

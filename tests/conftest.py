@@ -1,14 +1,19 @@
 """What several tests share: the reference values, real pictures, and a tiny data set."""
 
+import json
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from rlepose.config import Config, load_config
 from rlepose.datasets.synthetic import write_synthetic
 
 REPOSITORY = Path(__file__).parent.parent
@@ -42,3 +47,84 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_synthetic(root, "train", 24, seed=0)
     write_synthetic(root, "val", 12, seed=0)
     return root
+
+
+@pytest.fixture
+def write_coco(tmp_path: Path) -> Callable[..., Path]:
+    """write_coco(persons=…, pictures=…, category=…, **top) -> path of an annotation file below tmp_path.
+
+    Each entry says only how it differs from one valid person, picture or category of three joints; the value `...`
+    takes a key out. `top` replaces whole lists. Ids count from 1.
+    """
+    person = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 60, 50], "area": 2500, "iscrowd": 0}
+    person["keypoints"] = [30, 15, 2, 50, 40, 2, 20, 41, 1]
+    picture = {"file_name": "picture.png", "width": 100, "height": 80}
+    kind = {"id": 1, "name": "person", "keypoints": ["nose", "left_hip", "right_hip"], "skeleton": [[1, 2], [1, 3]]}
+
+    def changed(valid: Mapping[str, Any], entry: Mapping[str, Any], number: int) -> dict[str, Any]:
+        return {k: v for k, v in {"id": number, **valid, **entry}.items() if v is not ...}
+
+    def write(
+        persons: Sequence[Mapping[str, Any]] = ({},),
+        pictures: Sequence[Mapping[str, Any]] = ({},),
+        category: Mapping[str, Any] | None = None,
+        **top: Any,
+    ) -> Path:
+        tree = {
+            "images": [changed(picture, entry, number) for number, entry in enumerate(pictures, 1)],
+            "annotations": [changed(person, entry, number) for number, entry in enumerate(persons, 1)],
+            "categories": [changed(kind, category or {}, 1)],
+        }
+        path = tmp_path / "annotations.json"
+        path.write_text(json.dumps({k: v for k, v in (tree | top).items() if v is not ...}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tiny_overrides(synthetic: Path, tmp_path: Path) -> list[str]:
+    """Options that shrink the synthetic config to seconds. ConvNeXt has no batch statistics, so that one batch and
+    two halves of it give equal losses."""
+    return [
+        f"data.root={synthetic}",
+        f"output_dir={tmp_path / 'exp'}",
+        "data.input_size_hw=[64, 64]",
+        "model.backbone.name=convnext_atto",
+        "train.epochs=2",
+        "train.batch_size=8",
+        "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
+        "train.validate_every=1",
+        "train.log_every=1",
+        "system.workers=0",
+        "system.device=cpu",
+        "system.precision=float32",
+    ]
+
+
+@pytest.fixture
+def tiny_config(tiny_overrides: list[str]) -> Callable[..., Config]:
+    """tiny_config('train.epochs=3', …) -> Config."""
+
+    def make(*overrides: str) -> Config:
+        return load_config(REPOSITORY / "configs" / "synthetic_res18_rle.yaml", [*tiny_overrides, *overrides])
+
+    return make
+
+
+@pytest.fixture
+def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """run_script('train.py', '--cfg', …, ranks=2): a script of the project in its own process or, on several ranks,
+    under torchrun."""
+
+    def run(script: str, *arguments: object, ranks: int = 1, folder: str = "scripts", **environment: str):
+        launcher = [sys.executable]
+        if ranks > 1:
+            launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+        command = [*launcher, str(REPOSITORY / folder / script), *map(str, arguments)]
+        threads = {"OMP_NUM_THREADS": str(max(1, 2 // ranks))}
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=os.environ | threads | environment, capture_output=True, text=True, timeout=300
+        )
+
+    return run

@@ -1,6 +1,5 @@
-"""Keypoints in COCO's JSON layout, of any category with any joints, into a PersonTable and a Skeleton."""
+"""Persons of a COCO-format file, or of a detection file, into a PersonTable."""
 
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -9,110 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.datasets.coco_file import CocoFile, read_json
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.geometry import clip_boxes
-from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
 
 log = logging.getLogger(__name__)
 
 # Annotators click on a border joint up to a pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
-
-
-class CocoFile:
-    """One annotation file, parsed and checked.
-
-    category: name of the category to take; None takes the only one that has keypoints.
-    Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
-    """
-
-    def __init__(self, path: str | Path, category: str | None = None) -> None:
-        self.path = Path(path)
-        tree = read_json(self.path, "annotation file")
-        for key in ("images", "annotations", "categories"):
-            if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
-                raise InputError(f"{self.path}: no list '{key}'; expected COCO's keypoint layout")
-        self.images: list[dict[str, Any]] = tree["images"]
-        self.category = self._choose_category(tree["categories"], category)
-        self.annotations = [a for a in tree["annotations"] if a.get("category_id") == self.category["id"]]
-        self._check_images()
-        self._check_unique_ids()
-
-    @property
-    def num_keypoints(self) -> int:
-        return len(self.category["keypoints"])
-
-    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
-        """Names, pairs and bones of the chosen category; OKS constants as given, else by name, else the default."""
-        names = [str(name) for name in self.category["keypoints"]]
-        bones = [(int(i) - 1, int(j) - 1) for i, j in self.category.get("skeleton", [])]
-        for i, j in bones:
-            if not (0 <= i < len(names) and 0 <= j < len(names)):
-                raise InputError(f"{self.path}: skeleton entry [{i + 1}, {j + 1}] points outside 1 … {len(names)}")
-        skeleton = skeleton_from_names(names, bones)
-        if oks_sigmas is not None:
-            if len(oks_sigmas) != len(names):
-                raise InputError(
-                    f"data.oks_sigmas: expected {len(names)} values for {self.path}, got {len(oks_sigmas)}"
-                )
-            return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
-        unknown = [name for name in names if known_oks_sigma(name) is None]
-        if unknown:
-            log.warning(
-                "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
-                self.path,
-                ", ".join(unknown),
-                DEFAULT_OKS_SIGMA,
-            )
-        return skeleton
-
-    def _choose_category(self, categories: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
-        with_keypoints = [c for c in categories if c.get("keypoints")]
-        names = ", ".join(str(c.get("name")) for c in with_keypoints)
-        if not with_keypoints:
-            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
-        if wanted is not None:
-            with_keypoints = [c for c in with_keypoints if c.get("name") == wanted]
-            if not with_keypoints:
-                raise InputError(f"{self.path}: data.category: no category '{wanted}' with keypoints; there is {names}")
-        if len(with_keypoints) > 1:
-            raise InputError(f"{self.path}: several categories have keypoints; set data.category to one of {names}")
-        return with_keypoints[0]
-
-    def _check_images(self) -> None:
-        for image in self.images:
-            for key in ("id", "file_name", "width", "height"):
-                if key not in image:
-                    raise InputError(f"{self.path}: image {image.get('id')} has no '{key}'")
-            if Path(image["file_name"]).is_absolute() or ".." in Path(image["file_name"]).parts:
-                raise InputError(
-                    f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "
-                    "folder; make it relative to that folder"
-                )
-
-    def _check_unique_ids(self) -> None:
-        for kind, entries in (("image", self.images), ("annotation", self.annotations)):
-            ids = [entry.get("id") for entry in entries]
-            if len(set(ids)) != len(ids):
-                twice = next(i for i in ids if ids.count(i) > 1)
-                raise InputError(f"{self.path}: {kind} id {twice} stands twice; ids must be unique")
-            if None in ids:
-                raise InputError(f"{self.path}: an {kind} has no 'id'; number them")
-
-
-def read_json(path: Path, what: str) -> Any:
-    """Parse a JSON file; InputError names it when it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
-        ) from error
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
@@ -127,7 +31,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     left_out: Counter[str] = Counter()
     rows, keep = [], []
     for annotation in coco.annotations:
-        reason = _reason_to_leave_out(annotation)
+        reason = _reason_to_leave_out(coco, annotation)
         if reason is None:
             row = _row_of_image(coco, annotation, image_row)
             box = clip_boxes(_finite(coco, annotation, "bbox", 4), sizes[row])
@@ -161,7 +65,10 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 
 
 def persons_from_detections(coco: CocoFile, image_root: str | Path, path: str | Path) -> PersonTable:
-    """The boxes of a detection file in COCO results format, on the pictures of `coco`, without labels."""
+    """The boxes of a detection file in COCO results format, on the pictures of `coco`, without labels.
+
+    Boxes of other categories, and without an inside, are left out. InputError for entries that are no boxes.
+    """
     path = Path(path)
     entries = read_json(path, "detection file")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
@@ -172,14 +79,14 @@ def persons_from_detections(coco: CocoFile, image_root: str | Path, path: str | 
     for number, entry in enumerate(entries):
         if entry.get("category_id", coco.category["id"]) != coco.category["id"]:
             continue
-        row = image_row.get(entry.get("image_id"))
-        box = np.asarray(entry["bbox"], float)
-        score = entry.get("score")
+        image_id, score = entry.get("image_id"), entry.get("score")
+        box = _numbers(entry["bbox"], 4)
+        row = image_row.get(image_id) if isinstance(image_id, int) else None
         if row is None:
             raise InputError(
                 f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {coco.path}; wrong split?"
             )
-        if box.shape != (4,) or not np.isfinite(box).all() or not isinstance(score, int | float) or score != score:
+        if box is None or _numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, row, score, clip_boxes(box, sizes[row])))
     kept = [item for item in kept if min(item[3][2:]) > 0]
@@ -210,12 +117,13 @@ def _image_sizes(coco: CocoFile) -> NDArray[np.int32]:
     return np.array([(image["width"], image["height"]) for image in coco.images], np.int32).reshape(-1, 2)
 
 
-def _reason_to_leave_out(annotation: dict[str, Any]) -> str | None:
+def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | None:
+    keypoints = annotation.get("keypoints") or []
     if annotation.get("iscrowd"):
         return "crowd"
-    if annotation.get("area", 1) <= 0:
+    if "area" in annotation and _finite(coco, annotation | {"area": [annotation["area"]]}, "area", 1)[0] <= 0:
         return "no area"
-    if not any(annotation.get("keypoints", ())[2::3]):
+    if isinstance(keypoints, list) and not any(keypoints[2::3]):
         return "no labelled joint"
     return None
 
@@ -231,22 +139,36 @@ def _row_of_image(coco: CocoFile, annotation: dict[str, Any], image_row: dict[in
 
 def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -> NDArray[np.float64]:
     values = annotation.get(key)
-    where = f"{coco.path}: annotation {annotation['id']}: {key}"
-    if not isinstance(values, list) or len(values) != length:
-        got = len(values) if isinstance(values, list) else repr(values)
-        raise InputError(f"{where}: expected {length} numbers, got {got}")
-    try:
-        array = np.array(values, float)
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: expected numbers, got {values}") from None
-    if not np.isfinite(array).all():
-        raise InputError(f"{where}: holds NaN or infinity; mark a joint without label as 0, 0, 0")
+    array = _numbers(values, length)
+    if array is None:
+        got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
+        raise InputError(
+            f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}; "
+            "a joint without label is 0, 0, 0"
+        )
     return array
+
+
+def _numbers(values: Any, length: int) -> NDArray[np.float64] | None:
+    """A list of so many finite numbers as an array, or None if it is something else."""
+    if not isinstance(values, list) or len(values) != length:
+        return None
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    array = np.array(values, float)
+    return array if np.isfinite(array).all() else None
 
 
 def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Visibility (N, K), with 0 for labels that lie outside their picture."""
     xy, visible = keypoints[..., :2], keypoints[..., 2]
+    strange = np.argwhere(~np.isin(visible, (0, 1, 2)))
+    if len(strange):
+        person, joint = strange[0]
+        raise InputError(
+            f"{coco.path}: {len(strange)} joints have a visibility other than 0, 1 or 2, the first is "
+            f"{visible[person, joint]:g} at {xy[person, joint].tolist()} (joint {coco.category['keypoints'][joint]})"
+        )
     limit = size_wh[:, None, :] - 1 + _OUTSIDE_TOLERANCE_PX
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
     outside = (visible > 0) & ~inside

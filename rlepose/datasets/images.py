@@ -22,7 +22,10 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # an empty file, or more pixels than OpenCV's limit
+        image = None
     if image is None:
         raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again")
     return image

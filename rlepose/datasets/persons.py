@@ -1,12 +1,17 @@
 """All persons of a data set as flat arrays, so that worker processes share one copy."""
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rlepose.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,27 @@ class PersonTable:
     def image_path(self, person: int) -> Path:
         """Where the picture of a person lies."""
         return self.image_root / str(self.image_files[self.image_index[person]])
+
+    def with_pictures(self, on_bad_image: str) -> "PersonTable":
+        """The persons whose picture is there. A missing one is an InputError, or with 'skip' a warning."""
+        used = np.unique(self.image_index)
+        folders: dict[Path, set[str]] = {}
+        missing = []
+        for row in used:
+            path = self.image_root / str(self.image_files[row])
+            if path.parent not in folders:
+                # One listing a folder: asking for 100,000 files one by one takes minutes on a network disk.
+                folders[path.parent] = {p.name for p in path.parent.glob("*")}
+            if path.name not in folders[path.parent]:
+                missing.append(row)
+        if not missing:
+            return self
+        first = self.image_root / str(self.image_files[missing[0]])
+        message = f"{len(missing)} of {len(used)} pictures are missing, the first is {first}"
+        if on_bad_image == "error":
+            raise InputError(f"{message}; check data.root and the picture folders, or set data.on_bad_image=skip")
+        log.warning("%s; their persons are left out", message)
+        return self.select(~np.isin(self.image_index, missing))
 
     def person_image_ids(self) -> NDArray[np.int64]:
         """(N,) id of each person's picture."""

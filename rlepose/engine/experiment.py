@@ -38,13 +38,16 @@ class Experiment:
 
     def prepare(self, config: Config, resume: bool, overwrite: bool) -> None:
         """Make the folder and store the config, or raise InputError rather than mix two runs."""
-        there = (self.folder / "config.yaml").exists()
+        known = (self.folder / "config.yaml").exists()
+        # A run that ended before its first number, by a wrong option say, left nothing to protect.
+        numbers = self.folder / "metrics.jsonl"
+        trained = known and (self.last.exists() or (numbers.exists() and numbers.stat().st_size > 0))
         if resume:
             if not self.last.exists():
                 raise InputError(f"--resume: there is no checkpoint {self.last}; start without --resume")
-        elif there and overwrite:
+        elif known and (overwrite or not trained):
             shutil.rmtree(self.folder)
-        elif there:
+        elif trained:
             raise InputError(
                 f"{self.folder} holds an earlier run; pass --resume to go on with it, --overwrite to delete it, "
                 "or --name NAME to keep both"

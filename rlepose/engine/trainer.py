@@ -62,7 +62,7 @@ class Trainer:
         self.skeleton = coco.skeleton(data.oks_sigmas)
         self.validator = Validator(config, "gt", ranks)
         self._check_keypoints(coco)
-        table = persons_from_annotations(coco, Path(data.root) / data.train_images)
+        table = persons_from_annotations(coco, Path(data.root) / data.train_images).with_pictures(data.on_bad_image)
         seed = config.train.seed
         self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale, config.augment, seed)
         divisor = ranks.world_size * config.train.accumulate
@@ -93,7 +93,7 @@ class Trainer:
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation."""
         self._announce()
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main)
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.epoch * len(self.batches))
         epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
         progress = tqdm(
             total=epochs * seen_an_epoch,
@@ -134,7 +134,8 @@ class Trainer:
         train, steps = self.config.train, len(self.batches)
         self.batches.epoch = self.epoch
         self.step_module.train()
-        started, loss_sum, summed = time.perf_counter(), torch.zeros((), device=self.ranks.device), 0
+        epoch_started = started = time.perf_counter()
+        loss_sum, summed = torch.zeros((), device=self.ranks.device), 0
         for step, batch in enumerate(self.loader):
             self.bad_images.check(batch["problem"])
             rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
@@ -160,7 +161,7 @@ class Trainer:
             train.epochs,
             loss,
             rate,
-            speed,
+            steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
             f"  {skipped} unreadable pictures left out" if skipped else "",
         )
 

@@ -78,8 +78,8 @@ class Validator:
             table = persons_from_detections(self.coco, images, boxes)
         else:
             table = persons_from_annotations(self.coco, images)
-        self.table = table
-        self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale)
+        self.table = table.with_pictures(data.on_bad_image)
+        self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
     def predict(self, model: PoseModel) -> Predictions:
         """Poses of all persons, gathered from all ranks."""

@@ -28,7 +28,8 @@ def coco_results(
     keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: NDArray[np.integer], category_id: int
 ) -> list[dict[str, Any]]:
     """COCO results entries: keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,)."""
-    triplets = np.concatenate([keypoints, joint_scores[..., None]], axis=-1).reshape(len(keypoints), -1).round(4)
+    count, joints = joint_scores.shape
+    triplets = np.concatenate([keypoints, joint_scores[..., None]], axis=-1).reshape(count, 3 * joints).round(4)
     return [
         {"image_id": int(image), "category_id": category_id, "keypoints": flat.tolist(), "score": float(score)}
         for image, flat, score in zip(image_ids, triplets, scores, strict=True)
@@ -54,7 +55,7 @@ def evaluate_coco(coco: CocoFile, results: list[dict[str, Any]], oks_sigmas: tup
         truth = COCO()
         truth.dataset = {
             "images": coco.images,
-            "annotations": [_complete(a) for a in coco.annotations],
+            "annotations": [_complete(a, coco.num_keypoints) for a in coco.annotations],
             "categories": [coco.category],
         }
         truth.createIndex()
@@ -73,12 +74,15 @@ def evaluate_coco(coco: CocoFile, results: list[dict[str, Any]], oks_sigmas: tup
     }
 
 
-def _complete(annotation: dict[str, Any]) -> dict[str, Any]:
+def _complete(annotation: dict[str, Any], num_keypoints: int) -> dict[str, Any]:
     """The annotation with what COCO's evaluation needs and other tools often leave out."""
-    keypoints = annotation.get("keypoints", [])
-    defaults = {
+    keypoints = annotation.get("keypoints") or [0] * 3 * num_keypoints
+    box = annotation.get("bbox") or [0, 0, 0, 0]
+    return {
         "iscrowd": 0,
-        "area": annotation["bbox"][2] * annotation["bbox"][3] if "bbox" in annotation else 0,
+        "area": box[2] * box[3],
         "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
+        **annotation,
+        "keypoints": keypoints,
+        "bbox": box,
     }
-    return defaults | annotation

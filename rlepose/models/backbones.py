@@ -3,6 +3,7 @@
 import difflib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rlepose.errors import InputError
@@ -63,6 +64,12 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
     )
     try:
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
+        # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
+        # What was loaded is equal the second time; what is random is not.
+        again = timm.create_model(name, pretrained=True, **arguments).state_dict()
+        random = [key for key, value in backbone.features.state_dict().items() if not torch.equal(value, again[key])]
+        if random:
+            raise ValueError(f"it has no {random[0]}" + (f" and {len(random) - 1} others" if random[1:] else ""))
     except Exception as error:  # each of timm's loaders raises its own kinds
         if weights is not None:
             raise InputError(

@@ -13,7 +13,9 @@ def test_steps_happen_at_their_milestones() -> None:
 
 def test_warm_up_grows_linearly_to_one() -> None:
     schedule = ScheduleConfig(name="step", milestones=(), warmup_epochs=2)
-    assert [learning_rate_factor(schedule, epoch, 10) for epoch in (0, 0.5, 1, 2, 9)] == pytest.approx([0, 0.25, 0.5, 1, 1])
+    assert [learning_rate_factor(schedule, epoch, 10) for epoch in (0, 0.5, 1, 2, 9)] == pytest.approx(
+        [0, 0.25, 0.5, 1, 1]
+    )
 
 
 def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:

@@ -56,9 +56,7 @@ def test_a_wrong_weights_file_is_refused_with_a_mend(tmp_path: Path) -> None:
         Backbone("resnet18", pretrained=True, weights=str(tmp_path / "weights.pth"))
 
 
-def test_without_network_the_message_says_which_file_to_pass(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_network_the_message_says_which_file_to_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

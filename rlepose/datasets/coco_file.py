@@ -1,0 +1,122 @@
+"""COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlepose.errors import InputError
+from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
+
+log = logging.getLogger(__name__)
+
+_IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
+
+
+class CocoFile:
+    """One annotation file.
+
+    images, annotations (of the chosen category) and category are as in the file.
+    category: name of the category to take; None takes the only one that has keypoints.
+    Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
+    """
+
+    def __init__(self, path: str | Path, category: str | None = None) -> None:
+        self.path = Path(path)
+        tree = read_json(self.path, "annotation file")
+        for key in ("images", "annotations", "categories"):
+            if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
+                raise InputError(f"{self.path}: no list '{key}'; expected COCO's keypoint layout")
+            self._check_ids(key, tree[key])
+        self.images: list[dict[str, Any]] = tree["images"]
+        self.category = self._choose_category(tree["categories"], category)
+        self.annotations = [a for a in tree["annotations"] if a.get("category_id") == self.category["id"]]
+        self._check_images()
+        self._check_joints()
+
+    @property
+    def num_keypoints(self) -> int:
+        return len(self.category["keypoints"])
+
+    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
+        """Names, pairs and bones of the chosen category; OKS constants as given, else by name, else the default."""
+        names = self.category["keypoints"]
+        skeleton = skeleton_from_names(names, [(i - 1, j - 1) for i, j in self.category.get("skeleton") or []])
+        if oks_sigmas is not None:
+            if len(oks_sigmas) != len(names):
+                raise InputError(
+                    f"data.oks_sigmas: expected {len(names)} values for {self.path}, got {len(oks_sigmas)}"
+                )
+            return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
+        unknown = [name for name in names if known_oks_sigma(name) is None]
+        if unknown:
+            log.warning(
+                "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
+                self.path,
+                ", ".join(unknown),
+                DEFAULT_OKS_SIGMA,
+            )
+        return skeleton
+
+    def _check_ids(self, kind: str, entries: list[Any]) -> None:
+        seen: set[int] = set()
+        for number, entry in enumerate(entries):
+            identity = entry.get("id") if isinstance(entry, dict) else None
+            if not isinstance(identity, int):
+                raise InputError(f"{self.path}: {kind}: entry {number} is not an object with a whole number as 'id'")
+            if identity in seen:
+                raise InputError(f"{self.path}: {kind}: id {identity} stands twice; ids must be unique")
+            seen.add(identity)
+
+    def _choose_category(self, categories: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
+        with_keypoints = [c for c in categories if c.get("keypoints")]
+        names = ", ".join(str(c.get("name")) for c in with_keypoints)
+        if not with_keypoints:
+            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
+        if wanted is not None:
+            with_keypoints = [c for c in with_keypoints if c.get("name") == wanted]
+            if not with_keypoints:
+                raise InputError(f"{self.path}: data.category: no category '{wanted}' with keypoints; there is {names}")
+        if len(with_keypoints) > 1:
+            raise InputError(f"{self.path}: several categories have keypoints; set data.category to one of {names}")
+        return with_keypoints[0]
+
+    def _check_images(self) -> None:
+        for image in self.images:
+            for key, kind in _IMAGE_TYPES.items():
+                if not isinstance(image.get(key), kind):
+                    raise InputError(f"{self.path}: image {image['id']}: '{key}' is missing or not {kind.__name__}")
+            if Path(image["file_name"]).is_absolute() or ".." in Path(image["file_name"]).parts:
+                raise InputError(
+                    f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "
+                    "folder; make it relative to that folder"
+                )
+
+    def _check_joints(self) -> None:
+        """The category's names and bones; the labels themselves are checked where they become arrays."""
+        names, bones = self.category["keypoints"], self.category.get("skeleton") or []
+        where = f"{self.path}: category {self.category['id']}"
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{where}: 'keypoints' must be a list of joint names")
+        spelled_alike = skeleton_from_names(names).ambiguous_names()
+        if spelled_alike:
+            raise InputError(f"{where}: the joint names {', '.join(spelled_alike)} cannot be told apart; rename them")
+        for bone in bones if isinstance(bones, list) else [bones]:
+            good = isinstance(bone, list) and len(bone) == 2 and all(isinstance(end, int) for end in bone)
+            if not good or not all(1 <= end <= len(names) for end in bone):
+                raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Parse a JSON file; InputError names it when it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
+        ) from error

@@ -1,0 +1,157 @@
+"""Random crops: reproducible, within their ranges, and of the half that they mean."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rlepose.config import AugmentConfig
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
+
+CENTER, SCALE = np.array([100.0, 120.0]), np.array([150.0, 200.0])
+# A person standing upright, seen from the front; COCO's order.
+HEAD = [(100, 30), (105, 25), (95, 25), (110, 28), (90, 28)]
+ARMS = [(120, 60), (80, 60), (128, 90), (72, 90), (130, 115), (70, 115)]
+LEGS = [(112, 120), (88, 120), (113, 165), (87, 165), (114, 210), (86, 210)]
+STANDING = np.array([*HEAD, *ARMS, *LEGS], float)
+ALL_VISIBLE = np.full(17, 2)
+OFF = AugmentConfig(flip_prob=0, scale=0, rotation_prob=0, half_body_prob=0)
+HALF_BODY = AugmentConfig(flip_prob=0, scale=0, rotation_prob=0, half_body_prob=1)
+
+
+def draw(
+    config: AugmentConfig, index: int = 0, visible: NDArray = ALL_VISIBLE, skeleton: Skeleton = COCO, epoch: int = 0
+) -> CropChoice:
+    points = STANDING[: len(visible)]
+    return random_crop(sample_generator(0, epoch, index), config, skeleton, CENTER, SCALE, points, visible)
+
+
+def draws(config: AugmentConfig, count: int = 200, visible: NDArray = ALL_VISIBLE) -> list[CropChoice]:
+    return [draw(config, index, visible) for index in range(count)]
+
+
+def numbers(choice: CropChoice) -> tuple[float, ...]:
+    return (*choice.center, *choice.scale, choice.rotation_deg, choice.flip)
+
+
+def shown(choice: CropChoice) -> NDArray[np.bool_]:
+    """Which joints lie in the region."""
+    return (np.abs(STANDING - choice.center) <= choice.scale / 2).all(axis=1)
+
+
+# --- reproducible ---------------------------------------------------------------------------------------------------
+
+
+def test_the_same_sample_of_the_same_epoch_gets_the_same_choice() -> None:
+    config = AugmentConfig()
+    assert [numbers(draw(config, index)) for index in range(20)] == [
+        numbers(draw(config, index)) for index in range(20)
+    ]
+
+
+def test_another_epoch_gets_another_choice() -> None:
+    config = AugmentConfig()
+    assert len({numbers(draw(config, epoch=epoch)) for epoch in range(20)}) == 20
+
+
+def test_seed_epoch_and_index_each_change_the_stream() -> None:
+    keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1)]
+    assert len({sample_generator(*key).random() for key in keys}) == len(keys)
+
+
+# --- ranges ---------------------------------------------------------------------------------------------------------
+
+
+def test_everything_off_leaves_the_crop_as_it_was() -> None:
+    assert {numbers(choice) for choice in draws(OFF, 20)} == {(*CENTER, *SCALE, 0.0, False)}
+
+
+def test_the_size_changes_within_its_range_and_keeps_the_shape() -> None:
+    scales = np.array([choice.scale for choice in draws(AugmentConfig(scale=0.25, half_body_prob=0))])
+    factors = scales[:, 0] / SCALE[0]
+    assert 0.75 <= factors.min() < 0.8 and 1.2 < factors.max() <= 1.25
+    np.testing.assert_allclose(scales[:, 0] / scales[:, 1], SCALE[0] / SCALE[1])
+
+
+def test_the_rotation_stays_within_its_range_and_goes_both_ways() -> None:
+    angles = np.array([choice.rotation_deg for choice in draws(AugmentConfig(rotation_deg=45, rotation_prob=1))])
+    assert -45 <= angles.min() < -40 and 40 < angles.max() <= 45
+
+
+@pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.5, 70, 130), (1.0, 200, 200)])
+def test_as_many_crops_are_rotated_as_asked(probability: float, low: int, high: int) -> None:
+    rotated = sum(choice.rotation_deg != 0 for choice in draws(AugmentConfig(rotation_prob=probability)))
+    assert low <= rotated <= high
+
+
+@pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.5, 70, 130), (1.0, 200, 200)])
+def test_as_many_crops_are_flipped_as_asked(probability: float, low: int, high: int) -> None:
+    assert low <= sum(choice.flip for choice in draws(AugmentConfig(flip_prob=probability))) <= high
+
+
+@pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.3, 35, 90), (1.0, 200, 200)])
+def test_as_many_crops_are_of_half_a_body_as_asked(probability: float, low: int, high: int) -> None:
+    config = AugmentConfig(flip_prob=0, scale=0, rotation_prob=0, half_body_prob=probability)
+    assert low <= sum(tuple(choice.scale) != tuple(SCALE) for choice in draws(config)) <= high
+
+
+# --- half a body ----------------------------------------------------------------------------------------------------
+
+
+def test_a_half_body_crop_shows_the_whole_half_and_both_halves_occur() -> None:
+    upper = np.array(COCO.upper_body)
+    halves = [(shown(choice)[upper].all(), shown(choice)[~upper].all()) for choice in draws(HALF_BODY, 100)]
+    assert all(top or bottom for top, bottom in halves)
+    assert sum(top for top, _ in halves) > 30 and sum(bottom for _, bottom in halves) > 30
+
+
+def test_a_half_body_crop_has_the_shape_of_the_whole_one() -> None:
+    for choice in draws(HALF_BODY, 20):
+        assert choice.scale[0] / choice.scale[1] == pytest.approx(SCALE[0] / SCALE[1])
+        assert choice.scale[0] < SCALE[0]
+
+
+def test_a_half_body_crop_follows_the_visible_joints_only() -> None:
+    visible = np.where(np.isin(np.arange(17), (5, 6, 7, 8)), 2, 0)  # shoulders and elbows
+    expected = STANDING[5:9]
+    for choice in draws(HALF_BODY, 20, visible):
+        np.testing.assert_allclose(choice.center, expected.mean(axis=0))
+        assert (np.abs(expected - choice.center) <= choice.scale / 2).all()
+
+
+def test_three_visible_joints_are_too_few_for_a_half() -> None:
+    visible = np.where(np.arange(17) < 3, 2, 0)
+    assert {numbers(choice) for choice in draws(HALF_BODY, 20, visible)} == {(*CENTER, *SCALE, 0.0, False)}
+
+
+def test_joints_without_halves_keep_the_whole_crop() -> None:
+    hand = skeleton_from_names(("palm", "thumb", "index", "middle", "ring"))
+    assert numbers(draw(HALF_BODY, visible=np.full(5, 2), skeleton=hand)) == (*CENTER, *SCALE, 0.0, False)
+
+
+def test_joints_on_one_point_keep_the_whole_crop() -> None:
+    choice = random_crop(sample_generator(0, 0, 0), HALF_BODY, COCO, CENTER, SCALE, np.ones((17, 2)), ALL_VISIBLE)
+    assert numbers(choice) == (*CENTER, *SCALE, 0.0, False)
+
+
+# --- colour ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_colour_change_leaves_the_pixels() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)
+    np.testing.assert_array_equal(random_color(sample_generator(0, 0, 0), AugmentConfig(color=0), crop), crop)
+
+
+def test_each_channel_changes_by_its_own_factor_within_the_range() -> None:
+    crop = np.full((4, 4, 3), 100, np.uint8)
+    changed = np.stack([random_color(sample_generator(0, 0, i), AugmentConfig(color=0.2), crop) for i in range(200)])
+    assert (changed == changed[:, :1, :1]).all()
+    factors = changed[:, 0, 0] / 100
+    assert 0.79 <= factors.min() < 0.83 and 1.17 < factors.max() <= 1.2
+    assert (np.ptp(factors, axis=1) > 0).mean() > 0.9
+
+
+def test_bright_colours_stay_bytes() -> None:
+    crop = np.full((4, 4, 3), 250, np.uint8)
+    changed = np.stack([random_color(sample_generator(0, 0, i), AugmentConfig(color=0.5), crop) for i in range(50)])
+    assert changed.dtype == np.uint8 and changed.max() == 255 and changed.min() >= 124

@@ -1,0 +1,124 @@
+"""Pictures: their colours, and the files that are refused instead of being half read."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from rlepose.datasets.images import read_image
+from rlepose.errors import InputError
+
+ORANGE = (250, 120, 20)
+JPEG_KINDS = {"baseline": [], "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]}
+
+
+def noise(seed: int = 0, size_hw: tuple[int, int] = (40, 60)) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (*size_hw, 3), np.uint8)
+
+
+def jpeg(image: NDArray[np.uint8], options: list[int] | None = None) -> bytes:
+    return cv2.imencode(".jpg", image, options or [])[1].tobytes()
+
+
+def with_thumbnail(data: bytes, thumbnail: bytes) -> bytes:
+    """The JPEG with another JPEG in an application segment, as cameras store previews."""
+    payload = b"Exif\0\0" + thumbnail
+    return data[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + data[2:]
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+# --- what is read ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_channels_are_red_green_blue(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"orange{ending}"
+    Image.new("RGB", (16, 8), ORANGE).save(path)
+    image = read_image(path)
+    assert image.shape == (8, 16, 3) and image.dtype == np.uint8
+    assert np.abs(image.astype(int) - ORANGE).max() <= 3
+
+
+def test_a_png_is_read_without_loss(tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    Image.fromarray(noise()).save(path)
+    np.testing.assert_array_equal(read_image(path), noise())
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_a_grey_picture_has_three_equal_channels(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"grey{ending}"
+    Image.fromarray(noise()[..., 0]).save(path)
+    image = read_image(path)
+    assert image.shape == (40, 60, 3) and image.std() > 20
+    np.testing.assert_array_equal(image, image[..., :1].repeat(3, axis=2))
+
+
+def test_transparency_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "clear.png"
+    Image.fromarray(np.dstack([noise(), noise(1)[..., :1]]), "RGBA").save(path)
+    np.testing.assert_array_equal(read_image(path), noise())
+
+
+def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to look at it
+    picture = Image.new("RGB", (60, 40), ORANGE)
+    picture.save(path, exif=exif)
+    assert cv2.imread(str(path)).shape == (60, 40, 3)
+    assert read_image(path).shape == (40, 60, 3)
+
+
+def test_a_picture_with_a_preview_inside_is_read(tmp_path: Path) -> None:
+    data = jpeg(noise())
+    image = read_image(written(tmp_path / "a.jpg", with_thumbnail(data, jpeg(noise(1, (8, 8))))))
+    np.testing.assert_array_equal(image, read_image(written(tmp_path / "b.jpg", data)))
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("kind", JPEG_KINDS)
+def test_a_jpeg_that_is_cut_off_is_refused(tmp_path: Path, kind: str, kept: float) -> None:
+    data = jpeg(noise(), JPEG_KINDS[kind])
+    assert read_image(written(tmp_path / "whole.jpg", data)).shape == (40, 60, 3)
+    path = written(tmp_path / "cut.jpg", data[: int(len(data) * kept)])
+    with pytest.raises(InputError, match=r"cut\.jpg: .*fetch the file again"):
+        read_image(path)
+
+
+def test_a_jpeg_that_lacks_its_last_byte_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG is cut off"):
+        read_image(written(tmp_path / "cut.jpg", jpeg(noise())[:-1]))
+
+
+def test_a_cut_picture_with_a_whole_preview_inside_is_refused(tmp_path: Path) -> None:
+    data = with_thumbnail(jpeg(noise()), jpeg(noise(1, (8, 8))))
+    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG is cut off"):
+        read_image(written(tmp_path / "cut.jpg", data[: -len(data) // 4]))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_png_that_is_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
+    data = cv2.imencode(".png", noise())[1].tobytes()
+    with pytest.raises(InputError, match=r"cut\.png: cannot be decoded"):
+        read_image(written(tmp_path / "cut.png", data[: int(len(data) * kept)]))
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"page\.jpg: cannot be decoded as a picture"):
+        read_image(written(tmp_path / "page.jpg", b"<html>404 not found</html>"))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.jpg: cannot read the picture \(No such file"):
+        read_image(tmp_path / "nowhere.jpg")

@@ -1,0 +1,85 @@
+"""Real processes under torchrun, with gloo on the CPU."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.errors import InputError
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+CONFIG = "configs/synthetic_res18_rle.yaml"
+
+
+def scalars(folder: Path, name: str) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line[name] for line in lines if name in line]
+
+
+def test_one_rank_and_two_give_the_same_losses_and_numbers(
+    run_script: Run, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    for name, ranks in (("one", 1), ("two", 2)):
+        result = run_script("train.py", "--cfg", CONFIG, "--name", name, "--set", *tiny_overrides, ranks=ranks)
+        assert result.returncode == 0, result.stderr
+    one, two = (tmp_path / "exp" / name for name in ("one", "two"))
+    assert scalars(two, "train/loss") == pytest.approx(scalars(one, "train/loss"), rel=1e-3)
+    assert len(scalars(two, "train/loss")) == len(scalars(one, "train/loss"))
+
+    checkpoint = one / "checkpoints" / "last.pt"
+    for ranks in (1, 2):
+        result = run_script("validate.py", "--checkpoint", checkpoint, "--out", tmp_path / str(ranks), ranks=ranks)
+        assert result.returncode == 0, result.stderr
+    metrics, results = (
+        [json.loads((tmp_path / ranks / name).read_text()) for ranks in ("1", "2")]
+        for name in ("metrics.json", "keypoints_gt.json")
+    )
+    assert metrics[0] == pytest.approx(metrics[1], abs=1e-6)
+    assert [(r["image_id"], pytest.approx(r["keypoints"], abs=1e-2)) for r in results[0]] == [
+        (r["image_id"], r["keypoints"]) for r in results[1]
+    ]
+
+
+def test_flows_stay_equal_also_when_a_rank_sees_no_label(run_script: Run) -> None:
+    result = run_script("keep_flows_equal.py", folder="tests/engine/ranks", ranks=2)
+    assert result.returncode == 0, result.stderr
+    moved = re.search(r"equal on 2 ranks; flow moved by ([\d.]+)", result.stdout)
+    assert moved is not None
+    assert float(moved.group(1)) > 1e-4
+
+
+def test_one_message_reaches_the_user_of_two_ranks(run_script: Run, tiny_overrides: list[str]) -> None:
+    overrides = [*tiny_overrides, "data.val_annotations=nowhere.json"]
+    result = run_script("train.py", "--cfg", CONFIG, "--set", *overrides, ranks=2)
+    assert result.returncode != 0
+    assert result.stderr.count("nowhere.json: the annotation file does not exist") == 1
+
+
+def test_the_cpu_is_chosen_when_asked_for() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_that_is_not_there_is_refused() -> None:
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(InputError, match=r"system\.device: cuda"):
+        choose_device("cuda")
+
+
+def test_the_precision_is_the_one_asked_for() -> None:
+    cpu = torch.device("cpu")
+    assert choose_precision("bfloat16", cpu) == torch.bfloat16
+    assert choose_precision("float32", cpu) == torch.float32
+
+
+def test_an_input_error_on_the_main_rank_is_raised() -> None:
+    def fail() -> None:
+        raise InputError("wrong")
+
+    with pytest.raises(InputError, match="wrong"):
+        Ranks(0, 1, torch.device("cpu")).on_main(fail)

@@ -1,0 +1,200 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from rlepose.config import Config, config_from_dict
+from rlepose.datasets.coco import CocoFile, persons_from_annotations
+from rlepose.datasets.loading import PoseDataset, collate
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.trainer import Trainer, TrainStep, train
+from rlepose.errors import InputError
+from rlepose.evaluation.pck import pck, reference_length
+from rlepose.losses import LOSSES, build_criterion
+from rlepose.models.pose_model import build_model
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def run(config: Config, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+    Experiment.of(config).prepare(config, resume, overwrite)
+    return train(config, ALONE, resume)
+
+
+def lines(config: Config) -> list[dict[str, Any]]:
+    text = (Experiment.of(config).folder / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def losses(config: Config) -> list[float]:
+    return [line["train/loss"] for line in lines(config) if "train/loss" in line]
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Callable[..., Config], loss: str) -> None:
+    config = tiny_config(f"loss.name={loss}")
+    metrics = run(config)
+    folder = Experiment.of(config).folder
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    assert config_from_dict(yaml.safe_load((folder / "config.yaml").read_text())) == config
+    assert list((folder / "tensorboard").glob("events.*"))
+    assert {"gt/AP", "gt/AP50", "gt/AR"} <= metrics.keys()
+    assert [line["epoch"] for line in lines(config) if "gt/AP" in line] == [1, 2]
+    assert all(np.isfinite(losses(config)))
+
+
+def test_the_loss_falls(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=6", "train.validate_every=6")
+    run(config)
+    history = losses(config)
+    assert np.mean(history[-5:]) < np.mean(history[:5]) - 1
+
+
+def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_config: Callable[..., Config]) -> None:
+    straight = tiny_config("name=straight", "train.epochs=3")
+    run(straight)
+    run(tiny_config("name=stopped", "train.epochs=1"))
+    stopped = tiny_config("name=stopped", "train.epochs=3")
+    run(stopped, resume=True)
+    ours, theirs = (load_checkpoint(Experiment.of(config).last) for config in (stopped, straight))
+    for name in ("model", "criterion"):
+        state, expected = getattr(ours, name), getattr(theirs, name)
+        assert all(torch.equal(state[key], expected[key]) for key in expected)
+    assert ours.progress == theirs.progress
+    assert torch.equal(ours.random_states[0]["cpu"], theirs.random_states[0]["cpu"])
+    timeless = [
+        [{k: v for k, v in line.items() if k != "train/images_per_second"} for line in lines(config)]
+        for config in (stopped, straight)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_numbers_do_not_depend_on_the_number_of_workers(tiny_config: Callable[..., Config]) -> None:
+    none, two = tiny_config("name=none"), tiny_config("name=two", "system.workers=2")
+    assert run(none) == run(two)
+    assert losses(none) == losses(two)
+
+
+def test_accumulated_parts_give_the_loss_of_the_whole_batch(tiny_config: Callable[..., Config]) -> None:
+    whole, parts = tiny_config("name=whole"), tiny_config("name=parts", "train.accumulate=4")
+    run(whole)
+    run(parts)
+    assert losses(parts) == pytest.approx(losses(whole), rel=1e-3)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_config: Callable[..., Config]) -> None:
+    configs = [tiny_config(f"name=run{i}", f"train.seed={seed}", "train.epochs=1") for i, seed in enumerate((0, 0, 1))]
+    for config in configs:
+        run(config)
+    assert losses(configs[0]) == losses(configs[1])
+    assert losses(configs[0]) != losses(configs[2])
+
+
+def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    run(config)
+    with pytest.raises(InputError, match=r"holds an earlier run; pass --resume .* --overwrite .* --name"):
+        run(config)
+    run(config, overwrite=True)
+    assert len(losses(config)) == len(Trainer(config, ALONE).batches)
+
+
+def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"--resume: there is no checkpoint .*last\.pt"):
+        run(tiny_config(), resume=True)
+
+
+def test_a_folder_that_is_no_experiment_is_not_touched(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config()
+    folder = Experiment.of(config).folder
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="is not empty and holds no experiment"):
+        run(config, overwrite=True)
+    assert (folder / "thesis.txt").exists()
+
+
+def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.num_keypoints: 14 joints are asked for but .* has 17: nose, left_eye"):
+        Trainer(tiny_config("data.num_keypoints=14"), ALONE)
+
+
+def test_a_batch_that_does_not_divide_by_the_ranks_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.batch_size: 8 does not divide by 3 ranks"):
+        Trainer(tiny_config(), Ranks(0, 3, torch.device("cpu")))
+
+
+def test_a_diverged_loss_stops_the_run_and_keeps_the_checkpoint(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    run(config)
+    before = Experiment.of(config).last.read_bytes()
+    trainer = Trainer(tiny_config("train.epochs=2"), ALONE)
+    trainer.resume()
+    with torch.no_grad():
+        trainer.model.head.coordinates.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match=r"the loss became nan between step .*last\.pt"):
+        trainer.fit()
+    assert Experiment.of(config).last.read_bytes() == before
+
+
+def test_clipping_limits_the_norm_of_the_whole_gradient(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.clip_grad_norm=0.01")
+    trainer = Trainer(config, ALONE)
+    trainer._step({k: v for k, v in next(iter(trainer.loader)).items() if isinstance(v, torch.Tensor)})
+    norm = torch.stack([p.grad.norm() for p in trainer.parameters if p.grad is not None]).norm()
+    assert norm.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_missing_picture_ends_the_run_or_is_left_out(
+    tiny_config: Callable[..., Config], synthetic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "data").mkdir()
+    for path in synthetic.iterdir():
+        (tmp_path / "data" / path.name).symlink_to(path)
+    (tmp_path / "data" / "train").unlink()
+    (tmp_path / "data" / "train").mkdir()
+    for picture in sorted((synthetic / "train").iterdir())[1:]:
+        (tmp_path / "data" / "train" / picture.name).symlink_to(picture)
+    root = f"data.root={tmp_path / 'data'}"
+    with pytest.raises(InputError, match=r"000000000001\.jpg.*data\.on_bad_image=skip"):
+        run(tiny_config("name=error", root))
+    config = tiny_config("name=skip", root, "data.on_bad_image=skip")
+    run(config)
+    assert "000000000001.jpg" in caplog.text
+    assert all(np.isfinite(losses(config)))
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: str) -> None:
+    """PCK@0.1 of 1 on the training pictures themselves: the whole path can represent what it is shown."""
+    torch.manual_seed(0)
+    lspet = real_data / "lspet"
+    coco = CocoFile(lspet / "annotations" / "lspet_val.json")
+    table = persons_from_annotations(coco, lspet / "images" / "val").select(np.arange(0, 64, 8))
+    dataset = PoseDataset(table, coco.skeleton(), (96, 96), box_scale=1.25)
+    batch = collate([dataset[0, person] for person in range(8)])
+    config = config_from_dict(
+        {"name": "eight", "model": {"backbone": {"name": "resnet18", "pretrained": False}}, "loss": {"name": loss}}
+    )
+    model = build_model(config.model, 14, LOSSES[loss].needs_sigma).to(memory_format=torch.channels_last)
+    step = TrainStep(model, build_criterion(config.loss))
+    optimizer = build_optimizer(config.train.optimizer, step.parameters())
+    for _ in range(150):
+        optimizer.zero_grad()
+        step(batch["image"], batch["target"], batch["weight"]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        mu = model.eval()(batch["image"]).mu.numpy()
+    from rlepose.codec import decode
+
+    keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
+    reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, dataset.skeleton)
+    assert pck(keypoints, table.keypoints, table.visible, reference, 0.1)[0] == 1.0

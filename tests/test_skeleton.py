@@ -1,0 +1,84 @@
+"""Left and right, halves and OKS constants, from the joints' names."""
+
+import json
+
+import numpy as np
+import pytest
+from pycocotools.cocoeval import Params
+
+from rlepose.skeleton import COCO, DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
+
+HAND = skeleton_from_names(("palm", "thumb1", "thumb2", "index1", "index2"), ((0, 1), (1, 2), (0, 3), (3, 4)))
+SPELLINGS = [
+    ("left_knee", "right_knee"),
+    ("LeftKnee", "RightKnee"),
+    ("leftKnee", "rightKnee"),
+    ("l_knee", "r_knee"),
+    ("knee_left", "knee_right"),
+    ("KNEE-L", "KNEE-R"),
+    ("Left Knee", "Right Knee"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), SPELLINGS)
+def test_sides_are_paired_in_every_spelling(left: str, right: str) -> None:
+    skeleton = skeleton_from_names((left, "nose", right))
+    assert skeleton.flip_permutation == (2, 1, 0)
+    assert skeleton.flip_pairs == [(0, 2)]
+
+
+@pytest.mark.parametrize(("left", "right"), SPELLINGS)
+def test_left_is_known_in_every_spelling(left: str, right: str) -> None:
+    skeleton = skeleton_from_names((left, "nose", right))
+    assert [skeleton.is_left(joint) for joint in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("spelling", [name for pair in SPELLINGS for name in pair])
+def test_oks_constant_is_known_in_every_spelling(spelling: str) -> None:
+    assert known_oks_sigma(spelling) == 0.087
+
+
+def test_a_joint_without_a_twin_stays_where_it_is() -> None:
+    assert skeleton_from_names(("left_hip", "left_toe", "right_hip")).flip_permutation == (2, 1, 0)
+
+
+def test_different_parts_of_one_side_are_not_paired() -> None:
+    assert skeleton_from_names(("left_hip", "right_knee")).flip_pairs == []
+
+
+def test_cocos_pairs() -> None:
+    assert COCO.flip_pairs == [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]
+
+
+def test_cocos_oks_constants_are_the_reference_evaluators() -> None:
+    np.testing.assert_allclose(COCO.oks_sigmas, Params("keypoints").kpt_oks_sigmas)
+
+
+def test_cocos_upper_body_ends_above_the_hips() -> None:
+    assert COCO.upper_body == (True,) * 11 + (False,) * 6
+
+
+def test_a_joint_of_unknown_name_gets_the_default_constant() -> None:
+    assert known_oks_sigma("left_antenna") is None
+    assert skeleton_from_names(("left_antenna", "nose")).oks_sigmas == (DEFAULT_OKS_SIGMA, 0.026)
+
+
+@pytest.mark.parametrize("names", [HAND.names, ("left_hip", "right_knee"), ("nose", "left_eye")])
+def test_joints_of_one_half_only_have_no_upper_body(names: tuple[str, ...]) -> None:
+    assert skeleton_from_names(names).upper_body is None
+
+
+def test_a_hand_without_sides_is_not_changed_by_a_flip() -> None:
+    assert HAND.flip_permutation == (0, 1, 2, 3, 4)
+    assert HAND.flip_pairs == []
+
+
+def test_index_finds_a_joint_by_side_and_part() -> None:
+    skeleton = skeleton_from_names(("HipRight", "r_shoulder", "LeftShoulder"))
+    assert skeleton.index("left", "shoulder") == 2
+    assert skeleton.index("left", "hip") is None
+
+
+@pytest.mark.parametrize("skeleton", [COCO, HAND], ids=["coco", "hand"])
+def test_a_skeleton_survives_json(skeleton: Skeleton) -> None:
+    assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
