@@ -250,18 +250,18 @@ def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...])
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, but a key that stands twice is an error instead of a silent overwrite."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        # `<<: *name` takes over another mapping's keys, and what stands beside it may override them
-        nodes = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        keys = [self.construct_object(key, deep=True) for key in nodes]
-        for key in keys:
-            if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is not text", problem_mark=node.start_mark)
-            if hasattr(dict, key):
-                raise yaml.MarkedYAMLError(problem=f"there is no option {key!r}", problem_mark=node.start_mark)
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # `<<: *name` may stand beside keys that it also brings
+                continue
+            if key.tag != "tag:yaml.org,2002:str":
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is not text", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -288,6 +288,8 @@ def _merge(
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
+        if hasattr(dict, key):  # 'items' and the like, which EasyDict cannot hold
+            raise InputError(f"{source}: {dotted}: no such option{_nearest(dotted)}")
         if isinstance(value, Mapping):
             if not isinstance(into.get(key), Mapping):
                 into[key] = {}

@@ -33,7 +33,7 @@ _UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist
 def _tokens(name: str) -> list[str]:
     """'left_knee', 'LeftKnee', 'LKnee' and 'L-Knee' -> lower-case words."""
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
-    return [word for word in re.split(r"[^a-z0-9]+", words.lower()) if word]
+    return [word for word in re.split(r"[\W_]+", words.lower()) if word]
 
 
 def _side_swapped(tokens: list[str]) -> list[str]:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from rlepose.config import Config, LossConfig, config_from_dict, load_config, option_names, with_overrides
+from rlepose.config import (
+    Config,
+    LossConfig,
+    ScheduleConfig,
+    config_from_dict,
+    load_config,
+    option_names,
+    with_overrides,
+)
 from rlepose.errors import InputError
 from rlepose.losses import LOSSES
 
@@ -149,10 +157,11 @@ def test_a_base_that_is_no_path_is_refused(tmp_path: Path) -> None:
         load(tmp_path, "base: [a.yaml, b.yaml]")
 
 
-def test_a_mistake_in_a_base_names_the_base(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["loss: {name: l1}", "train: {seed: 1}"], ids=["other section", "same section"])
+def test_a_mistake_in_a_base_names_the_base(tmp_path: Path, text: str) -> None:
     write(tmp_path / "shared.yaml", "train: {epochs: 0}")
     with pytest.raises(InputError, match=r"shared\.yaml: train\.epochs: expected at least 1, got 0"):
-        load(tmp_path, "base: shared.yaml\nloss: {name: l1}")
+        load(tmp_path, f"base: shared.yaml\n{text}")
 
 
 # --- overrides ------------------------------------------------------------------------------------------------------
@@ -196,6 +205,11 @@ def test_a_mistake_in_an_override_names_set(tmp_path: Path) -> None:
         load(tmp_path, "train: {epochs: 300}", "train.epochs=0")
 
 
+def test_a_mistake_beside_an_override_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"case\.yaml: train\.epochs: expected at least 1"):
+        load(tmp_path, "train: {epochs: 0}", "train.seed=1")
+
+
 @pytest.mark.parametrize("text", ["train.epochs", "=3", "train.epochs=[1", "train.epochs={1: 2}"])
 def test_an_override_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=f"--set {re.escape(text)}: "):
@@ -231,6 +245,8 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("train: {epochs: 2.5}", "train.epochs: expected a whole number, got 2.5"),
         ("train: {epochs: true}", "train.epochs: expected a whole number, got True"),
         ("train: {epochs: null}", "train.epochs: expected a whole number, got None"),
+        ("train: {epochs: .nan}", "train.epochs: expected a whole number, got nan"),
+        ("train: {epochs: .inf}", "train.epochs: expected a whole number, got inf"),
         ("train: {optimizer: {lr: fast}}", "train.optimizer.lr: expected a number, got 'fast'"),
         ("train: {optimizer: {lr: true}}", "train.optimizer.lr: expected a number, got True"),
         ("train: {optimizer: {lr: .nan}}", "train.optimizer.lr: expected a finite number"),
@@ -244,6 +260,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("model: {backbone: {options: [1]}}", "model.backbone.options: expected a mapping {name: value}, got [1]"),
         ("train: 3", "train: expected a section with keys, got 3"),
         ("name: a/b", "name: expected the name of a folder, without '/', got 'a/b'"),
+        ("name: ..", "name: expected the name of a folder, without '/', got '..'"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -283,8 +300,10 @@ def test_milestones_do_not_matter_to_a_cosine_schedule(tmp_path: Path) -> None:
     [
         ("train: {seed: 1, seed: 2}", "the key 'seed' stands twice"),
         ("train: {seed: 1}\nloss: {}\ntrain: {epochs: 300}", "the key 'train' stands twice"),
-        ("1: {seed: 1}", "the key 1 is not text"),
-        ("train: {true: 1}", "the key True is not text"),
+        ("1: {seed: 1}", "the key '1' is not text"),
+        ("train: {true: 1}", "the key 'true' is not text"),
+        ("items: 3", "items: no such option"),
+        ("train: {items: 3}", "items: no such option"),
         ("train: [1", "not valid YAML"),
         ("- train", "expected `section: {key: value}`, got list"),
     ],
@@ -293,6 +312,18 @@ def test_a_file_of_another_shape_is_refused_by_name(tmp_path: Path, text: str, m
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         load(tmp_path, text)
     assert str(caught.value).startswith(str(tmp_path / "case.yaml"))
+
+
+def test_a_file_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_bytes("name: é".encode("latin-1"))
+    with pytest.raises(InputError, match=r"case\.yaml: the config file is not UTF-8 text"):
+        load_config(path)
+
+
+def test_yaml_merge_keys_take_over_another_sections_values(tmp_path: Path) -> None:
+    text = "train:\n  schedule:\n    <<: {gamma: 0.5}\n    name: cosine"
+    assert load(tmp_path, text).train.schedule == ScheduleConfig(name="cosine", gamma=0.5)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:

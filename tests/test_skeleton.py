@@ -14,6 +14,7 @@ SPELLINGS = [
     ("LeftKnee", "RightKnee"),
     ("leftKnee", "rightKnee"),
     ("l_knee", "r_knee"),
+    ("LKnee", "RKnee"),
     ("knee_left", "knee_right"),
     ("KNEE-L", "KNEE-R"),
     ("Left Knee", "Right Knee"),

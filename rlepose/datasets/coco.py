@@ -129,7 +129,8 @@ def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | No
 
 
 def _row_of_image(coco: CocoFile, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
-    row = image_row.get(annotation.get("image_id", -1))
+    image_id = annotation.get("image_id")
+    row = image_row.get(image_id) if isinstance(image_id, int) else None
     if row is None:
         raise InputError(
             f"{coco.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
@@ -142,9 +143,9 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     array = _numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
+        mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
         raise InputError(
-            f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}; "
-            "a joint without label is 0, 0, 0"
+            f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}{mend}"
         )
     return array
 
@@ -155,7 +156,10 @@ def _numbers(values: Any, length: int) -> NDArray[np.float64] | None:
         return None
     if not all(isinstance(value, int | float) for value in values):
         return None
-    array = np.array(values, float)
+    try:
+        array = np.array(values, float)
+    except OverflowError:  # a whole number too large for a float
+        return None
     return array if np.isfinite(array).all() else None
 
 

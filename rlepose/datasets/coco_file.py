@@ -11,6 +11,7 @@ from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skele
 
 log = logging.getLogger(__name__)
 
+_LARGEST_SIDE = 1_000_000  # pixels
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
 
 
@@ -63,7 +64,7 @@ class CocoFile:
         seen: set[int] = set()
         for number, entry in enumerate(entries):
             identity = entry.get("id") if isinstance(entry, dict) else None
-            if not isinstance(identity, int):
+            if not isinstance(identity, int) or abs(identity) >= 2**63:
                 raise InputError(f"{self.path}: {kind}: entry {number} is not an object with a whole number as 'id'")
             if identity in seen:
                 raise InputError(f"{self.path}: {kind}: id {identity} stands twice; ids must be unique")
@@ -87,6 +88,10 @@ class CocoFile:
             for key, kind in _IMAGE_TYPES.items():
                 if not isinstance(image.get(key), kind):
                     raise InputError(f"{self.path}: image {image['id']}: '{key}' is missing or not {kind.__name__}")
+            if not (0 < image["width"] < _LARGEST_SIDE and 0 < image["height"] < _LARGEST_SIDE):
+                raise InputError(
+                    f"{self.path}: image {image['id']}: {image['width']} x {image['height']} pixels cannot be right"
+                )
             if Path(image["file_name"]).is_absolute() or ".." in Path(image["file_name"]).parts:
                 raise InputError(
                     f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "

@@ -1,4 +1,4 @@
-"""COCO keypoint files: what is read, left out and refused, and the authors' crops of real pictures."""
+"""Persons of COCO files and detections: who is read, left out and refused, and the authors' crops of real pictures."""
 
 import json
 import logging
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
+from rlepose.datasets.coco import persons_from_annotations, persons_from_detections
+from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import PoseDataset
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
-from rlepose.skeleton import DEFAULT_OKS_SIGMA
 
 WriteCoco = Callable[..., Path]
 
@@ -38,7 +38,7 @@ def box(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (valid | changes).items() if value is not ...}
 
 
-# --- what is read ---------------------------------------------------------------------------------------------------
+# --- who is read ----------------------------------------------------------------------------------------------------
 
 
 def test_a_person_is_read_as_it_stands(write_coco: WriteCoco) -> None:
@@ -73,12 +73,6 @@ def test_area_and_iscrowd_may_be_missing(write_coco: WriteCoco) -> None:
     assert len(persons(write_coco([{"area": ..., "iscrowd": ...}]))) == 1
 
 
-def test_a_selection_keeps_the_pictures(write_coco: WriteCoco) -> None:
-    table = persons(write_coco([{}, {"image_id": 2}], [{}, {}])).select(np.array([False, True]))
-    assert table.person_ids.tolist() == [2] and table.person_image_ids().tolist() == [2]
-    assert table.image_ids.tolist() == [1, 2]
-
-
 @pytest.mark.parametrize(
     ("point", "labelled"), [((-1, 40), True), ((-1.5, 40), False), ((100, 40), True), ((50, 80.5), False)]
 )
@@ -89,24 +83,7 @@ def test_a_label_counts_up_to_a_pixel_outside_the_picture(
     assert (table.visible[0] > 0).tolist() == [labelled, True, True]
 
 
-def test_the_skeletons_bones_count_from_0(write_coco: WriteCoco) -> None:
-    skeleton = CocoFile(write_coco()).skeleton()
-    assert skeleton.names == ("nose", "left_hip", "right_hip") and skeleton.bones == ((0, 1), (0, 2))
-
-
-def test_a_skeleton_without_bones_is_fine(write_coco: WriteCoco) -> None:
-    assert CocoFile(write_coco(category={"skeleton": ...})).skeleton().bones == ()
-
-
-def test_the_wanted_category_is_taken(write_coco: WriteCoco) -> None:
-    hand = {"id": 2, "name": "hand", "keypoints": ["thumb", "index"]}
-    categories = [{"id": 1, "name": "person", "keypoints": ["nose"]}, hand, {"id": 3, "name": "chair"}]
-    path = write_coco([{}, {"category_id": 2}], categories=categories)
-    coco = CocoFile(path, "hand")
-    assert coco.num_keypoints == 2 and [entry["id"] for entry in coco.annotations] == [2]
-
-
-# --- what is left out -----------------------------------------------------------------------------------------------
+# --- who is left out ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -116,6 +93,8 @@ def test_the_wanted_category_is_taken(write_coco: WriteCoco) -> None:
         ({"area": 0}, "no area"),
         ({"keypoints": NO_LABEL}, "no labelled joint"),
         ({"keypoints": ...}, "no labelled joint"),
+        ({"keypoints": None}, "no labelled joint"),
+        ({"keypoints": NO_LABEL, "bbox": ...}, "no labelled joint"),
         ({"bbox": [10, 10, 0, 20]}, "box without an inside"),
         ({"bbox": [300, 10, 20, 20]}, "box without an inside"),
         ({"keypoints": [500, 500, 2, 0, 0, 0, 0, 0, 0]}, "no labelled joint inside the picture"),
@@ -145,97 +124,27 @@ def test_a_file_without_annotations_is_refused(write_coco: WriteCoco) -> None:
         persons(write_coco([]))
 
 
-# --- broken annotation files ----------------------------------------------------------------------------------------
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.json: the annotation file does not exist"):
-        CocoFile(tmp_path / "nowhere.json")
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read the annotation file"):
-        CocoFile(tmp_path)
-
-
-@pytest.mark.parametrize("content", [b"", b'{"images": [', b"\xff\xfe\x00", b"<html>"])
-def test_broken_json_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "broken.json"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"broken\.json: the annotation file is not valid JSON"):
-        CocoFile(path)
-
-
-@pytest.mark.parametrize("wrong", [..., {"1": {}}, None], ids=["missing", "mapping", "null"])
-@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
-def test_a_file_without_one_of_the_lists_is_refused(write_coco: WriteCoco, key: str, wrong: Any) -> None:
-    with pytest.raises(InputError, match=f"no list '{key}'"):
-        CocoFile(write_coco(**{key: wrong}))
-
-
-def test_a_list_instead_of_a_tree_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    path.write_text("[]")
-    with pytest.raises(InputError, match=r"results\.json: no list 'images'"):
-        CocoFile(path)
-
-
-@pytest.mark.parametrize("keypoints", [..., []])
-def test_a_file_without_keypoints_is_refused(write_coco: WriteCoco, keypoints: Any) -> None:
-    with pytest.raises(InputError, match="no category has a list 'keypoints'"):
-        CocoFile(write_coco(category={"keypoints": keypoints}))
-
-
-def test_several_categories_with_keypoints_ask_for_a_choice(write_coco: WriteCoco) -> None:
-    two = [{"id": 1, "name": "person", "keypoints": ["nose"]}, {"id": 2, "name": "hand", "keypoints": ["thumb"]}]
-    with pytest.raises(InputError, match=r"set data\.category to one of person, hand"):
-        CocoFile(write_coco(categories=two))
-
-
-def test_an_unknown_category_is_refused_with_those_that_exist(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"data\.category: no category 'horse' with keypoints; there is person"):
-        CocoFile(write_coco(), "horse")
-
-
-@pytest.mark.parametrize("key", ["id", "file_name", "width", "height"])
-def test_a_picture_without_a_needed_entry_is_refused(write_coco: WriteCoco, key: str) -> None:
-    with pytest.raises(InputError, match=f"has no '{key}'"):
-        CocoFile(write_coco(pictures=[{key: ...}]))
-
-
-@pytest.mark.parametrize("name", ["../secret.png", "a/../../secret.png", "/etc/secret.png"])
-def test_a_file_name_that_leads_out_of_the_folder_is_refused(write_coco: WriteCoco, name: str) -> None:
-    with pytest.raises(InputError, match=re.escape(f"image 1: the file name {name!r} leads out")):
-        CocoFile(write_coco(pictures=[{"file_name": name}]))
-
-
-def test_a_picture_id_that_stands_twice_is_refused(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match="image id 4 stands twice"):
-        CocoFile(write_coco(pictures=[{"id": 1}, {"id": 4}, {"id": 4}]))
-
-
-def test_an_annotation_id_that_stands_twice_is_refused(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match="annotation id 3 stands twice"):
-        CocoFile(write_coco([{"id": 3}, {"id": 3}]))
-
-
-def test_an_annotation_without_id_is_refused(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match="an annotation has no 'id'"):
-        CocoFile(write_coco([{}, {"id": ...}]))
+# --- who is refused -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("person", "message"),
     [
-        ({"keypoints": [30, 15, 2, 50, 40, 2]}, "keypoints: expected 9 numbers, got 6"),
-        ({"keypoints": [30, 15, 2] * 4}, "keypoints: expected 9 numbers, got 12"),
-        ({"keypoints": ["a", 15, 2, 50, 40, 2, 20, 41, 1]}, "keypoints: expected numbers, got "),
-        ({"keypoints": [NAN, 15, 2, 50, 40, 2, 20, 41, 1]}, "keypoints: holds NaN or infinity"),
-        ({"keypoints": [30, float("inf"), 2, 50, 40, 2, 20, 41, 1]}, "keypoints: holds NaN or infinity"),
-        ({"bbox": ...}, "bbox: expected 4 numbers, got None"),
-        ({"bbox": [1, 2, 3]}, "bbox: expected 4 numbers, got 3"),
-        ({"bbox": [1, NAN, 30, 40]}, "bbox: holds NaN or infinity"),
+        ({"keypoints": [30, 15, 2, 50, 40, 2]}, "keypoints: expected 9 finite numbers, got 6 values"),
+        ({"keypoints": [30, 15, 2] * 4}, "keypoints: expected 9 finite numbers, got 12 values"),
+        ({"keypoints": ["a", 15, 2, 50, 40, 2, 20, 41, 1]}, "keypoints: expected 9 finite numbers, got ['a', 15,"),
+        ({"keypoints": [NAN, 15, 2, 50, 40, 2, 20, 41, 1]}, "keypoints: expected 9 finite numbers, got [nan, 15,"),
+        (
+            {"keypoints": [30, float("inf"), 2, 50, 40, 2, 20, 41, 1]},
+            "keypoints: expected 9 finite numbers, got [30, inf,",
+        ),
+        ({"keypoints": 5}, "keypoints: expected 9 finite numbers, got 5"),
+        ({"bbox": ...}, "bbox: expected 4 finite numbers, got None"),
+        ({"bbox": [1, 2, 3]}, "bbox: expected 4 finite numbers, got 3 values"),
+        ({"bbox": [1, NAN, 30, 40]}, "bbox: expected 4 finite numbers, got [1, nan, 30, 40]"),
+        ({"area": None}, "area: expected 1 finite numbers, got [None]"),
         ({"image_id": 99}, "no picture 99 in 'images'"),
+        ({"image_id": "x"}, "no picture 'x' in 'images'"),
         ({"image_id": ...}, "no picture None in 'images'"),
     ],
 )
@@ -246,35 +155,13 @@ def test_an_annotation_with_impossible_numbers_is_refused(
         persons(write_coco([{}, {"id": 5} | person]))
 
 
-@pytest.mark.parametrize("bone", [[0, 1], [1, 4]])
-def test_a_bone_to_a_joint_that_does_not_exist_is_refused(write_coco: WriteCoco, bone: list[int]) -> None:
-    with pytest.raises(InputError, match=re.escape(f"skeleton entry {bone} points outside 1 … 3")):
-        CocoFile(write_coco(category={"skeleton": [[1, 2], bone]})).skeleton()
-
-
-# --- OKS constants --------------------------------------------------------------------------------------------------
-
-
-def test_unknown_joints_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
-    skeleton = CocoFile(write_coco(category={"keypoints": ["nose", "left_tail", "right_tail"]})).skeleton()
-    assert skeleton.oks_sigmas == (0.026, DEFAULT_OKS_SIGMA, DEFAULT_OKS_SIGMA)
-    assert "no OKS constant known for left_tail, right_tail" in caplog.text
-
-
-def test_known_joints_are_not_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
-    CocoFile(write_coco()).skeleton()
-    assert not caplog.records
-
-
-def test_given_oks_constants_are_taken_without_warning(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
-    coco = CocoFile(write_coco(category={"keypoints": ["snout", "left_tail", "right_tail"]}))
-    assert coco.skeleton((0.1, 0.2, 0.3)).oks_sigmas == (0.1, 0.2, 0.3)
-    assert not caplog.records
-
-
-def test_oks_constants_of_another_number_are_refused(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"data\.oks_sigmas: expected 3 values .* got 2"):
-        CocoFile(write_coco()).skeleton((0.1, 0.2))
+@pytest.mark.parametrize("visibility", [-1, 3, 7, 0.5])
+def test_an_unknown_visibility_is_refused_with_its_joint(write_coco: WriteCoco, visibility: float) -> None:
+    message = (
+        f"1 joints have a visibility other than 0, 1 or 2, the first is {visibility:g} at [50.0, 40.0] (joint left_hip)"
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        persons(write_coco([{}, {"keypoints": [30, 15, 2, 50, 40, visibility, 20, 41, 1]}]))
 
 
 # --- detections -----------------------------------------------------------------------------------------------------
@@ -311,13 +198,18 @@ def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entri
     ("entry", "message"),
     [
         (box(image_id=99), "no picture 99 in "),
+        (box(image_id=[9]), "no picture [9] in "),
         (box(image_id=...), "no picture None in "),
         (box(bbox=[1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, NAN, 4]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=None), "expected bbox [x, y, w, h] and a finite score"),
+        (box(bbox="abc"), "expected bbox [x, y, w, h] and a finite score"),
+        (box(bbox=["a", 1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
+        (box(bbox=[1, [2], 3, 4]), "expected bbox [x, y, w, h] and a finite score"),
         (box(score=...), "expected bbox [x, y, w, h] and a finite score"),
         (box(score="high"), "expected bbox [x, y, w, h] and a finite score"),
         (box(score=NAN), "expected bbox [x, y, w, h] and a finite score"),
+        (box(score=float("inf")), "expected bbox [x, y, w, h] and a finite score"),
     ],
 )
 def test_an_impossible_detection_is_refused_by_its_number(

@@ -119,6 +119,11 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
         read_image(written(tmp_path / "page.jpg", b"<html>404 not found</html>"))
 
 
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"empty\.jpg: cannot be decoded as a picture"):
+        read_image(written(tmp_path / "empty.jpg", b""))
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.jpg: cannot read the picture \(No such file"):
         read_image(tmp_path / "nowhere.jpg")

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.config import AugmentConfig
-from rlepose.datasets.coco import CocoFile, persons_from_annotations
+from rlepose.datasets.coco import persons_from_annotations
+from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import (
     BadImages,
     EvalBatches,

@@ -9,7 +9,8 @@ import torch
 import yaml
 
 from rlepose.config import Config, config_from_dict
-from rlepose.datasets.coco import CocoFile, persons_from_annotations
+from rlepose.datasets.coco import persons_from_annotations
+from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import PoseDataset, collate
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import Ranks

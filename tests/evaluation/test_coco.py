@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlepose.datasets.coco import CocoFile
+from rlepose.datasets.coco_file import CocoFile
 from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
 
 WriteCoco = Callable[..., Path]
@@ -19,7 +19,7 @@ LARGE = {"area": 120.0**2, "keypoints": [10, 5, 2, 90, 70, 2, 10, 70, 2]}
 
 def truth_as_results(coco: CocoFile) -> list[dict[str, Any]]:
     """The labels as if they had been predicted."""
-    labelled = [a for a in coco.annotations if any(a.get("keypoints", ())[2::3]) and not a.get("iscrowd")]
+    labelled = [a for a in coco.annotations if any((a.get("keypoints") or [])[2::3]) and not a.get("iscrowd")]
     return [{key: a[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 0.5} for a in labelled]
 
 
@@ -124,6 +124,13 @@ def test_a_crowd_without_keypoints_costs_nothing(write_coco: WriteCoco) -> None:
     assert metrics["AP"] == pytest.approx(1) and metrics["AR"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("missing", ["keypoints", "bbox"])
+@pytest.mark.parametrize("empty", [..., None], ids=["missing", "null"])
+def test_a_person_without_labels_may_lack_keypoints_or_box(write_coco: WriteCoco, missing: str, empty: Any) -> None:
+    metrics = table(write_coco([LARGE, {"keypoints": [0, 0, 0] * 3, missing: empty}]))
+    assert metrics["AP"] == pytest.approx(1) and metrics["AR"] == pytest.approx(1)
+
+
 def test_the_evaluation_prints_nothing(write_coco: WriteCoco, capsys: pytest.CaptureFixture[str]) -> None:
     table(write_coco([LARGE]))
     assert capsys.readouterr().out == ""
@@ -139,6 +146,11 @@ def test_results_are_json_in_cocos_format(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new" / "results.json").read_text()) == [
         {"image_id": 7, "category_id": 1, "keypoints": [1.5, 2, 0.25, 3, 4, 0.5], "score": 0.75}
     ]
+
+
+def test_no_poses_are_no_results() -> None:
+    none = np.zeros(0)
+    assert coco_results(np.zeros((0, 3, 2)), np.zeros((0, 3)), none, none.astype(int), category_id=1) == []
 
 
 def test_what_json_does_not_have_is_not_written(tmp_path: Path) -> None:
