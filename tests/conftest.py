@@ -20,9 +20,9 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def _two_threads() -> None:
+def _one_thread() -> None:
     """Small problems are slower on many threads, and equal results want equal threads."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +122,13 @@ def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
         if ranks > 1:
             launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
         command = [*launcher, str(REPOSITORY / folder / script), *map(str, arguments)]
-        threads = {"OMP_NUM_THREADS": str(max(1, 2 // ranks))}
         return subprocess.run(
-            command, cwd=REPOSITORY, env=os.environ | threads | environment, capture_output=True, text=True, timeout=300
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     return run

@@ -33,16 +33,16 @@ DRAWING_VERSION = 1
 
 # What decides how hard the data set is.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
-PEOPLE_SHARES = (0.35, 0.35, 0.2, 0.1)  # of pictures with 1, 2, 3, 4 people
-PERSON_HEIGHT = (60.0, 240.0)  # standing, pixels; log-uniform
-TRUNCATION_SHARE = 0.35  # of people allowed over the picture's border ...
-MAX_OVERHANG = 0.5  # ... by at most this share of their box
-MAX_OVERLAP = 0.45  # of the smaller of two people's boxes
-OCCLUDER_SHARE = 0.3  # of people with an object in front
+PEOPLE_SHARES = (0.4, 0.35, 0.2, 0.05)  # of pictures with 1, 2, 3, 4 people
+PERSON_HEIGHT = (75.0, 240.0)  # standing, pixels; log-uniform
+TRUNCATION_SHARE = 0.15  # of people allowed over the picture's border ...
+MAX_OVERHANG = 0.3  # ... by at most this share of their box
+MAX_OVERLAP = 0.25  # of the smaller of two people's boxes
+OCCLUDER_SHARE = 0.2  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
 BACKGROUND_SHAPES = (8, 24)
 LIMB_DISTRACTORS = (0, 7)
-BLUR_SIGMA = (0.3, 0.9)  # pixels
+BLUR_SIGMA = (0.2, 0.7)  # pixels
 NOISE_SIGMA = (1.0, 7.0)  # grey levels
 BRIGHTNESS = (0.75, 1.15)
 JPEG_QUALITY = 90

@@ -188,7 +188,7 @@ class Trainer:
         steps = self.epoch * len(self.batches)
         run_log.scalars(self.metrics, steps, self.epoch)
         if self.ranks.is_main:
-            picture = self.validator.pictures(predictions, self.config.eval.pictures)
+            picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, steps)
         log.info("validation after epoch %d\n%s", self.epoch, format_table(self.metrics))

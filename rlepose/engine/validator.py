@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
@@ -17,13 +17,14 @@ from rlepose.config import Config
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
 from rlepose.datasets.loading import BadImages, EvalBatches, PoseDataset, make_loader, to_device
-from rlepose.engine.checkpoint import Checkpoint, model_from_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.pck import pck, reference_length
 from rlepose.geometry import Floats
+from rlepose.losses import RLE, build_criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import Picture, sheet, truth_and_prediction, write_picture
 
@@ -141,11 +142,17 @@ class Validator:
             metrics |= {f"{prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
         return metrics, results
 
-    def pictures(self, predictions: Predictions, count: int) -> Picture | None:
-        """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none."""
+    def pictures(self, predictions: Predictions, criterion: nn.Module, count: int) -> Picture | None:
+        """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.
+
+        The ellipses' half axes are one standard deviation: sigma times the spread that the criterion's flow learned.
+        """
         persons = np.flatnonzero(predictions.valid)
         if self.detected or not count or not len(persons):
             return None
+        sigma = predictions.sigma
+        if sigma is not None and isinstance(criterion, RLE):
+            sigma = sigma * criterion.residual_spread().cpu().numpy()
         chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
         return sheet(
             [
@@ -156,7 +163,7 @@ class Validator:
                     self.table.keypoints[person],
                     self.table.visible[person],
                     predictions.keypoints[person],
-                    None if predictions.sigma is None else predictions.sigma[person],
+                    None if sigma is None else sigma[person],
                     f"predicted, score {predictions.joint_scores[person].mean():.2f}",
                 )
                 for person in chosen
@@ -206,6 +213,8 @@ def validate_checkpoint(
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; write metrics.json, COCO results and pictures; -> the metrics."""
     model = model_from_checkpoint(dataclasses.replace(checkpoint, config=config), path).to(ranks.device)
+    criterion = build_criterion(config.loss)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
     if config.system.channels_last:
         model = model.to(memory_format=torch.channels_last)
     metrics: dict[str, Any] = {}
@@ -222,7 +231,7 @@ def validate_checkpoint(
         if ranks.is_main:
             name = "det" if validator.detected else "gt"
             write_json(out / f"keypoints_{name}.json", results)
-            picture = validator.pictures(predictions, config.eval.pictures)
+            picture = validator.pictures(predictions, criterion, config.eval.pictures)
             if picture is not None:
                 write_picture(out / f"persons_{name}.png", picture)
                 log.info("pictures        %s", out / f"persons_{name}.png")

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from rlepose.codec import decode
 from rlepose.config import Config, config_from_dict
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
@@ -194,8 +195,6 @@ def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: str) ->
         optimizer.step()
     with torch.no_grad():
         mu = model.eval()(batch["image"]).mu.numpy()
-    from rlepose.codec import decode
-
     keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
     reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, dataset.skeleton)
     assert pck(keypoints, table.keypoints, table.visible, reference, 0.1)[0] == 1.0

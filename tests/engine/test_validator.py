@@ -12,6 +12,7 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.validator import Validator, format_table
 from rlepose.errors import InputError
 from rlepose.geometry import transform_points
+from rlepose.losses import RLE
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -135,6 +136,6 @@ def test_the_table_shows_every_kind_of_boxes_and_what_is_not_defined() -> None:
 def test_pictures_show_each_chosen_person_twice(tiny_config: Callable[..., Config]) -> None:
     validator = Validator(tiny_config(), "gt", ALONE)
     predictions = validator.predict(Oracle(validator))
-    picture = validator.pictures(predictions, 3)
+    picture = validator.pictures(predictions, RLE(), 3)
     assert picture is not None
     assert picture.shape == (640, 960, 3)

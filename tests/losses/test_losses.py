@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -73,3 +75,15 @@ def test_the_mean_over_two_halves_is_that_of_the_whole() -> None:
         criterion(PoseOutput(output.mu[s], output.sigma[s]), target[s], weight[s]) for s in (slice(2), slice(2, 4))
     ]
     torch.testing.assert_close(sum(halves) / 2, criterion(output, target, weight))
+
+
+def test_the_spread_is_that_of_the_flows_density() -> None:
+    """A flow that halves x and doubles y describes residuals of spread 2 and 1/2."""
+    criterion = RLE(depth=2)
+    with torch.no_grad():
+        for coupling, log_scale in zip(criterion.flow.couplings, (-math.log(2), math.log(2)), strict=True):
+            coupling.scale[4].weight.zero_()
+            coupling.shift[4].weight.zero_()
+            coupling.scale[4].bias.fill_(math.atanh(log_scale))
+    # The first coupling keeps x and scales y.
+    torch.testing.assert_close(criterion.residual_spread(), torch.tensor([2.0, 0.5]), rtol=0.05, atol=0)
