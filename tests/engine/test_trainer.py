@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from rlepose.codec import decode
-from rlepose.config import Config, config_from_dict
+from rlepose.config import Config, OptimizerConfig, config_from_dict
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import PoseDataset, collate
@@ -176,25 +176,32 @@ def test_a_missing_picture_ends_the_run_or_is_left_out(
 
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: str) -> None:
-    """PCK@0.1 of 1 on the training pictures themselves: the whole path can represent what it is shown."""
+    """PCK@0.1 becomes 1 on the training pictures themselves: the whole path can represent what it is shown."""
     torch.manual_seed(0)
     lspet = real_data / "lspet"
     coco = CocoFile(lspet / "annotations" / "lspet_val.json")
     table = persons_from_annotations(coco, lspet / "images" / "val").select(np.arange(0, 64, 8))
-    dataset = PoseDataset(table, coco.skeleton(), (96, 96), box_scale=1.25)
+    dataset = PoseDataset(table, coco.skeleton(), (64, 64), box_scale=1.25)
     batch = collate([dataset[0, person] for person in range(8)])
-    config = config_from_dict(
-        {"name": "eight", "model": {"backbone": {"name": "resnet18", "pretrained": False}}, "loss": {"name": loss}}
-    )
+    # From random weights, normalised features are slow to tell eight pictures apart.
+    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "normalize_features": False}
+    config = config_from_dict({"name": "eight", "model": model_options, "loss": {"name": loss}})
     model = build_model(config.model, 14, LOSSES[loss].needs_sigma).to(memory_format=torch.channels_last)
     step = TrainStep(model, build_criterion(config.loss))
-    optimizer = build_optimizer(config.train.optimizer, step.parameters())
-    for _ in range(150):
+    optimizer = build_optimizer(OptimizerConfig(lr=3e-3), step.parameters())
+    reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, dataset.skeleton)
+
+    def correct() -> float | None:
+        with torch.no_grad():
+            mu = model.eval()(batch["image"]).mu.numpy()
+        model.train()
+        keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
+        return pck(keypoints, table.keypoints, table.visible, reference, 0.1)[0]
+
+    for number in range(400):
         optimizer.zero_grad()
         step(batch["image"], batch["target"], batch["weight"]).backward()
         optimizer.step()
-    with torch.no_grad():
-        mu = model.eval()(batch["image"]).mu.numpy()
-    keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
-    reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, dataset.skeleton)
-    assert pck(keypoints, table.keypoints, table.visible, reference, 0.1)[0] == 1.0
+        if number % 20 == 19 and correct() == 1.0:
+            return
+    pytest.fail(f"PCK@0.1 is {correct()} after 400 steps")
