@@ -17,14 +17,14 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/python scripts/make_synthetic.py --out data/synthetic
-	$(BIN)/python scripts/train.py --cfg $(DEMO) --overwrite
-	$(BIN)/python scripts/validate.py --checkpoint exp/synthetic_res18_rle/checkpoints/best.pt
+	$(BIN)/python scripts/train.py --cfg $(DEMO) --name demo --overwrite
+	$(BIN)/python scripts/validate.py --checkpoint exp/demo/checkpoints/best.pt
 
 demo-short: setup
 	$(BIN)/python scripts/make_synthetic.py --out data/synthetic_short --train 200 --val 40
-	$(BIN)/python scripts/train.py --cfg $(DEMO) --name synthetic_short --overwrite \
+	$(BIN)/python scripts/train.py --cfg $(DEMO) --name demo_short --overwrite \
 		--set data.root=data/synthetic_short train.epochs=2 train.validate_every=1
-	$(BIN)/python scripts/validate.py --checkpoint exp/synthetic_short/checkpoints/best.pt
+	$(BIN)/python scripts/validate.py --checkpoint exp/demo_short/checkpoints/best.pt
 
 test: setup
 	$(BIN)/ruff check .

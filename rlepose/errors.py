@@ -13,11 +13,20 @@ class InputError(ValueError):
     """
 
 
+class DivergedError(RuntimeError):
+    """Training produced NaN or infinity."""
+
+
+def first_line(error: Exception) -> str:
+    """The part of another library's message that fits into one sentence."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; an InputError becomes one line on stderr and exit code 2."""
+    """Run a script's `main`; an InputError becomes one line on stderr and exit code 2, a DivergedError exit code 1."""
     try:
         main()
-    except InputError as error:
+    except (InputError, DivergedError) as error:
         rank = int(os.environ.get("RANK", 0))
         if rank > 0:
             # Most mistakes meet all ranks alike. torchrun ends the others once rank 0 has spoken and stopped, so a
@@ -25,4 +34,4 @@ def run_script(main: Callable[[], None]) -> None:
             time.sleep(5)
         origin = f"[rank {rank}] " if rank else ""
         print(f"{origin}error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, InputError) else 1)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.datasets.images import warp_crop
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix, transform_points
 from rlepose.skeleton import Skeleton
 
@@ -67,7 +68,7 @@ def truth_and_prediction(
     height, width = tile_size_hw
     center, scale = box_to_center_scale(bbox_xywh, width / height, 1.4)
     matrix = crop_matrix(center, scale, tile_size_hw)
-    tile = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    tile = warp_crop(image, matrix, tile_size_hw)
     left = draw_pose(tile, transform_points(matrix, truth), skeleton, visible=visible)
     right = draw_pose(
         tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]

@@ -4,7 +4,6 @@ import argparse
 
 from rlepose.config import load_config
 from rlepose.engine.distributed import ranks
-from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import setup_logging
 from rlepose.engine.trainer import train
 from rlepose.errors import run_script
@@ -21,11 +20,9 @@ def main() -> None:
     args = parser.parse_args()
 
     config = load_config(args.cfg, [*args.set, *([f"name={args.name}"] if args.name else [])])
-    experiment = Experiment.of(config)
     with ranks(config.system) as group:
-        group.on_main(lambda: experiment.prepare(config, args.resume, args.overwrite))
-        setup_logging(group.is_main, experiment.log_file)
-        train(config, group, args.resume)
+        setup_logging(group.is_main)
+        train(config, group, args.resume, args.overwrite)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from pathlib import Path
 from rlepose.config import load_config, with_overrides
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import ranks
-from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import setup_logging
 from rlepose.engine.validator import validate_checkpoint
 from rlepose.errors import run_script
@@ -20,7 +19,7 @@ def main() -> None:
         "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
     )
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
-    parser.add_argument("--out", type=Path, help="folder to write to; default: the experiment's results folder")
+    parser.add_argument("--out", type=Path, help="folder to write to; default: results/ beside checkpoints/")
     args = parser.parse_args()
 
     checkpoint = load_checkpoint(args.checkpoint)
@@ -30,7 +29,7 @@ def main() -> None:
         boxes.append(str(Path(config.data.root) / config.data.detections))
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        out = args.out or Experiment.of(config).results
+        out = args.out or args.checkpoint.resolve().parent.parent / "results"
         validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group)
 
 

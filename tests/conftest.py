@@ -96,6 +96,7 @@ def tiny_overrides(synthetic: Path, tmp_path: Path) -> list[str]:
         "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
         "train.validate_every=1",
         "train.log_every=1",
+        "eval.pictures=2",
         "system.workers=0",
         "system.device=cpu",
         "system.precision=float32",

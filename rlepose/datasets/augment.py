@@ -27,7 +27,12 @@ class CropChoice:
 
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The source of randomness of one sample in one epoch, whichever process asks."""
-    return np.random.default_rng((seed, epoch, index))
+    return np.random.default_rng((1, seed, epoch, index))
+
+
+def order_generator(seed: int, epoch: int) -> np.random.Generator:
+    """The source of the order of an epoch's samples; its stream is none of `sample_generator`'s."""
+    return np.random.default_rng((2, seed, epoch))
 
 
 def random_crop(

@@ -35,6 +35,7 @@ class CocoFile:
         self.annotations = [a for a in tree["annotations"] if a.get("category_id") == self.category["id"]]
         self._check_images()
         self._check_joints()
+        self._check_boxes()
 
     @property
     def num_keypoints(self) -> int:
@@ -97,6 +98,15 @@ class CocoFile:
                     f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "
                     "folder; make it relative to that folder"
                 )
+
+    def _check_boxes(self) -> None:
+        """Also those of crowds and of persons without labels, which the evaluation looks at."""
+        for annotation in self.annotations:
+            box = annotation.get("bbox")
+            if box is not None and not (
+                isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
+            ):
+                raise InputError(f"{self.path}: annotation {annotation['id']}: bbox: expected 4 numbers, got {box}")
 
     def _check_joints(self) -> None:
         """The category's names and bones; the labels themselves are checked where they become arrays."""

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rlepose.codec import encode
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.datasets.augment import CropChoice, order_generator, random_color, random_crop, sample_generator
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -112,15 +112,23 @@ class BadImages:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.seen: set[str] = set()
+        self._told: set[str] = set()
 
     def check(self, problems: list[str]) -> None:
         """Take note of a batch's problems ('' for none); InputError at the first one if the mode is 'error'."""
         for problem in filter(None, problems):
             if self.mode == "error":
                 raise InputError(f"{problem}; or set data.on_bad_image=skip to leave such pictures out")
-            if problem not in self.seen:
-                self.seen.add(problem)
-                log.warning("left out: %s", problem)
+            self.seen.add(problem)
+
+    def report(self, seen_by_ranks: list[set[str]]) -> None:
+        """Log the pictures left out so far over all ranks, each once."""
+        together = set().union(*seen_by_ranks)
+        for problem in sorted(together - self._told):
+            log.warning("left out: %s", problem)
+        if together - self._told:
+            log.warning("%d pictures could not be read and are left out", len(together))
+        self._told = together
 
 
 class TrainBatches(Sampler[list[Key]]):
@@ -149,7 +157,7 @@ class TrainBatches(Sampler[list[Key]]):
         return self.num_persons // self.batch_size
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_persons)
+        order = order_generator(self.seed, self.epoch).permutation(self.num_persons)
         for step in range(len(self)):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield [(self.epoch, int(person)) for person in batch[self.rank :: self.world_size]]

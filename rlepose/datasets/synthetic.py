@@ -1,6 +1,7 @@
 """A data set of drawn people with exact labels, written as JPEG files and COCO's keypoint JSON."""
 
 import json
+import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,12 +39,12 @@ PERSON_HEIGHT = (75.0, 240.0)  # standing, pixels; log-uniform
 TRUNCATION_SHARE = 0.15  # of people allowed over the picture's border ...
 MAX_OVERHANG = 0.3  # ... by at most this share of their box
 MAX_OVERLAP = 0.25  # of the smaller of two people's boxes
-OCCLUDER_SHARE = 0.2  # of people with an object in front
+OCCLUDER_SHARE = 0.15  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
 BACKGROUND_SHAPES = (8, 24)
 LIMB_DISTRACTORS = (0, 7)
 BLUR_SIGMA = (0.2, 0.7)  # pixels
-NOISE_SIGMA = (1.0, 7.0)  # grey levels
+NOISE_SIGMA = (1.0, 5.0)  # grey levels
 BRIGHTNESS = (0.75, 1.15)
 JPEG_QUALITY = 90
 
@@ -87,7 +88,8 @@ class Person:
 def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
     """Write every split of `sizes` (name -> number of pictures) below `root`.
 
-    Returns False, and writes nothing, where `root` already holds the same data set.
+    Returns False, and writes nothing, where `root` already holds the same data set. What an interrupted call left is
+    drawn anew; anything else in `root` is an InputError.
     """
     for split, num_images in sizes.items():
         if num_images < 1:
@@ -95,17 +97,23 @@ def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
     if seed < 0:
         raise InputError(f"--seed is {seed}; give a number that is not negative")
     arguments = {"sizes": dict(sizes), "seed": seed, "drawing_version": DRAWING_VERSION}
-    stamp, stamp_text = root / "synthetic.json", json.dumps(arguments, indent=2) + "\n"
+    stamp, unfinished = root / "synthetic.json", root / "synthetic.unfinished"
+    stamp_text = json.dumps(arguments, indent=2) + "\n"
     if stamp.is_file() and stamp.read_text() == stamp_text:
         return False
+    if unfinished.is_file():
+        shutil.rmtree(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
-            f"{root} is in the way and was not (or not completely) made with the arguments {json.dumps(arguments)}; "
+            f"{root} is in the way and was not made with the arguments {json.dumps(arguments)}; "
             "delete it or give another --out"
         )
+    root.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
     for split, num_images in sizes.items():
         write_synthetic(root, split, num_images, seed)
     stamp.write_text(stamp_text)
+    unfinished.unlink()
     return True
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rlepose.config import Config, config_from_dict
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
 from rlepose.losses import LOSSES
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.skeleton import Skeleton
@@ -22,7 +22,7 @@ class Checkpoint:
     """What a run needs to go on, and a validation to start.
 
     model, criterion: state dicts. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
-    rank. progress: finished epochs and steps, and the best value of the selection metric so far.
+    rank. progress: finished epochs, and the best value of the selection metric so far.
     """
 
     config: Config
@@ -65,7 +65,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         tree = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything
-        raise InputError(f"{path}: not a readable checkpoint ({_first_line(error)}); use another one") from error
+        raise InputError(f"{path}: not a readable checkpoint ({first_line(error)}); use another one") from error
     if not isinstance(tree, dict) or not tree.keys() >= _KEYS:
         raise InputError(f"{path}: not a checkpoint of rlepose; it lacks the keys that training writes")
     if tree["format"] != _FORMAT:
@@ -94,14 +94,12 @@ def load_state(module: torch.nn.Module, state: dict[str, Any], what: str, path: 
         ) from error
 
 
-def model_from_checkpoint(checkpoint: Checkpoint, path: str | Path) -> PoseModel:
-    """The trained model, on the CPU, in evaluation mode; `path` is for messages."""
-    config = checkpoint.config
+def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:
+    """The trained model, on the CPU, in evaluation mode.
+
+    config is the checkpoint's own or one whose model is the same; `path` is for messages.
+    """
     needs_sigma = LOSSES[config.loss.name].needs_sigma
     model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False)
     load_state(model, checkpoint.model, "model", path)
     return model.eval()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -56,6 +56,12 @@ class Ranks:
             raise result
         return result
 
+    def equalize_buffers(self, module: torch.nn.Module) -> None:
+        """Give every rank rank 0's buffers: each rank's batch statistics are its own until DDP's next forward."""
+        if self.world_size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, src=0)
+
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over the ranks."""
         if self.world_size > 1:
@@ -106,7 +112,7 @@ def ranks(config: SystemConfig) -> Iterator[Ranks]:
         timeout=timedelta(minutes=10),
         device_id=device if device.type == "cuda" else None,
     )
-    try:
-        yield Ranks(rank, world_size, device)
-    finally:
-        dist.destroy_process_group()
+    yield Ranks(rank, world_size, device)
+    # Not after an error: leaving is collective, and the others may be waiting for this rank elsewhere. torchrun ends
+    # them when this process ends.
+    dist.destroy_process_group()

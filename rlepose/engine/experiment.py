@@ -32,28 +32,28 @@ class Experiment:
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.pt"
 
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
-
-    def prepare(self, config: Config, resume: bool, overwrite: bool) -> None:
-        """Make the folder and store the config, or raise InputError rather than mix two runs."""
-        known = (self.folder / "config.yaml").exists()
-        # A run that ended before its first number, by a wrong option say, left nothing to protect.
+    def check(self, resume: bool, overwrite: bool) -> None:
+        """InputError where a run would mix with, or silently replace, what is in the folder."""
         numbers = self.folder / "metrics.jsonl"
-        trained = known and (self.last.exists() or (numbers.exists() and numbers.stat().st_size > 0))
-        if resume:
-            if not self.last.exists():
-                raise InputError(f"--resume: there is no checkpoint {self.last}; start without --resume")
-        elif known and (overwrite or not trained):
-            shutil.rmtree(self.folder)
-        elif trained:
+        # A run that ended before its first number, by a wrong option say, left nothing to protect.
+        trained = self.last.exists() or (numbers.exists() and numbers.stat().st_size > 0)
+        if resume and not self.last.exists():
+            raise InputError(f"--resume: there is no checkpoint {self.last}; use --overwrite or --name NAME instead")
+        if self.folder.exists() and not self._is_experiment() and any(self.folder.iterdir()):
+            raise InputError(f"{self.folder} is not empty and holds no experiment; pass --name NAME for another folder")
+        if trained and not resume and not overwrite:
             raise InputError(
                 f"{self.folder} holds an earlier run; pass --resume to go on with it, --overwrite to delete it, "
                 "or --name NAME to keep both"
             )
-        elif self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"{self.folder} is not empty and holds no experiment; pass --name NAME for another folder")
+
+    def open(self, config: Config, resume: bool) -> None:
+        """Make the folder, without what an earlier run left unless it is resumed, and store the config."""
+        if not resume and self._is_experiment():
+            shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False)
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    def _is_experiment(self) -> bool:
+        return (self.folder / "config.yaml").exists()

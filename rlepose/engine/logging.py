@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,31 @@ class _AboveProgressBar(logging.Handler):
         tqdm.write(self.format(record), file=sys.stdout)
 
 
-def setup_logging(is_main: bool, file: Path | None = None) -> None:
-    """Messages of rank 0 to the terminal (above a progress bar) and, if given, to a file; other ranks only warn."""
+# Keeps what is said before the experiment's folder is known.
+_early = MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
+
+
+def setup_logging(is_main: bool) -> None:
+    """Messages of rank 0 to the terminal, above a progress bar; the other ranks tell only errors."""
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.INFO if is_main else logging.ERROR)
     terminal = _AboveProgressBar()
     terminal.setFormatter(logging.Formatter("%(message)s"))
     root.addHandler(terminal)
-    if file is not None and is_main:
-        to_file = logging.FileHandler(file, encoding="utf-8")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        root.addHandler(to_file)
+    root.addHandler(_early)
     logging.captureWarnings(True)
+
+
+def log_to_file(file: Path) -> None:
+    """Write all messages to a file as well, those since `setup_logging` included."""
+    to_file = logging.FileHandler(file, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    _early.setTarget(to_file)
+    _early.flush()
+    root.removeHandler(_early)
+    root.addHandler(to_file)
 
 
 class RunLog:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from rlepose.datasets.loading import BadImages, PoseDataset, TrainBatches, make_
 from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, load_state, save_checkpoint
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
-from rlepose.engine.logging import RunLog
+from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor
 from rlepose.engine.validator import Validator, format_table
-from rlepose.errors import InputError
+from rlepose.errors import DivergedError, InputError
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 
@@ -51,7 +52,7 @@ class TrainStep(nn.Module):
 class Trainer:
     """One run of one config on all ranks."""
 
-    def __init__(self, config: Config, ranks: Ranks) -> None:
+    def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
         self.config = config
         self.ranks = ranks
         self.experiment = Experiment.of(config)
@@ -74,7 +75,8 @@ class Trainer:
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
-        self.model = build_model(config.model, len(self.skeleton), needs_sigma).to(ranks.device)
+        # A checkpoint fills the model anyway: no weights to fetch.
+        self.model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume).to(ranks.device)
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss).to(ranks.device)
@@ -89,6 +91,8 @@ class Trainer:
         self.epoch = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
+        if resume:
+            self._resume()
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation."""
@@ -105,6 +109,7 @@ class Trainer:
             while self.epoch < epochs:
                 self._train_epoch(run_log, progress)
                 self.epoch += 1
+                self._check_weights()
                 if self.epoch % self.config.train.validate_every == 0 or self.epoch == epochs:
                     self._validate(run_log)
                 self._save(self.experiment.last)
@@ -113,7 +118,7 @@ class Trainer:
             run_log.close()
         return self.metrics
 
-    def resume(self) -> None:
+    def _resume(self) -> None:
         """Go on from the last checkpoint of this experiment."""
         path = self.experiment.last
         checkpoint = load_checkpoint(path)
@@ -122,13 +127,23 @@ class Trainer:
             log.warning("resuming with other options than before: %s", "; ".join(changed))
         load_state(self.model, checkpoint.model, "model", path)
         load_state(self.criterion, checkpoint.criterion, "criterion", path)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self._load_optimizer(checkpoint)
         self.epoch = checkpoint.progress["epoch"]
         self.best = checkpoint.progress["best"]
         self.metrics = checkpoint.metrics
         if len(checkpoint.random_states) == self.ranks.world_size:
             _set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
         log.info("resuming after epoch %d of %d from %s", self.epoch, self.config.train.epochs, path)
+
+    def _load_optimizer(self, checkpoint: Checkpoint) -> None:
+        before, now = checkpoint.config.train.optimizer.name, self.config.train.optimizer.name
+        if before != now:
+            raise InputError(f"train.optimizer.name: the run was started with {before}; it cannot go on with {now}")
+        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        # The state is the checkpoint's; rates and decays are this config's.
+        for group, values in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(values)
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
         train, steps = self.config.train, len(self.batches)
@@ -154,15 +169,14 @@ class Trainer:
                 values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
                 run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
                 started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
-        skipped = sum(self.ranks.gather(len(self.bad_images.seen)))
+        self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
-            "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s%s",
+            "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.epoch + 1,
             train.epochs,
             loss,
             rate,
             steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
-            f"  {skipped} unreadable pictures left out" if skipped else "",
         )
 
     def _step(self, batch: dict[str, Tensor]) -> Tensor:
@@ -184,6 +198,7 @@ class Trainer:
         return total
 
     def _validate(self, run_log: RunLog) -> None:
+        self.ranks.equalize_buffers(self.model)
         self.metrics, _, predictions = self.validator.run(self.model)
         steps = self.epoch * len(self.batches)
         run_log.scalars(self.metrics, steps, self.epoch)
@@ -208,7 +223,7 @@ class Trainer:
                     model=self.model.state_dict(),
                     criterion=self.criterion.state_dict(),
                     optimizer=self.optimizer.state_dict(),
-                    progress={"epoch": self.epoch, "step": self.epoch * len(self.batches), "best": self.best},
+                    progress={"epoch": self.epoch, "best": self.best},
                     metrics=self.metrics,
                     random_states=random_states,
                 ),
@@ -268,18 +283,29 @@ class Trainer:
             )
 
     def _check_finite(self, loss: float, step: int, steps: int) -> None:
-        if loss - loss != 0:  # NaN or infinity
-            raise FloatingPointError(
-                f"the loss became {loss} between step {step - steps + 1} and {step}; the last good checkpoint is "
-                f"{self.experiment.last}; lower train.optimizer.lr or set train.clip_grad_norm"
-            )
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss became {loss} between step {step - steps + 1} and {step}")
+
+    def _check_weights(self) -> None:
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            raise self._diverged(f"weights became NaN or infinite in epoch {self.epoch}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        saved = f"; {self.experiment.last} is from before" if self.experiment.last.exists() else ""
+        return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
 
 
-def train(config: Config, ranks: Ranks, resume: bool = False) -> dict[str, Any]:
-    """Run a config in its experiment folder, which must be prepared; -> the last validation's metrics."""
-    trainer = Trainer(config, ranks)
-    if resume:
-        trainer.resume()
+def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+    """Run a config in its experiment folder; -> the last validation's metrics.
+
+    Everything is checked before an earlier run's files are touched.
+    """
+    experiment = Experiment.of(config)
+    ranks.on_main(lambda: experiment.check(resume, overwrite))
+    trainer = Trainer(config, ranks, resume)
+    ranks.on_main(lambda: experiment.open(config, resume))
+    if ranks.is_main:
+        log_to_file(experiment.log_file)
     return trainer.fit()
 
 

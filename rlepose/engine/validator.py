@@ -1,6 +1,5 @@
 """From a model to numbers: predictions of all persons over all ranks, then COCO's table and PCK."""
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
 from rlepose.evaluation.oks import oks_nms
-from rlepose.evaluation.pck import pck, reference_length
+from rlepose.evaluation.pck import pck, reference_length, torso_joints
 from rlepose.geometry import Floats
 from rlepose.losses import RLE, build_criterion
 from rlepose.models.pose_model import PoseModel
@@ -72,6 +71,7 @@ class Validator:
         self.config = config
         self.ranks = ranks
         self.detected = boxes != "gt"
+        self.prefix = "det" if self.detected else "gt"
         self.coco = CocoFile(root / data.val_annotations, data.category)
         self.skeleton = self.coco.skeleton(data.oks_sigmas)
         images = root / data.val_images
@@ -80,6 +80,8 @@ class Validator:
         else:
             table = persons_from_annotations(self.coco, images)
         self.table = table.with_pictures(data.on_bad_image)
+        if config.eval.pck_reference == "torso":
+            torso_joints(self.skeleton)
         self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
     def predict(self, model: PoseModel) -> Predictions:
@@ -109,13 +111,20 @@ class Validator:
                         valid,
                     )
                 )
+        bad_images.report(ranks.gather(bad_images.seen))
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
     def run(self, model: PoseModel) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
-        """Metrics by name, COCO results, and the predictions they were made of; the same on every rank."""
+        """Metrics by name, COCO results (on rank 0 only, elsewhere empty), and the predictions they were made of."""
         predictions = self.predict(model)
-        metrics, results = self.ranks.broadcast(self.evaluate(predictions) if self.ranks.is_main else None)
-        return metrics, results, predictions
+        results: list[dict[str, Any]] = []
+
+        def evaluate() -> dict[str, Any]:
+            metrics, found = self.evaluate(predictions)
+            results.extend(found)
+            return metrics
+
+        return self.ranks.on_main(evaluate), results, predictions
 
     def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Metrics by name, and the COCO results that they were computed from."""
@@ -127,19 +136,22 @@ class Validator:
                 "the model predicts NaN or infinity; this checkpoint's training has diverged, take another"
             )
         scores = pose_scores(scores_of_joints, table.box_score[valid] if self.detected else None)
-        image_ids = table.person_image_ids()[valid]
+        image_index = table.image_index[valid]
         kept = np.arange(len(valid))
         if self.detected:
             areas = np.prod(self.dataset.scale[valid], axis=1)
             threshold = self.config.eval.nms_threshold
-            kept = oks_nms(keypoints, scores, areas, image_ids, np.array(skeleton.oks_sigmas), threshold)
+            kept = oks_nms(keypoints, scores, areas, image_index, np.array(skeleton.oks_sigmas), threshold)
         results = coco_results(
-            keypoints[kept], scores_of_joints[kept], scores[kept], image_ids[kept], self.coco.category["id"]
+            keypoints[kept],
+            scores_of_joints[kept],
+            scores[kept],
+            table.image_ids[image_index[kept]],
+            self.coco.category["id"],
         )
-        prefix = "det" if self.detected else "gt"
-        metrics = {f"{prefix}/{k}": v for k, v in evaluate_coco(self.coco, results, skeleton.oks_sigmas).items()}
-        if not self.detected and len(set(image_ids.tolist())) == len(image_ids):
-            metrics |= {f"{prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
+        metrics = {f"{self.prefix}/{k}": v for k, v in evaluate_coco(self.coco, results, skeleton.oks_sigmas).items()}
+        if not self.detected and len(set(image_index.tolist())) == len(image_index):
+            metrics |= {f"{self.prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
         return metrics, results
 
     def pictures(self, predictions: Predictions, criterion: nn.Module, count: int) -> Picture | None:
@@ -193,7 +205,7 @@ class Validator:
         truth, visible = self.table.keypoints[persons], self.table.visible[persons]
         kind = self.config.eval.pck_reference
         reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
-        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t)[0] for t in PCK_THRESHOLDS}
+        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS}
 
 
 def format_table(metrics: dict[str, Any]) -> str:
@@ -212,7 +224,7 @@ def validate_checkpoint(
     path: Path, config: Config, checkpoint: Checkpoint, boxes: list[str], out: Path, ranks: Ranks
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; write metrics.json, COCO results and pictures; -> the metrics."""
-    model = model_from_checkpoint(dataclasses.replace(checkpoint, config=config), path).to(ranks.device)
+    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
     criterion = build_criterion(config.loss)
     load_state(criterion, checkpoint.criterion, "criterion", path)
     if config.system.channels_last:
@@ -229,12 +241,11 @@ def validate_checkpoint(
         new, results, predictions = validator.run(model)
         metrics |= new
         if ranks.is_main:
-            name = "det" if validator.detected else "gt"
-            write_json(out / f"keypoints_{name}.json", results)
+            write_json(out / f"keypoints_{validator.prefix}.json", results)
             picture = validator.pictures(predictions, criterion, config.eval.pictures)
             if picture is not None:
-                write_picture(out / f"persons_{name}.png", picture)
-                log.info("pictures        %s", out / f"persons_{name}.png")
+                write_picture(out / f"persons_{validator.prefix}.png", picture)
+                log.info("pictures        %s", out / f"persons_{validator.prefix}.png")
     if ranks.is_main:
         write_json(out / "metrics.json", metrics)
         log.info("results         %s", out)

@@ -1,7 +1,5 @@
 """Object keypoint similarity, and the suppression of poses that are the same person."""
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,9 +33,8 @@ def oks_nms(
     # Stable sorts: by score downwards, then by picture.
     order = np.argsort(-scores, kind="stable")
     order = order[np.argsort(image_ids[order], kind="stable")]
-    starts = np.flatnonzero(np.diff(image_ids[order], prepend=np.nan, append=np.nan))
-    for start, end in itertools.pairwise(starts):
-        remaining = order[start:end]
+    starts = np.flatnonzero(np.diff(image_ids[order])) + 1
+    for remaining in np.split(order, starts):
         while len(remaining):
             best, rest = remaining[0], remaining[1:]
             kept.append(int(best))

@@ -10,17 +10,16 @@ from rlepose.skeleton import Skeleton
 
 def pck(
     keypoints: Floats, truth: Floats, visible: NDArray[np.integer], reference: Floats, threshold: float
-) -> tuple[float | None, list[float | None]]:
+) -> float | None:
     """Share of labelled joints whose error is at most `threshold` times the person's reference length.
 
     keypoints and truth (N, K, 2) px, visible (N, K), reference (N,) px, NaN for a person that has none and is left out
-    -> over all joints, and per joint; None where nothing is labelled.
+    -> over all joints; None where nothing is labelled.
     """
     error = np.linalg.norm(keypoints - truth, axis=-1)
     counted = (visible > 0) & np.isfinite(reference)[:, None]
     correct = counted & (error <= threshold * np.nan_to_num(reference)[:, None])
-    per_joint = [_ratio(c, n) for c, n in zip(correct.sum(axis=0), counted.sum(axis=0), strict=True)]
-    return _ratio(correct.sum(), counted.sum()), per_joint
+    return float(correct.sum() / counted.sum()) if counted.any() else None
 
 
 def reference_length(
@@ -32,15 +31,17 @@ def reference_length(
     """
     if kind == "box":
         return bbox_xywh[:, 2:].max(axis=1)
+    shoulder, hip = torso_joints(skeleton)
+    length = np.linalg.norm(truth[:, shoulder] - truth[:, hip], axis=-1)
+    return np.where((visible[:, shoulder] > 0) & (visible[:, hip] > 0) & (length > 0), length, np.nan)
+
+
+def torso_joints(skeleton: Skeleton) -> tuple[int, int]:
+    """Indices of left shoulder and right hip; InputError where the data set does not have them."""
     shoulder, hip = skeleton.index("left", "shoulder"), skeleton.index("right", "hip")
     if shoulder is None or hip is None:
         raise InputError(
             "eval.pck_reference: torso needs joints named left_shoulder and right_hip, but there are "
             f"{', '.join(skeleton.names)}; set eval.pck_reference=box"
         )
-    length = np.linalg.norm(truth[:, shoulder] - truth[:, hip], axis=-1)
-    return np.where((visible[:, shoulder] > 0) & (visible[:, hip] > 0) & (length > 0), length, np.nan)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return float(part) / float(whole) if whole else None
+    return shoulder, hip

@@ -38,7 +38,7 @@ class RLE(nn.Module):
         error, weight = mu - target[labelled], weight[labelled]
         log_phi = self.flow.log_prob(error / sigma)
         flow_term = sigma.log() - log_phi[:, None]
-        # 1e-9 as in the original, where sigma may underflow to 0.
+        # 1e-9 as in the original; beside a sigma of practical size it changes nothing.
         q_term = (sigma * math.sqrt(2 * math.pi)).log() + error.abs() / (math.sqrt(2) * sigma + 1e-9)
         return ((flow_term + q_term) * weight).sum() / len(target)
 

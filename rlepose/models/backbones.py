@@ -3,10 +3,9 @@
 import difflib
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
 
 
 class Backbone(nn.Module):
@@ -48,9 +47,14 @@ class Backbone(nn.Module):
         if pretrained:
             _load_pretrained(name, weights, arguments, self)
         self.channels: list[int] = list(self.features.feature_info.channels())
+        # Swin and a few others give (B, H, W, C)
+        self._channels_last_maps = getattr(self.features, "output_fmt", "NCHW") == "NHWC"
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        return list(self.features(image))
+        maps = self.features(image)
+        if self._channels_last_maps:
+            maps = [level.permute(0, 3, 1, 2) for level in maps]
+        return list(maps)
 
 
 def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], backbone: Backbone) -> None:
@@ -64,21 +68,18 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
     )
     try:
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
-        # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
-        # What was loaded is equal the second time; what is random is not.
-        again = timm.create_model(name, pretrained=True, **arguments).state_dict()
-        random = [key for key, value in backbone.features.state_dict().items() if not torch.equal(value, again[key])]
-        if random:
-            raise ValueError(f"it has no {random[0]}" + (f" and {len(random) - 1} others" if random[1:] else ""))
+        if weights is not None:
+            # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
+            # What was loaded is equal the second time; what is random is not.
+            again = timm.create_model(name, pretrained=True, **arguments).state_dict()
+            random = [key for key, value in backbone.features.state_dict().items() if not again[key].equal(value)]
+            if random:
+                raise ValueError(f"it has no {random[0]}" + (f" and {len(random) - 1} others" if random[1:] else ""))
     except Exception as error:  # each of timm's loaders raises its own kinds
         if weights is not None:
             raise InputError(
-                f"model.backbone.weights: {weights} does not hold weights of '{name}' ({_first_line(error)}); {mend}"
+                f"model.backbone.weights: {weights} does not hold weights of '{name}' ({first_line(error)}); {mend}"
             ) from error
         raise InputError(
-            f"model.backbone.pretrained: cannot get weights of '{name}' ({_first_line(error)}); {mend}"
+            f"model.backbone.pretrained: cannot get weights of '{name}' ({first_line(error)}); {mend}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -203,7 +203,15 @@ def test_a_bad_picture_is_reported_once_in_mode_skip(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, logger="rlepose"):
         bad_images.check(["", "a.jpg: broken"])
         bad_images.check(["a.jpg: broken", "b.jpg: broken"])
-    assert caplog.messages == ["left out: a.jpg: broken", "left out: b.jpg: broken"]
+        on_another_rank = {"a.jpg: broken", "c.jpg: broken"}
+        bad_images.report([bad_images.seen, on_another_rank])
+        bad_images.report([bad_images.seen, on_another_rank])
+    assert caplog.messages == [
+        "left out: a.jpg: broken",
+        "left out: b.jpg: broken",
+        "left out: c.jpg: broken",
+        "3 pictures could not be read and are left out",
+    ]
 
 
 @pytest.mark.parametrize("mode", ["error", "skip"])

@@ -159,3 +159,13 @@ def test_impossible_arguments_are_refused_by_name(
 ) -> None:
     with pytest.raises(InputError, match=option):
         make_synthetic(tmp_path / "data", sizes, seed)
+
+
+def test_what_an_interrupted_call_left_is_drawn_anew(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    make_synthetic(root, {"val": 2}, seed=0)
+    (root / "synthetic.json").rename(root / "synthetic.unfinished")
+    (root / "val" / "000000000002.jpg").unlink()
+    assert make_synthetic(root, {"val": 2}, seed=0)
+    assert len(pictures(root, "val")) == 2
+    assert not (root / "synthetic.unfinished").exists()

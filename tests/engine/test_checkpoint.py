@@ -24,7 +24,7 @@ def checkpoint(tiny_config: Callable[..., Config]) -> Checkpoint:
         model=model.state_dict(),
         criterion=build_criterion(config.loss).state_dict(),
         optimizer={"state": {}, "param_groups": []},
-        progress={"epoch": 3, "step": 30, "best": 0.25},
+        progress={"epoch": 3, "best": 0.25},
         metrics={"gt/AP": 0.25, "gt/APM": None},
         random_states=[{"cpu": torch.get_rng_state()}],
     )
@@ -44,7 +44,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Pat
 
 def test_the_model_can_be_rebuilt_from_the_file_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
-    model = model_from_checkpoint(load_checkpoint(tmp_path / "a.pt"), tmp_path / "a.pt")
+    model = model_from_checkpoint(load_checkpoint(tmp_path / "a.pt"), checkpoint.config, tmp_path / "a.pt")
     assert not model.training
     assert torch.equal(model.head.coordinates.weight, checkpoint.model["head.coordinates.weight"])
 
@@ -98,4 +98,4 @@ def test_a_plain_state_dict_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_joint_count_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     other = dataclasses.replace(checkpoint, skeleton=skeleton_from_names(["a", "b"]))
     with pytest.raises(InputError, match=r"a\.pt: its model does not fit this config.*size mismatch"):
-        model_from_checkpoint(other, tmp_path / "a.pt")
+        model_from_checkpoint(other, other.config, tmp_path / "a.pt")

@@ -18,7 +18,7 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.optimization import build_optimizer
 from rlepose.engine.trainer import Trainer, TrainStep, train
-from rlepose.errors import InputError
+from rlepose.errors import DivergedError, InputError
 from rlepose.evaluation.pck import pck, reference_length
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
@@ -27,8 +27,7 @@ ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def run(config: Config, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
-    Experiment.of(config).prepare(config, resume, overwrite)
-    return train(config, ALONE, resume)
+    return train(config, ALONE, resume, overwrite)
 
 
 def lines(config: Config) -> list[dict[str, Any]]:
@@ -114,6 +113,46 @@ def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Confi
         run(tiny_config(), resume=True)
 
 
+def test_a_mistake_beside_overwrite_deletes_nothing(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    run(config)
+    with pytest.raises(InputError, match=r"nowhere\.json"):
+        run(tiny_config("train.epochs=1", "data.train_annotations=nowhere.json"), overwrite=True)
+    assert Experiment.of(config).last.exists()
+
+
+def test_resume_takes_the_new_rate_and_refuses_another_optimizer(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    changed = tiny_config("train.optimizer.weight_decay=0.5")
+    trainer = Trainer(changed, ALONE, resume=True)
+    assert trainer.optimizer.param_groups[0]["weight_decay"] == 0.5
+    assert trainer.optimizer.state_dict()["state"]
+    with pytest.raises(InputError, match="was started with adam"):
+        Trainer(tiny_config("train.optimizer.name=sgd"), ALONE, resume=True)
+
+
+def test_the_optimizer_follows_the_schedule(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.schedule.milestones=[1]", "train.schedule.gamma=0.1"), ALONE)
+    Experiment.of(trainer.config).open(trainer.config, resume=False)
+    trainer.fit()
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    rates = [line["train/lr"] for line in lines(trainer.config) if "train/lr" in line]
+    assert rates == pytest.approx([1e-3] * (len(rates) // 2) + [1e-4] * (len(rates) // 2))
+
+
+def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Config], monkeypatch) -> None:
+    values = iter([0.2, 0.5, 0.3])
+    config = tiny_config("train.epochs=3")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model)
+    monkeypatch.setattr(trainer.validator, "run", lambda model: ({"gt/AP": next(values)}, [], predictions))
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    best = load_checkpoint(Experiment.of(config).best)
+    assert best.progress == {"epoch": 2, "best": 0.5}
+    assert best.metrics == {"gt/AP": 0.5}
+
+
 def test_a_folder_that_is_no_experiment_is_not_touched(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config()
     folder = Experiment.of(config).folder
@@ -138,11 +177,10 @@ def test_a_diverged_loss_stops_the_run_and_keeps_the_checkpoint(tiny_config: Cal
     config = tiny_config("train.epochs=1")
     run(config)
     before = Experiment.of(config).last.read_bytes()
-    trainer = Trainer(tiny_config("train.epochs=2"), ALONE)
-    trainer.resume()
+    trainer = Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
     with torch.no_grad():
         trainer.model.head.coordinates.bias.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match=r"the loss became nan between step .*last\.pt"):
+    with pytest.raises(DivergedError, match=r"the loss became nan between step .*last\.pt is from before"):
         trainer.fit()
     assert Experiment.of(config).last.read_bytes() == before
 
@@ -196,7 +234,7 @@ def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: str) ->
             mu = model.eval()(batch["image"]).mu.numpy()
         model.train()
         keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
-        return pck(keypoints, table.keypoints, table.visible, reference, 0.1)[0]
+        return pck(keypoints, table.keypoints, table.visible, reference, 0.1)
 
     for number in range(400):
         optimizer.zero_grad()

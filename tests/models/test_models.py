@@ -19,6 +19,13 @@ def test_a_backbone_gives_one_map_of_the_channels_it_states(name: str) -> None:
     assert features.shape[:2] == (1, backbone.channels[0])
 
 
+def test_models_that_give_channels_last_maps_are_turned_round() -> None:
+    tiny = {"img_size": 64, "window_size": 2, "embed_dim": 24, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 1, 1)}
+    backbone = Backbone("swin_tiny_patch4_window7_224", options=tiny)
+    assert [tuple(level.shape) for level in backbone(torch.zeros(1, 3, 64, 64))] == [(1, 192, 2, 2)]
+    assert backbone.channels == [192]
+
+
 def test_hrnet_gives_its_four_branches() -> None:
     backbone = Backbone("hrnet_w18_small")
     maps = backbone(torch.zeros(1, 3, 64, 64))
