@@ -93,6 +93,7 @@ def tiny_overrides(synthetic: Path, tmp_path: Path) -> list[str]:
         "model.backbone.name=convnext_atto",
         "train.epochs=2",
         "train.batch_size=8",
+        "train.optimizer.lr=0.001",
         "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
         "train.validate_every=1",
         "train.log_every=1",
