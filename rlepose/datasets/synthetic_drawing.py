@@ -94,15 +94,15 @@ _CROUCHED = LimbRange((45, 105), (4, 30), (60, 125))
 _LUNGING = LimbRange((-10, 35), (8, 35), (0, 50))
 
 POSE_KINDS = (
-    PoseKind(0.17, (-5, 10), (_HANGING, _HANGING), (_UPRIGHT, _UPRIGHT)),
-    PoseKind(0.13, (-5, 15), (_HANGING, _FOLDED), (_UPRIGHT, _LUNGING)),
-    PoseKind(0.16, (0, 18), (_HANGING, _FOLDED), (_STEP_FRONT, _STEP_BACK)),
-    PoseKind(0.10, (-10, 12), (_RAISED, _RAISED), (_UPRIGHT, _LUNGING)),
-    PoseKind(0.10, (-5, 25), (_RAISED, _SIDEWAYS), (_LUNGING, _LUNGING)),
-    PoseKind(0.10, (-5, 30), (_REACHING, _HANGING), (_LUNGING, _STEP_BACK)),
-    PoseKind(0.14, (-10, 25), (_FOLDED, _HANGING), (_SEATED, _SEATED)),
-    PoseKind(0.05, (5, 40), (_REACHING, _FOLDED), (_CROUCHED, _CROUCHED)),
-    PoseKind(0.05, (35, 80), (_REACHING, _REACHING), (_UPRIGHT, _LUNGING)),
+    PoseKind(0.30, (-5, 10), (_HANGING, _HANGING), (_UPRIGHT, _UPRIGHT)),
+    PoseKind(0.18, (-5, 15), (_HANGING, _FOLDED), (_UPRIGHT, _LUNGING)),
+    PoseKind(0.20, (0, 18), (_HANGING, _FOLDED), (_STEP_FRONT, _STEP_BACK)),
+    PoseKind(0.08, (-10, 12), (_RAISED, _RAISED), (_UPRIGHT, _LUNGING)),
+    PoseKind(0.06, (-5, 25), (_RAISED, _SIDEWAYS), (_LUNGING, _LUNGING)),
+    PoseKind(0.06, (-5, 30), (_REACHING, _HANGING), (_LUNGING, _STEP_BACK)),
+    PoseKind(0.07, (-10, 25), (_FOLDED, _HANGING), (_SEATED, _SEATED)),
+    PoseKind(0.02, (5, 40), (_REACHING, _FOLDED), (_CROUCHED, _CROUCHED)),
+    PoseKind(0.03, (35, 80), (_REACHING, _REACHING), (_UPRIGHT, _LUNGING)),
 )
 
 
@@ -195,11 +195,11 @@ def sample_body(rng: np.random.Generator, height: float) -> Body:
     """A random posed person of this standing height (pixels); the pelvis is at the origin."""
     kind = POSE_KINDS[rng.choice(len(POSE_KINDS), p=[kind.share for kind in POSE_KINDS])]
     bend = rng.uniform(*kind.torso_bend)
-    roll = np.clip(rng.normal(0, 9), -30, 30)
+    roll = np.clip(rng.normal(0, 7), -30, 30)
     root = _FACING_VIEWER @ _to_left(roll) @ _swing(rng.normal(0, 6)) @ _turn(_sample_yaw(rng))
     pelvis_frame = root @ _swing(-0.4 * bend)
     torso_frame = root @ _swing(-bend) @ _to_left(rng.normal(0, 7)) @ _turn(rng.normal(0, 12))
-    head_turn = np.clip(rng.normal(0, 25), -65, 65)
+    head_turn = np.clip(rng.normal(0, 15), -65, 65)
     head_frame = torso_frame @ _turn(head_turn) @ _swing(0.6 * bend - rng.normal(5, 12)) @ _to_left(rng.normal(0, 8))
 
     def length(fraction: float) -> float:
@@ -275,7 +275,7 @@ def sample_clothes(rng: np.random.Generator) -> Clothes:
         long_sleeves=bool(rng.uniform() < 0.5),
         long_trousers=bool(rng.uniform() < 0.7),
         long_hair=bool(rng.uniform() < 0.3),
-        stoutness=float(rng.uniform(0.85, 1.25)),
+        stoutness=float(rng.uniform(0.95, 1.35)),
     )
 
 
