@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo/checkpoints/best.pt
 
 demo-short: setup
-	$(BIN)/python scripts/make_synthetic.py --out data/synthetic_short --train 200 --val 40
+	$(BIN)/python scripts/make_synthetic.py --out data/synthetic_short --train 300 --val 40
 	$(BIN)/python scripts/train.py --cfg $(DEMO) --name demo_short --overwrite \
 		--set data.root=data/synthetic_short train.epochs=2 train.validate_every=1
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo_short/checkpoints/best.pt

@@ -12,7 +12,7 @@ def main() -> None:
     """Parse the options, draw unless it is there already, and say what lies where."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/synthetic"), help="folder to write")
-    parser.add_argument("--train", type=int, default=4500, help="number of training pictures")
+    parser.add_argument("--train", type=int, default=8000, help="number of training pictures")
     parser.add_argument("--val", type=int, default=300, help="number of validation pictures")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same files")
     options = parser.parse_args()

@@ -1,9 +1,13 @@
 """A data set of drawn people with exact labels, written as JPEG files and COCO's keypoint JSON."""
 
+import functools
 import json
+import multiprocessing
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,15 +35,16 @@ from rlepose.skeleton import COCO
 
 # Raise it whenever the same arguments give other pictures or labels.
 DRAWING_VERSION = 1
+SPREAD_FROM = 100  # pictures; fewer are drawn by this process alone
 
 # What decides how hard the data set is.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
 PEOPLE_SHARES = (0.4, 0.35, 0.2, 0.05)  # of pictures with 1, 2, 3, 4 people
 PERSON_HEIGHT = (75.0, 240.0)  # standing, pixels; log-uniform
-TRUNCATION_SHARE = 0.15  # of people allowed over the picture's border ...
+TRUNCATION_SHARE = 0.1  # of people allowed over the picture's border ...
 MAX_OVERHANG = 0.3  # ... by at most this share of their box
-MAX_OVERLAP = 0.25  # of the smaller of two people's boxes
-OCCLUDER_SHARE = 0.15  # of people with an object in front
+MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
+OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
 BACKGROUND_SHAPES = (8, 24)
 LIMB_DISTRACTORS = (0, 7)
@@ -117,6 +122,28 @@ def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
     return True
 
 
+def _write_picture(folder: Path, split: str, seed: int, image_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Draw and write one picture; -> its entries in the annotation file."""
+    picture, labels = draw_picture(np.random.default_rng((seed, zlib.crc32(split.encode()), image_id)))
+    name = f"{image_id:012d}.jpg"
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    (folder / name).write_bytes(encoded.tobytes())
+    height, width = picture.shape[:2]
+    return {"id": image_id, "file_name": name, "width": width, "height": height}, labels
+
+
+@contextmanager
+def _mapping(num_images: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map`, or for more than a few pictures one that uses all cores."""
+    if num_images < SPREAD_FROM:
+        yield map
+        return
+    # Spawned, not forked: a process that is forked while OpenCV has threads hangs.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(0,), mp_context=context) as pool:
+        yield functools.partial(pool.map, chunksize=16)
+
+
 def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
     """Write `root/<split>/*.jpg` and `root/annotations/person_keypoints_<split>.json`; returns the JSON's path.
 
@@ -124,17 +151,15 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
     """
     picture_folder = root / split
     picture_folder.mkdir(parents=True, exist_ok=True)
+    draw = functools.partial(_write_picture, picture_folder, split, seed)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id in tqdm(range(1, num_images + 1), desc=f"drawing {split}", unit="picture"):
-        picture, labels = draw_picture(np.random.default_rng((seed, zlib.crc32(split.encode()), image_id)))
-        name = f"{image_id:012d}.jpg"
-        _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        (picture_folder / name).write_bytes(encoded.tobytes())
-        height, width = picture.shape[:2]
-        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        for label in labels:
-            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **label})
+    with _mapping(num_images) as map_all:
+        drawn = map_all(draw, range(1, num_images + 1))
+        for image, labels in tqdm(drawn, total=num_images, desc=f"drawing {split}", unit="picture"):
+            images.append(image)
+            for label in labels:
+                annotations.append({"id": len(annotations) + 1, "image_id": image["id"], **label})
     category = {
         "id": 1,
         "name": "person",

@@ -169,3 +169,12 @@ def test_what_an_interrupted_call_left_is_drawn_anew(tmp_path: Path) -> None:
     assert make_synthetic(root, {"val": 2}, seed=0)
     assert len(pictures(root, "val")) == 2
     assert not (root / "synthetic.unfinished").exists()
+
+
+def test_many_pictures_drawn_by_several_processes_are_those_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_synthetic(tmp_path / "one", "val", 6, seed=0)
+    monkeypatch.setattr("rlepose.datasets.synthetic.SPREAD_FROM", 1)
+    write_synthetic(tmp_path / "several", "val", 6, seed=0)
+    assert pictures(tmp_path / "several", "val") == pictures(tmp_path / "one", "val")
