@@ -140,7 +140,7 @@ def test_a_file_without_annotations_is_refused(write_coco: WriteCoco) -> None:
         ),
         ({"keypoints": 5}, "keypoints: expected 9 finite numbers, got 5"),
         ({"bbox": ...}, "bbox: expected 4 finite numbers, got None"),
-        ({"bbox": [1, 2, 3]}, "bbox: expected 4 finite numbers, got 3 values"),
+        ({"bbox": [1, 2, 3]}, "bbox: expected 4 numbers, got [1, 2, 3]"),
         ({"bbox": [1, NAN, 30, 40]}, "bbox: expected 4 finite numbers, got [1, nan, 30, 40]"),
         ({"area": None}, "area: expected 1 finite numbers, got [None]"),
         ({"image_id": 99}, "no picture 99 in 'images'"),
