@@ -74,8 +74,9 @@ def truth_and_prediction(
         tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]
     )
     for half, text in ((left, "truth"), (right, title)):
-        cv2.putText(half, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(half, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
+        (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+        cv2.rectangle(half, (0, 0), (text_width + 12, text_height + 12), (0, 0, 0), -1)
+        cv2.putText(half, text, (6, text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
     return np.concatenate([left, right], axis=1)
 
 
