@@ -183,9 +183,9 @@ def _turn(degrees: float) -> Floats:
 
 def _sample_yaw(rng: np.random.Generator) -> float:
     """0 faces the viewer, 90 the picture's right edge; most pictures show people from the front."""
-    view = rng.choice(3, p=(0.88, 0.06, 0.06))
+    view = rng.choice(3, p=(0.94, 0.03, 0.03))
     if view == 0:
-        return float(rng.normal(0, 30))
+        return float(rng.normal(0, 22))
     if view == 1:
         return float(rng.choice((-90, 90)) + rng.normal(0, 20))
     return float(180 + rng.normal(0, 30))
@@ -219,7 +219,7 @@ def sample_body(rng: np.random.Generator, height: float) -> Body:
     for index, sign in enumerate((1, -1)):  # left, right
         arm, leg = kind.arms[index ^ swap_arms], kind.legs[index ^ swap_legs]
         frame = torso_frame @ _swing(rng.uniform(*arm.swing)) @ _to_left(sign * rng.uniform(*arm.outwards))
-        frame = frame @ _turn(-sign * rng.uniform(-30, 70))
+        frame = frame @ _turn(-sign * rng.uniform(-15, 45))
         joints[5 + index] = neck + torso_frame @ (sign * shoulder, 0.02 * height, 0)
         joints[7 + index] = joints[5 + index] + frame[:, 1] * upper_arm
         frame = frame @ _swing(rng.uniform(*arm.bend))
