@@ -2,7 +2,7 @@
 
 import argparse
 
-from rlepose.config import load_config
+from rlepose.config_reading import load_config
 from rlepose.engine.distributed import ranks
 from rlepose.engine.logging import setup_logging
 from rlepose.engine.trainer import train

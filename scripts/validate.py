@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rlepose.config import load_config, with_overrides
+from rlepose.config_reading import load_config, with_overrides
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import ranks
 from rlepose.engine.logging import setup_logging

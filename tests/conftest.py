@@ -13,7 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config import Config, load_config
+from rlepose.config import Config
+from rlepose.config_reading import load_config
 from rlepose.datasets.synthetic import write_synthetic
 
 REPOSITORY = Path(__file__).parent.parent

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from rlepose.config import Config, config_from_dict
+from rlepose.config import Config
+from rlepose.config_reading import config_from_dict
 from rlepose.errors import InputError, first_line
 from rlepose.losses import LOSSES
 from rlepose.models.pose_model import PoseModel, build_model

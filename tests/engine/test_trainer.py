@@ -9,7 +9,8 @@ import torch
 import yaml
 
 from rlepose.codec import decode
-from rlepose.config import Config, OptimizerConfig, config_from_dict
+from rlepose.config import Config, OptimizerConfig
+from rlepose.config_reading import config_from_dict
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import PoseDataset, collate

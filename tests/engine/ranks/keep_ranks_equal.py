@@ -9,7 +9,7 @@ import sys
 import torch
 import torch.distributed as dist
 
-from rlepose.config import load_config
+from rlepose.config_reading import load_config
 from rlepose.engine.distributed import ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import Trainer
