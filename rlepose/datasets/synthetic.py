@@ -19,18 +19,16 @@ from tqdm import tqdm
 from rlepose.datasets.synthetic_drawing import (
     FACE_POINTS,
     PARTS,
-    Body,
     Bytes,
     Canvas,
-    Floats,
     PersonPainter,
     hull_of_circles,
     random_colour,
     random_skin,
-    sample_body,
     sample_clothes,
 )
 from rlepose.errors import InputError
+from rlepose.geometry import Floats
 from rlepose.skeleton import COCO
 
 # Raise it whenever the same arguments give other pictures or labels.
