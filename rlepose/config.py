@@ -93,17 +93,35 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """The RealNVP that learns how labels scatter around predictions."""
+    """The normalizing flow that learns how labels scatter around predictions (losses basic, dle, rle)."""
 
-    depth: int = option(6, "number of coupling layers", low=1)
-    width: int = option(64, "hidden units of the couplings' networks", low=1)
+    name: Literal["realnvp", "nsf", "maf"] = option(
+        "realnvp", "realnvp: affine couplings, the paper's; nsf: neural splines, maf: autoregressive, both of zuko"
+    )
+    depth: int = option(6, "number of transformations", low=1)
+    width: int = option(64, "hidden units of the transformations' networks", low=1)
+    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option("leaky_relu", "of the networks' hidden layers")
+    masks: tuple[tuple[int, ...], ...] | None = option(
+        None, "realnvp: 0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
+    )
+    scale_bound: float = option(1.0, "realnvp: a coupling scales by at most e^scale_bound", above=0)
+    per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised."""
+    """What is minimised; docs/likelihood.md tells which to choose."""
 
-    name: Literal["l1", "rle"] = option("rle", "l1: distance, no sigma; rle: residual log-likelihood")
+    name: Literal["l1", "l2", "gaussian", "laplace", "basic", "dle", "rle"] = option(
+        "rle",
+        "l1, l2: distance, no sigma; gaussian, laplace: a density with learned sigma; dle: the flow's density of the "
+        "residual; rle: flow times a simple density; basic: the flow's density of the position, to compare with",
+    )
+    form: Literal["original", "paper"] = option(
+        "original", "rle: the authors' code's formula, or the paper's equation 8 with its normaliser"
+    )
+    q: Literal["laplace", "gaussian"] = option("laplace", "rle in the paper's form: the simple density")
+    q_scale: float = option(1.0, "rle in the paper's form: scale of the simple density, in units of sigma", above=0)
     flow: FlowConfig = section(FlowConfig)
 
 
@@ -136,6 +154,9 @@ class TrainConfig:
     accumulate: int = option(1, "parts in which a device computes its share of a step, to save memory", low=1)
     optimizer: OptimizerConfig = section(OptimizerConfig)
     schedule: ScheduleConfig = section(ScheduleConfig)
+    on_nonfinite: Literal["error", "skip"] = option(
+        "error", "what a NaN or infinite loss or gradient does: end the run, or have its step skipped and reported"
+    )
     clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
@@ -220,6 +241,11 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
     if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
         yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"
+    loss, flow = config.loss, config.loss.flow
+    if (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale) and (loss.name, loss.form) != ("rle", "paper"):
+        yield "loss.q", "q and q_scale belong to rle's paper form; set loss.name=rle loss.form=paper, or leave them out"
+    if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
+        yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
     if config.model.backbone.weights is not None and not config.model.backbone.pretrained:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if config.name in ("", "..") or Path(config.name).name != config.name:

@@ -19,6 +19,7 @@ from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, load_state, s
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
+from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor
 from rlepose.engine.validator import Validator, format_table
 from rlepose.errors import DivergedError, InputError
@@ -43,7 +44,7 @@ class TrainStep(nn.Module):
         self.precision = precision
 
     def forward(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """image (B, 3, H, W), target and weight (B, K, D) -> scalar loss, the mean over the B persons."""
+        """image (B, 3, H, W), target and weight (B, K, D) -> the loss of each person (B,)."""
         with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             output = self.model(image)
         return self.criterion(output, target, weight)
@@ -72,6 +73,7 @@ class Trainer:
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
+        self.nonfinite = NonFinite(table, ranks)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
@@ -79,7 +81,7 @@ class Trainer:
         self.model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume).to(ranks.device)
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.criterion = build_criterion(config.loss).to(ranks.device)
+        self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
         step = TrainStep(self.model, self.criterion, choose_precision(config.system.precision, ranks.device))
         self.step_module: nn.Module = step
@@ -150,56 +152,71 @@ class Trainer:
         self.batches.epoch = self.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        loss_sum, summed = torch.zeros((), device=self.ranks.device), 0
+        loss_sum, summed, taken, mean_loss = torch.zeros((), device=self.ranks.device), 0, 0, math.nan
         for step, batch in enumerate(self.loader):
             self.bad_images.check(batch["problem"])
             rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss_sum += self._step(to_device(batch, self.ranks.device))
-            summed += 1
+            loss = self._step(to_device(batch, self.ranks.device))
+            if loss is not None:
+                loss_sum += loss
+                summed += 1
             progress.update(self.batches.batch_size)
             if (step + 1) % train.log_every == 0 or step + 1 == steps:
-                # The only place that waits for the device.
-                loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
+                # The only place that waits for the device, unless bad steps are skipped.
                 global_step = self.epoch * steps + step + 1
-                self._check_finite(loss, global_step, summed)
+                self._report_skipped(global_step)
+                if not summed:
+                    continue
+                mean_loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
+                self._check_finite(mean_loss, global_step)
                 speed = summed * self.batches.batch_size / (time.perf_counter() - started)
-                progress.set_postfix(epoch=self.epoch + 1, loss=f"{loss:.3f}")
-                values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
+                progress.set_postfix(epoch=self.epoch + 1, loss=f"{mean_loss:.3f}")
+                values = {"train/loss": mean_loss, "train/lr": rate, "train/images_per_second": speed}
                 run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
+                taken += summed
                 started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
+        if not taken:
+            raise self._diverged(f"no step of epoch {self.epoch + 1} had a finite gradient")
         self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.epoch + 1,
             train.epochs,
-            loss,
+            mean_loss,
             rate,
             steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
         )
 
-    def _step(self, batch: dict[str, Tensor]) -> Tensor:
-        """One update from this rank's part of the global batch; -> its mean loss, without waiting for the device."""
-        parts = self.config.train.accumulate
-        inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight")]
+    def _step(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """One update from this rank's part of the global batch; -> its mean loss, or None if the step was skipped."""
+        train, parts = self.config.train, self.config.train.accumulate
+        inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight", "index")]
         total = torch.zeros((), device=self.ranks.device)
         self.optimizer.zero_grad(set_to_none=True)
-        for number, (image, target, weight) in enumerate(zip(*inputs, strict=True)):
+        for number, (image, target, weight, persons) in enumerate(zip(*inputs, strict=True)):
             # The ranks' gradients are averaged once, with the last part.
             module, alone = self.step_module, contextlib.nullcontext()
             with module.no_sync() if number < parts - 1 and isinstance(module, DistributedDataParallel) else alone:
-                loss = module(image, target, weight) / parts
+                losses = module(image, target, weight)
+                loss = losses.mean() / parts
                 loss.backward()
+            self.nonfinite.see(losses.detach(), persons)
             total += loss.detach()
-        if self.config.train.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.train.clip_grad_norm)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        # Equal on all ranks, which have the same gradient by now.
+        if train.on_nonfinite == "skip" and not norm.isfinite():
+            self.nonfinite.skip()
+            return None
+        if train.clip_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
         self.optimizer.step()
         return total
 
     def _validate(self, run_log: RunLog) -> None:
         self.ranks.equalize_buffers(self.model)
-        self.metrics, _, predictions = self.validator.run(self.model)
+        self.metrics, _, predictions = self.validator.run(self.model, self.criterion)
         steps = self.epoch * len(self.batches)
         run_log.scalars(self.metrics, steps, self.epoch)
         if self.ranks.is_main:
@@ -282,9 +299,14 @@ class Trainer:
                 f"{coco.path} ({', '.join(self.skeleton.names)}); both files must list the same joints in one order"
             )
 
-    def _check_finite(self, loss: float, step: int, steps: int) -> None:
+    def _check_finite(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
-            raise self._diverged(f"the loss became {loss} between step {step - steps + 1} and {step}")
+            raise self._diverged(f"the loss became NaN or infinite before step {step}, {self.nonfinite.whose()}")
+
+    def _report_skipped(self, step: int) -> None:
+        if skipped := self.nonfinite.skipped:
+            whose = self.nonfinite.whose()
+            log.warning("skipped %d steps before step %d: loss or gradient was not finite, %s", skipped, step, whose)
 
     def _check_weights(self) -> None:
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):

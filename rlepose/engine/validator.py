@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
@@ -23,7 +23,7 @@ from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, p
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.pck import pck, reference_length, torso_joints
 from rlepose.geometry import Floats
-from rlepose.losses import RLE, build_criterion
+from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import Picture, sheet, truth_and_prediction, write_picture
 
@@ -84,7 +84,7 @@ class Validator:
             torso_joints(self.skeleton)
         self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
-    def predict(self, model: PoseModel) -> Predictions:
+    def predict(self, model: PoseModel, criterion: Criterion) -> Predictions:
         """Poses of all persons, gathered from all ranks."""
         config, ranks = self.config, self.ranks
         batches = EvalBatches(len(self.dataset), config.eval.batch_size, ranks.rank, ranks.world_size)
@@ -100,7 +100,7 @@ class Validator:
         ):
             for batch in progress:
                 bad_images.check(batch["problem"])
-                output = self._forward(model, to_device(batch, ranks.device)["image"])
+                output = self._forward(model, criterion, to_device(batch, ranks.device)["image"])
                 valid = np.array([not problem for problem in batch["problem"]])
                 parts.append(
                     _Part(
@@ -114,9 +114,9 @@ class Validator:
         bad_images.report(ranks.gather(bad_images.seen))
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
-    def run(self, model: PoseModel) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
+    def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
         """Metrics by name, COCO results (on rank 0 only, elsewhere empty), and the predictions they were made of."""
-        predictions = self.predict(model)
+        predictions = self.predict(model, criterion)
         results: list[dict[str, Any]] = []
 
         def evaluate() -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Validator:
             metrics |= {f"{self.prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
         return metrics, results
 
-    def pictures(self, predictions: Predictions, criterion: nn.Module, count: int) -> Picture | None:
+    def pictures(self, predictions: Predictions, criterion: Criterion, count: int) -> Picture | None:
         """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.
 
         The ellipses' half axes are one standard deviation: sigma times the spread that the criterion's flow learned.
@@ -163,8 +163,8 @@ class Validator:
         if self.detected or not count or not len(persons):
             return None
         sigma = predictions.sigma
-        if sigma is not None and isinstance(criterion, RLE):
-            sigma = sigma * criterion.residual_spread().cpu().numpy()
+        if sigma is not None:
+            sigma = sigma * criterion.main.residual_spread().cpu().numpy()
         chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
         return sheet(
             [
@@ -182,11 +182,12 @@ class Validator:
             ]
         )
 
-    def _forward(self, model: PoseModel, image: Tensor) -> PoseOutput:
-        output = model(image)
+    def _forward(self, model: PoseModel, criterion: Criterion, image: Tensor) -> PoseOutput:
+        output = criterion.main.predict(model(image))
         if not self.config.eval.flip_test:
             return output
-        mirrored = flip_output(model(image.flip(-1)), self.skeleton.flip_permutation, image.shape[-1])
+        mirrored = criterion.main.predict(model(image.flip(-1)))
+        mirrored = flip_output(mirrored, self.skeleton.flip_permutation, image.shape[-1])
         return average_outputs(output, mirrored)
 
     def _merge(self, parts: list[_Part]) -> Predictions:
@@ -225,7 +226,7 @@ def validate_checkpoint(
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; write metrics.json, COCO results and pictures; -> the metrics."""
     model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
-    criterion = build_criterion(config.loss)
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval().to(ranks.device)
     load_state(criterion, checkpoint.criterion, "criterion", path)
     if config.system.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -238,7 +239,7 @@ def validate_checkpoint(
                 f"{validator.coco.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
                 "pass --cfg or --set data.… of the data that it was trained for"
             )
-        new, results, predictions = validator.run(model)
+        new, results, predictions = validator.run(model, criterion)
         metrics |= new
         if ranks.is_main:
             write_json(out / f"keypoints_{validator.prefix}.json", results)

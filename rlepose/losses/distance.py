@@ -1,20 +1,23 @@
-"""Losses that measure how far the prediction is, without a scale."""
+"""Losses without a learned scale: how far the prediction is. As densities they have sigma = 1, a crop's size."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from rlepose.codec import PoseOutput
+from rlepose.losses.likelihood import Gaussian, Laplace
 
 
-class L1(nn.Module):
-    """Mean over the batch of Σ over joints and coordinates of |mu − target|.
-
-    The likelihood of a Laplace density with constant scale. A joint without label does not enter, whatever its target.
-    """
+class L1(Laplace):
+    """Σ over coordinates of |mu − target|: the Laplace likelihood with a constant scale."""
 
     needs_sigma = False
 
-    def forward(self, output: PoseOutput, target: Tensor, weight: Tensor) -> Tensor:
-        """output.mu, target, weight (B, K, D) -> scalar."""
-        labelled = weight > 0
-        error = (output.mu[labelled] - target[labelled]).abs()
-        return (error * weight[labelled]).sum() / len(target)
+    def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        return (mu - target).abs().sum(dim=1)
+
+
+class L2(Gaussian):
+    """Σ over coordinates of (mu − target)² / 2: the normal likelihood with a constant standard deviation."""
+
+    needs_sigma = False
+
+    def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        return 0.5 * (mu - target).square().sum(dim=1)

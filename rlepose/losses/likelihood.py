@@ -1,53 +1,177 @@
-"""Losses that score the label's density under the prediction: they teach sigma as well as mu."""
+"""Densities of a joint's label given its prediction. Each is a loss: the negative log-density, in nats.
+
+All write the residual as (target − mu) / sigma and take and give network units (codec.py): sigma is a scale, and a
+density is per unit of crop width and height. A negative loss is no error: a density may exceed 1.
+"""
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
-from rlepose.losses.flows import RealNVP
+from rlepose.losses.flows import JointFlows
+
+SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
 
 
-class RLE(nn.Module):
-    """Residual log-likelihood estimation, with the formula of the authors' code.
+class JointLikelihood(nn.Module, ABC):
+    """The density p(target | mu, sigma) of a joint in `dims` coordinates.
 
-    For a labelled joint with e = mu − target, and φ the flow's density of e / sigma, the loss is the sum over its D
-    coordinates of
-
-        [log sigma − log φ]  +  [log(sigma √(2π)) + |e| / (√2 sigma)],
-
-    summed over joints, averaged over the batch. In 2-D this is twice log sigma − log φ − log Q with Q a Laplace density
-    of scale 2√2, up to a constant: equation 8 of Li et al. (ICCV 2021) without its normaliser, doubled.
-    The value is a negative log-density: it falls below zero as soon as sigma is small, and that is as it should be.
+    Below, mu, sigma and target are (N, D), one row a labelled joint, and joint (N,) holds the joints' numbers.
     """
 
     needs_sigma = True
 
-    def __init__(self, dims: int = 2, depth: int = 6, width: int = 64) -> None:
+    def __init__(self, dims: int) -> None:
         super().__init__()
-        self.flow = RealNVP(dims, depth, width)
+        self.dims = dims
 
-    def forward(self, output: PoseOutput, target: Tensor, weight: Tensor) -> Tensor:
-        """output.mu, output.sigma, target, weight (B, K, D) -> scalar. Weight 0 on any coordinate: no label."""
-        if output.sigma is None:
-            raise ValueError("RLE needs a sigma; build the head with predict_sigma=True")
-        # Select first, multiply never: what a joint without label holds (NaN, infinity) must not reach the flow.
-        labelled = (weight > 0).all(dim=-1)
-        mu, sigma = output.mu[labelled], output.sigma[labelled]
-        error, weight = mu - target[labelled], weight[labelled]
-        log_phi = self.flow.log_prob(error / sigma)
-        flow_term = sigma.log() - log_phi[:, None]
-        # 1e-9 as in the original; beside a sigma of practical size it changes nothing.
-        q_term = (sigma * math.sqrt(2 * math.pi)).log() + error.abs() / (math.sqrt(2) * sigma + 1e-9)
-        return ((flow_term + q_term) * weight).sum() / len(target)
+    @abstractmethod
+    def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        """Normalised log density at the target, nats: (N,)."""
+
+    def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        """What training minimises: (N,). The negative log density, where a class does not say otherwise."""
+        return -self.log_prob(mu, sigma, target, joint)
+
+    @abstractmethod
+    def residual_spread(self) -> Tensor:
+        """Standard deviation of target − mu in units of sigma: (1, D), or (K, D) with a flow a joint."""
+
+    def predict(self, output: PoseOutput) -> PoseOutput:
+        """The predicted positions and scales: what the network gives, but for `Basic`."""
+        return output
+
+
+class LocationScale(JointLikelihood):
+    """A density of the residual, moved to mu and stretched by sigma: p(x) = p̄((x − mu) / sigma) / Π sigma."""
+
+    @abstractmethod
+    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        """Normalised log density p̄ of residuals (N, D): (N,), nats."""
+
+    @abstractmethod
+    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
+        """Random residuals of one joint: (count, D), on the generator's device."""
+
+    def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        return self.residual_log_prob((target - mu) / sigma, joint) - sigma.log().sum(dim=1)
 
     @torch.no_grad()
-    def residual_spread(self, count: int = 8192) -> Tensor:
-        """Standard deviation of (target − mu) / sigma in each coordinate, as the flow has learned it: (D,).
+    def region_level(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        """Probability of the smallest region (highest density) with the target on its border: (N,) in [0, 1].
 
-        sigma alone is no standard deviation: this loss lets the flow be narrow and sigma large instead. Their product
-        is what the labels' scatter is estimated to be.
+        Uniform over [0, 1] where targets follow the density.
         """
-        device = next(self.flow.parameters()).device
-        return self.flow.sample(count, torch.Generator(device).manual_seed(0)).std(dim=0)
+        # The regions of x are those of the residual: one set of samples serves all rows of a joint.
+        levels = torch.empty_like(mu[:, 0])
+        observed = self.residual_log_prob((target - mu) / sigma, joint)
+        owners = self._owner(joint)
+        for owner in sorted(set(owners.tolist())):
+            samples = self.sample_residuals(SAMPLES, owner, torch.Generator(mu.device).manual_seed(0))
+            densities = self.residual_log_prob(samples, torch.full_like(joint[:1], owner).expand(SAMPLES)).sort().values
+            rows = owners == owner
+            levels[rows] = 1 - torch.searchsorted(densities, observed[rows]).to(levels.dtype) / SAMPLES
+        return levels
+
+    @torch.no_grad()
+    def residual_spread(self) -> Tensor:
+        generator = torch.Generator(self._device()).manual_seed(0)
+        return torch.stack([self.sample_residuals(SAMPLES, i, generator).std(dim=0) for i in range(self._owners())])
+
+    def _owner(self, joint: Tensor) -> Tensor:
+        """Rows with equal numbers share one density p̄."""
+        return torch.zeros_like(joint)
+
+    def _owners(self) -> int:
+        return 1
+
+    def _device(self) -> torch.device:
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+
+class Gaussian(LocationScale):
+    """Independent normals with standard deviation sigma."""
+
+    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        return log_gaussian(residual)
+
+    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, self.dims, generator=generator, device=generator.device)
+
+
+class Laplace(LocationScale):
+    """Independent Laplace densities with scale sigma: the mean of |target − mu|; the standard deviation is √2 sigma."""
+
+    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        return log_laplace(residual)
+
+    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
+        size = (2, count, self.dims)
+        # The difference of two exponentials.
+        return torch.empty(size, device=generator.device).exponential_(generator=generator).diff(dim=0)[0]
+
+
+class DLE(LocationScale):
+    """Direct likelihood estimation: the residual's density is the flow's own (Li et al., section 3.2)."""
+
+    def __init__(self, flows: JointFlows) -> None:
+        super().__init__(flows.dims)
+        self.flows = flows
+
+    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        return self.flows.log_prob(residual, joint)
+
+    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
+        return list(self.flows)[joint].sample(count, generator)
+
+    def _owner(self, joint: Tensor) -> Tensor:
+        return self.flows.owner(joint)
+
+    def _owners(self) -> int:
+        return len(self.flows)
+
+
+class Basic(JointLikelihood):
+    """The basic design (Li et al., section 3.1): the flow maps N(mu, sigma) to a density of the absolute position.
+
+    log p(x) = log N(f⁻¹(x); mu, sigma) + log |det ∂f⁻¹/∂x|, and the prediction is f(mu), so the flow stays at
+    inference. It fits the absolute positions of all labels at once, not how they scatter around a prediction.
+    """
+
+    def __init__(self, flows: JointFlows) -> None:
+        super().__init__(flows.dims)
+        self.flows = flows
+
+    def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
+        z, log_det = self.flows(target, joint)
+        return log_gaussian((z - mu) / sigma) - sigma.log().sum(dim=1) + log_det
+
+    def residual_spread(self) -> Tensor:
+        return next(self.parameters()).new_ones(1, self.dims)
+
+    def predict(self, output: PoseOutput) -> PoseOutput:
+        """f(mu), and as sigma the root of the summed squares of [f(mu + sigma_i) − f(mu − sigma_i)] / 2 over axes i."""
+        assert output.sigma is not None
+        batch, joints, dims = output.mu.shape
+        joint = torch.arange(joints, device=output.mu.device).repeat(batch)
+        mu, sigma = output.mu.reshape(-1, dims), output.sigma.reshape(-1, dims)
+        variance = torch.zeros_like(mu)
+        for step in torch.diag_embed(sigma).unbind(dim=1):
+            half = (self.flows.inverse(mu + step, joint)[0] - self.flows.inverse(mu - step, joint)[0]) / 2
+            variance = variance + half.square()
+        position = self.flows.inverse(mu, joint)[0]
+        return PoseOutput(position.view_as(output.mu), variance.sqrt().view_as(output.mu))
+
+
+def log_gaussian(residual: Tensor, scale: float = 1.0) -> Tensor:
+    """Log density of independent normals: (N, D) -> (N,)."""
+    normaliser = residual.shape[1] * math.log(scale * math.sqrt(2 * math.pi))
+    return -0.5 * (residual / scale).square().sum(dim=1) - normaliser
+
+
+def log_laplace(residual: Tensor, scale: float = 1.0) -> Tensor:
+    """Log density of independent Laplace variables: (N, D) -> (N,)."""
+    return -(residual / scale).abs().sum(dim=1) - residual.shape[1] * math.log(2 * scale)

@@ -22,7 +22,7 @@ def checkpoint(tiny_config: Callable[..., Config]) -> Checkpoint:
         config=config,
         skeleton=COCO,
         model=model.state_dict(),
-        criterion=build_criterion(config.loss).state_dict(),
+        criterion=build_criterion(config.loss, 17).state_dict(),
         optimizer={"state": {}, "param_groups": []},
         progress={"epoch": 3, "best": 0.25},
         metrics={"gt/AP": 0.25, "gt/APM": None},

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from rlepose.codec import PoseOutput
-from rlepose.config import Config
+from rlepose.config import Config, LossConfig
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.validator import Validator, format_table
 from rlepose.errors import InputError
 from rlepose.geometry import transform_points
-from rlepose.losses import RLE
+from rlepose.losses import build_criterion
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
+CRITERION = build_criterion(LossConfig(), 17)
 
 
 class Oracle(torch.nn.Module):
@@ -42,7 +43,7 @@ class Oracle(torch.nn.Module):
 @pytest.mark.parametrize("flip_test", [True, False])
 def test_the_truth_scores_one(tiny_config: Callable[..., Config], flip_test: bool) -> None:
     validator = Validator(tiny_config(f"eval.flip_test={str(flip_test).lower()}"), "gt", ALONE)
-    metrics, results, predictions = validator.run(Oracle(validator))
+    metrics, results, predictions = validator.run(Oracle(validator), CRITERION)
     assert metrics["gt/AP"] == pytest.approx(1)
     assert metrics["gt/AR"] == pytest.approx(1)
     assert len(results) == len(validator.table)
@@ -52,7 +53,7 @@ def test_the_truth_scores_one(tiny_config: Callable[..., Config], flip_test: boo
 
 def test_an_error_lowers_ap(tiny_config: Callable[..., Config]) -> None:
     validator = Validator(tiny_config("eval.flip_test=false"), "gt", ALONE)
-    values = [validator.run(Oracle(validator, error))[0]["gt/AP"] for error in (0, 0.02, 0.3)]
+    values = [validator.run(Oracle(validator, error), CRITERION)[0]["gt/AP"] for error in (0, 0.02, 0.3)]
     assert values[0] > values[1] > values[2]
 
 
@@ -81,7 +82,7 @@ def test_detected_boxes_that_are_the_true_ones_score_one(tiny_config: Callable[.
     config = tiny_config()
     truth = Validator(config, "gt", ALONE)
     validator = Validator(config, detections(truth, tmp_path / "boxes.json"), ALONE)
-    metrics, _, _ = validator.run(Oracle(truth))
+    metrics, _, _ = validator.run(Oracle(truth), CRITERION)
     assert metrics["det/AP"] == pytest.approx(1)
     assert "gt/AP" not in metrics
 
@@ -90,7 +91,7 @@ def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config
     config = tiny_config()
     truth = Validator(config, "gt", ALONE)
     validator = Validator(config, detections(truth, tmp_path / "boxes.json", copies=3), ALONE)
-    metrics, results, _ = validator.run(Oracle(truth))
+    metrics, results, _ = validator.run(Oracle(truth), CRITERION)
     assert len(validator.table) == 3 * len(truth.table)
     assert len(results) == len(truth.table)
     assert metrics["det/AP"] == pytest.approx(1)
@@ -99,7 +100,7 @@ def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config
 def test_no_detection_at_all_gives_zero(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text("[]")
     validator = Validator(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
-    metrics, results, _ = validator.run(Oracle(Validator(tiny_config(), "gt", ALONE)))
+    metrics, results, _ = validator.run(Oracle(Validator(tiny_config(), "gt", ALONE)), CRITERION)
     assert results == []
     assert metrics["det/AP"] == 0
 
@@ -107,7 +108,7 @@ def test_no_detection_at_all_gives_zero(tiny_config: Callable[..., Config], tmp_
 def test_a_prediction_of_nan_is_refused(tiny_config: Callable[..., Config]) -> None:
     validator = Validator(tiny_config(), "gt", ALONE)
     with pytest.raises(InputError, match="predicts NaN"):
-        validator.run(Oracle(validator, error=float("nan")))
+        validator.run(Oracle(validator, error=float("nan")), CRITERION)
 
 
 def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., Config], real_data: Path) -> None:
@@ -120,7 +121,7 @@ def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., 
         "eval.flip_test=false",
     )
     validator = Validator(config, "gt", ALONE)
-    metrics, _, _ = validator.run(Oracle(validator))
+    metrics, _, _ = validator.run(Oracle(validator), CRITERION)
     assert metrics["gt/PCK@0.1"] == 1
     assert metrics["gt/PCK@0.2"] == 1
 
@@ -135,7 +136,7 @@ def test_the_table_shows_every_kind_of_boxes_and_what_is_not_defined() -> None:
 
 def test_pictures_show_each_chosen_person_twice(tiny_config: Callable[..., Config]) -> None:
     validator = Validator(tiny_config(), "gt", ALONE)
-    predictions = validator.predict(Oracle(validator))
-    picture = validator.pictures(predictions, RLE(), 3)
+    predictions = validator.predict(Oracle(validator), CRITERION)
+    picture = validator.pictures(predictions, CRITERION, 3)
     assert picture is not None
     assert picture.shape == (640, 960, 3)

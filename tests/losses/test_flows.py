@@ -1,23 +1,43 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from rlepose.losses.flows import RealNVP
+from rlepose.losses.flows import Flow, JointFlows, RealNVP
+from rlepose.losses.zuko_flows import ZukoFlow
+
+KINDS: dict[str, Callable[..., Flow]] = {
+    "realnvp": RealNVP,
+    "nsf": lambda dims=2, depth=3, width=16: ZukoFlow("nsf", dims, depth, width),
+    "maf": lambda dims=2, depth=3, width=16: ZukoFlow("maf", dims, depth, width),
+}
 
 
-def wild_flow(dims: int, depth: int = 6, width: int = 16) -> RealNVP:
+def wild_flow(kind: str, dims: int, depth: int = 4, width: int = 16, spread: float = 0.3) -> Flow:
     """A flow far from the identity."""
     torch.manual_seed(0)
-    flow = RealNVP(dims, depth, width).double()
+    flow = KINDS[kind](dims, depth, width).double()
     for parameter in flow.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
+        torch.nn.init.normal_(parameter, std=spread)
     return flow
 
 
-@pytest.mark.parametrize("dims", [2, 3, 5])
-def test_inverse_undoes_forward(dims: int) -> None:
-    flow = wild_flow(dims)
+def grid(dims: int, low: float, high: float, count: int) -> tuple[torch.Tensor, float]:
+    """Points (count^dims, dims) and the volume of a cell."""
+    axis = torch.linspace(low, high, count, dtype=torch.float64)
+    return torch.cartesian_prod(*[axis] * dims).view(-1, dims), float(axis[1] - axis[0]) ** dims
+
+
+def whole_plane(kind: str, dims: int) -> tuple[torch.Tensor, float]:
+    """A grid with all of a wild flow's mass: splines leave what is beyond 5 as it is."""
+    return grid(dims, -8, 8, 401) if kind == "nsf" else grid(dims, -25, 25, 801)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_inverse_undoes_forward(kind: str, dims: int) -> None:
+    flow = wild_flow(kind, dims)
     x = torch.randn(100, dims, dtype=torch.float64)
     z, log_det = flow(x)
     again, log_det_back = flow.inverse(z)
@@ -25,25 +45,48 @@ def test_inverse_undoes_forward(dims: int) -> None:
     torch.testing.assert_close(log_det_back, -log_det)
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_log_det_is_that_of_the_jacobian(dims: int) -> None:
-    flow = wild_flow(dims)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_inverse_undoes_forward_in_float32(kind: str, dims: int) -> None:
+    flow = wild_flow(kind, dims, spread=0.15).float()
+    x = torch.randn(100, dims)
+    torch.testing.assert_close(flow.inverse(flow(x)[0])[0], x, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_log_det_is_that_of_the_jacobian(kind: str, dims: int) -> None:
+    flow = wild_flow(kind, dims)
     for x in torch.randn(5, dims, dtype=torch.float64):
         jacobian = torch.autograd.functional.jacobian(lambda point: flow(point[None])[0][0], x)
         torch.testing.assert_close(flow(x[None])[1][0], torch.linalg.slogdet(jacobian).logabsdet)
 
 
-def test_the_density_integrates_to_one() -> None:
-    flow = wild_flow(2)
-    axis = torch.linspace(-40, 40, 1601, dtype=torch.float64)
-    grid = torch.cartesian_prod(axis, axis)
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_density_integrates_to_one(kind: str, dims: int) -> None:
+    flow = wild_flow(kind, dims)
+    points, cell = whole_plane(kind, dims)
     with torch.no_grad():
-        mass = flow.log_prob(grid).exp().sum() * (axis[1] - axis[0]) ** 2
-    assert mass.item() == pytest.approx(1, abs=1e-3)
+        mass = sum(flow.log_prob(part).exp().sum().item() for part in points.split(200_000)) * cell
+    assert mass == pytest.approx(1, abs=1e-3)
 
 
-def test_gradients_are_right_for_every_parameter() -> None:
-    flow = wild_flow(2, depth=2, width=4)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_density_integrates_to_one_in_three_dimensions(kind: str) -> None:
+    """By importance sampling at quasi-random points of a wider normal: a grid would take millions."""
+    flow, width = wild_flow(kind, 3, spread=0.1), 1.5
+    uniform = torch.quasirandom.SobolEngine(3, scramble=True, seed=0).draw(1 << 17, dtype=torch.float64)
+    points = width * torch.special.ndtri(uniform)
+    log_proposal = -0.5 * (points / width).square().sum(dim=1) - 3 * math.log(width * math.sqrt(2 * math.pi))
+    with torch.no_grad():
+        mass = (flow.log_prob(points) - log_proposal).exp().mean().item()
+    assert mass == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_gradients_are_right_for_every_parameter(kind: str) -> None:
+    flow = wild_flow(kind, 2, depth=2, width=4)
     x = torch.randn(3, 2, dtype=torch.float64)
     names = [name for name, _ in flow.named_parameters()]
 
@@ -54,14 +97,15 @@ def test_gradients_are_right_for_every_parameter() -> None:
     assert torch.autograd.gradcheck(log_prob, tuple(p.detach().requires_grad_() for p in flow.parameters()))
 
 
-def test_samples_follow_the_density() -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_samples_follow_the_density(kind: str) -> None:
     """The entropy estimated from samples is that of the grid integral."""
-    flow = wild_flow(2)
+    flow = wild_flow(kind, 2)
+    points, cell = whole_plane(kind, 2)
     with torch.no_grad():
         from_samples = -flow.log_prob(flow.sample(20_000, torch.Generator().manual_seed(0))).mean()
-        axis = torch.linspace(-40, 40, 1601, dtype=torch.float64)
-        log_density = flow.log_prob(torch.cartesian_prod(axis, axis))
-        on_grid = -(log_density.exp() * log_density).sum() * (axis[1] - axis[0]) ** 2
+        log_density = flow.log_prob(points)
+        on_grid = -(log_density.exp() * log_density).sum() * cell
     assert from_samples.item() == pytest.approx(on_grid.item(), abs=0.03)
 
 
@@ -71,14 +115,15 @@ def test_a_new_flow_is_nearly_the_standard_normal() -> None:
     torch.testing.assert_close(RealNVP(2).log_prob(x), normal, atol=0.01, rtol=0)
 
 
-def test_fitting_learns_a_correlated_density() -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_fitting_learns_a_correlated_density(kind: str) -> None:
     """Maximum likelihood reaches the true entropy of a narrow, rotated normal."""
     torch.manual_seed(0)
     factor = torch.tensor([[1.0, 0.0], [1.5, 0.3]])
     entropy = math.log(2 * math.pi * math.e) + torch.linalg.slogdet(factor).logabsdet.item()
-    flow = RealNVP(2)
-    optimizer = torch.optim.Adam(flow.parameters(), lr=3e-3)
-    for _ in range(400):
+    flow = KINDS[kind](2, 4, 32)
+    optimizer = torch.optim.Adam(flow.parameters(), lr=5e-3)
+    for _ in range(300):
         loss = -flow.log_prob(torch.randn(512, 2) @ factor.T).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -88,21 +133,74 @@ def test_fitting_learns_a_correlated_density() -> None:
     assert nll == pytest.approx(entropy, abs=0.05)
 
 
-def test_an_empty_batch_gives_zero_gradients_to_all_parameters() -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_an_empty_batch_gives_zero_gradients_to_all_parameters(kind: str) -> None:
     """A rank without a visible joint must take part in the reduction."""
-    flow = RealNVP(2)
+    flow = KINDS[kind](2)
     flow.log_prob(torch.zeros(0, 2)).sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in flow.parameters())
 
 
-def test_computes_in_float32_inside_autocast() -> None:
-    flow, x = RealNVP(2), torch.randn(8, 2)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_computes_in_float32_inside_autocast(kind: str) -> None:
+    flow, x = KINDS[kind](2), torch.randn(8, 2)
     with torch.autocast("cpu", torch.bfloat16):
         inside = flow.log_prob(x.bfloat16())
     assert inside.dtype == torch.float32
     assert torch.equal(inside, flow.log_prob(x.bfloat16().float()))
 
 
-def test_one_dimension_is_refused() -> None:
-    with pytest.raises(ValueError, match="two coordinates"):
-        RealNVP(1)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_points_of_another_dimension_are_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"a density on R\^2, got points of shape \(4, 3\)"):
+        KINDS[kind](2).log_prob(torch.zeros(4, 3))
+
+
+# --- RealNVP's options ----------------------------------------------------------------------------------------------
+
+
+def test_masks_say_which_coordinates_a_coupling_changes() -> None:
+    flow = RealNVP(3, depth=2, masks=[[1, 0, 1], [0, 1, 0]]).double()
+    torch.nn.init.normal_(flow.couplings[0].shift[4].bias)
+    z, _ = flow.couplings[0](x := torch.randn(5, 3, dtype=torch.float64))
+    assert torch.equal(z[:, [0, 2]], x[:, [0, 2]])
+    assert not torch.equal(z[:, 1], x[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ([[1, 0, 0]], "2 numbers, 0 or 1"),
+        ([[1, 2]], "2 numbers, 0 or 1"),
+        ([[1, 0], [1, 0]], "leave a coordinate unchanged in all 6 couplings"),
+    ],
+)
+def test_masks_that_make_no_density_are_refused(masks: list[list[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RealNVP(2, masks=masks)
+
+
+@pytest.mark.parametrize("bound", [0.5, 2.0])
+def test_a_coupling_scales_within_its_bound(bound: float) -> None:
+    flow = RealNVP(1, depth=1, scale_bound=bound)
+    flow.couplings[0].scale[4].bias.data.fill_(100)
+    assert flow(torch.zeros(1, 1))[1].item() == pytest.approx(-bound)
+
+
+# --- one flow a joint -----------------------------------------------------------------------------------------------
+
+
+def test_each_joint_is_scored_by_its_own_flow() -> None:
+    flows = JointFlows([wild_flow("realnvp", 2, spread=s) for s in (0.1, 0.2, 0.3)])
+    x, joint = torch.randn(20, 2, dtype=torch.float64), torch.arange(20) * 7 % 3
+    log_prob, (z, _) = flows.log_prob(x, joint), flows(x, joint)
+    for index, flow in enumerate(flows):
+        torch.testing.assert_close(log_prob[joint == index], flow.log_prob(x[joint == index]))
+    torch.testing.assert_close(flows.inverse(z, joint)[0], x)
+
+
+def test_a_joint_that_does_not_occur_gets_a_zero_gradient() -> None:
+    flows = JointFlows([RealNVP(2, depth=2, width=4) for _ in range(3)])
+    flows.log_prob(torch.randn(4, 2), torch.tensor([0, 0, 2, 0])).sum().backward()
+    norms = [sum(p.grad.abs().sum() for p in flow.parameters()) for flow in flows]
+    assert norms[0] > 0 and norms[1] == 0 and norms[2] > 0

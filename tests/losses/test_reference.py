@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.codec import joint_scores
-from rlepose.losses import RLE
-from rlepose.losses.flows import RealNVP
+from rlepose.losses import RLE, Criterion
+from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.heads import RegressionHead
 
 
@@ -46,42 +46,47 @@ def test_densities_and_gradients_are_the_authors(reference: Mapping[str, NDArray
 
 
 def tensor(reference: Mapping[str, NDArray], key: str) -> torch.Tensor:
-    return torch.from_numpy(reference[f"head2d/{key}"])
+    return torch.from_numpy(reference[key])
 
 
-@pytest.fixture
-def head(reference: Mapping[str, NDArray]) -> RegressionHead:
-    head = RegressionHead(512, 17)
-    head.load_state_dict(
-        {
-            "coordinates.weight": tensor(reference, "fc_coord/linear.weight"),
-            "coordinates.bias": tensor(reference, "fc_coord/linear.bias"),
-            "scales.weight": tensor(reference, "fc_sigma/linear.weight"),
-            "scales.bias": tensor(reference, "fc_sigma/linear.bias"),
-        }
-    )
+def reference_head(reference: Mapping[str, NDArray], prefix: str, joints: int, dims: int) -> RegressionHead:
+    head = RegressionHead(512, joints, dims)
+    names = [key for key in reference if key.startswith(f"{prefix}/fc_")]
+    ours = {"fc_coord": "coordinates", "fc_sigma": "scales"}
+    layers = {ours[name.split("/")[1]] + "." + name.rpartition(".")[2].rpartition("/")[2]: name for name in names}
+    head.load_state_dict({name: tensor(reference, key) for name, key in layers.items()})
     return head
 
 
-def test_mu_sigma_and_score_are_the_authors(head: RegressionHead, reference: Mapping[str, NDArray]) -> None:
-    output = head([tensor(reference, "features")[..., None, None]])
-    torch.testing.assert_close(output.mu, tensor(reference, "mu"), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(output.sigma, tensor(reference, "sigma"), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(joint_scores(output), tensor(reference, "score")[..., 0], rtol=1e-5, atol=1e-6)
+def test_mu_sigma_and_score_are_the_authors(reference: Mapping[str, NDArray]) -> None:
+    head = reference_head(reference, "head2d", 17, 2)
+    output = head([tensor(reference, "head2d/features")[..., None, None]])
+    torch.testing.assert_close(output.mu, tensor(reference, "head2d/mu"), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(output.sigma, tensor(reference, "head2d/sigma"), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(joint_scores(output), tensor(reference, "head2d/score")[..., 0], rtol=1e-5, atol=1e-6)
 
 
-def test_loss_and_gradients_are_the_authors(head: RegressionHead, reference: Mapping[str, NDArray]) -> None:
-    criterion = RLE()
-    criterion.flow = reference_flow(reference, "head2d/flow/", 2)
-    features = tensor(reference, "features").requires_grad_()
-    loss = criterion(head([features[..., None, None]]), tensor(reference, "target"), tensor(reference, "weight"))
+@pytest.mark.parametrize(("prefix", "flows"), [("head2d", ["flow"]), ("head3d", ["flow3d", "flow2d"])])
+def test_loss_and_gradients_are_the_authors(reference: Mapping[str, NDArray], prefix: str, flows: list[str]) -> None:
+    """In 3-D half of the joints lack the depth: they are scored in 2-D."""
+    joints, dims = reference[f"{prefix}/target"].shape[1:]
+    head = reference_head(reference, prefix, joints, dims)
+    criterion = Criterion(
+        [
+            RLE(JointFlows([reference_flow(reference, f"{prefix}/{name}/", dims - fewer)]))
+            for fewer, name in enumerate(flows)
+        ]
+    )
+    features = tensor(reference, f"{prefix}/features").requires_grad_()
+    target, weight = tensor(reference, f"{prefix}/target"), tensor(reference, f"{prefix}/weight")
+    loss = criterion(head([features[..., None, None]]), target, weight).mean()
     loss.backward()
-    assert loss.item() == pytest.approx(reference["head2d/loss"].item(), rel=1e-5)
-    for ours, key in (
-        (features.grad, "grad_features"),
-        (head.scales.weight.grad, "grad_fc_sigma"),
+    assert loss.item() == pytest.approx(reference[f"{prefix}/loss"].item(), rel=1e-5)
+    gradients = {"grad_features": features.grad}
+    if prefix == "head2d":
+        gradients["grad_fc_sigma"] = head.scales.weight.grad
         # Their first coupling is the last that data pass.
-        (criterion.flow.couplings[-1].scale[0].weight.grad, "grad_flow_s0_0"),
-    ):
-        expected = tensor(reference, key)
+        gradients["grad_flow_s0_0"] = next(iter(criterion.main.flows)).couplings[-1].scale[0].weight.grad
+    for key, ours in gradients.items():
+        expected = tensor(reference, f"{prefix}/{key}")
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())

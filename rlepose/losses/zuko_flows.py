@@ -1,0 +1,50 @@
+"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install 'rlepose[zuko]'."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlepose.errors import InputError
+from rlepose.losses.flows import ACTIVATIONS, Flow
+
+
+class ZukoFlow(Flow):
+    """An autoregressive flow of zuko.
+
+    kind:  'nsf', neural splines (Durkan et al., NeurIPS 2019), which bend [−5, 5] and leave what is outside as it is;
+           'maf', affine maps (Papamakarios et al., NeurIPS 2017).
+    depth: number of transformations. width, activation: of their networks' two hidden layers.
+
+    Raises InputError where zuko is not installed.
+    """
+
+    def __init__(
+        self, kind: str, dims: int = 2, depth: int = 6, width: int = 64, activation: str = "leaky_relu"
+    ) -> None:
+        super().__init__(dims)
+        try:
+            import zuko
+        except ImportError as error:
+            raise InputError(
+                f"loss.flow.name: {kind} needs the zuko library; pip install 'rlepose[zuko]', or use realnvp"
+            ) from error
+        kinds: dict[str, Any] = {"nsf": zuko.flows.NSF, "maf": zuko.flows.MAF}
+        self.lazy = kinds[kind](
+            features=dims,
+            transforms=depth,
+            hidden_features=(width, width),
+            activation=ACTIVATIONS[activation],
+        )
+
+    def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return _apply(self.lazy().transform, x)
+
+    def _to_data(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return _apply(self.lazy().transform.inv, z)
+
+
+def _apply(transform: Any, points: Tensor) -> tuple[Tensor, Tensor]:
+    # zuko cannot take an empty batch, which a rank without labelled joints has: one more row, dropped again.
+    mapped, log_det = transform.call_and_ladj(torch.cat([points, points.new_zeros(1, points.shape[1])]))
+    return mapped[:-1], log_det[:-1]

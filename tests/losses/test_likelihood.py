@@ -1,0 +1,226 @@
+"""Densities: normalised, sampled as they say, and levels that mean what they promise."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlepose.codec import PoseOutput
+from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace
+from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.losses.likelihood import LocationScale, log_laplace
+from rlepose.losses.rle import normal_nodes
+
+
+def wild_flows(dims: int, count: int = 1, spread: float = 0.25, depth: int = 4, width: int = 16) -> JointFlows:
+    """Flows far from the identity."""
+    torch.manual_seed(0)
+    flows = JointFlows([RealNVP(dims, depth, width) for _ in range(count)])
+    for parameter in flows.parameters():
+        torch.nn.init.normal_(parameter, std=spread)
+    return flows
+
+
+LOCATION_SCALE: dict[str, Callable[[int], LocationScale]] = {
+    "l1": L1,
+    "l2": L2,
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "dle": lambda dims: DLE(wild_flows(dims)),
+    "rle original": lambda dims: RLE(wild_flows(dims), "original"),
+    "rle paper": lambda dims: RLE(wild_flows(dims), "paper"),
+    "rle paper, gaussian q": lambda dims: RLE(wild_flows(dims), "paper", "gaussian", 0.7),
+}
+LIKELIHOODS: dict[str, Callable[[int], JointLikelihood]] = {
+    **LOCATION_SCALE,
+    "basic": lambda dims: Basic(wild_flows(dims, spread=0.15)),
+}
+
+
+def mass(likelihood: JointLikelihood, dims: int) -> float:
+    """∫ exp(log_prob) over the target on a fine grid."""
+    reach, count = 22, {1: 8001, 2: 1201}[dims]
+    sigma = torch.tensor([[0.8, 0.5]])[:, :dims]
+    axes = [torch.linspace(-reach, reach, count) * s + 0.1 for s in sigma[0]]
+    cell = math.prod(2 * reach / (count - 1) * s for s in sigma[0].tolist())
+    points = torch.cartesian_prod(*axes).view(-1, dims)
+    total = 0.0
+    with torch.no_grad():
+        for part in points.split(500_000):
+            rows = (len(part), dims)
+            values = likelihood.log_prob(torch.full(rows, 0.1), sigma.expand(rows), part, torch.zeros(len(part)).long())
+            total += values.double().exp().sum().item()
+    return total * cell
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_the_density_of_the_target_integrates_to_one(name: str, dims: int) -> None:
+    assert mass(LIKELIHOODS[name](dims).eval(), dims) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("form", ["original", "paper"])
+def test_in_three_dimensions_the_density_integrates_to_one_too(form: str) -> None:
+    """By importance sampling at quasi-random points of a Laplace density."""
+    likelihood = RLE(wild_flows(3, spread=0.1), form).eval()
+    uniform = torch.quasirandom.SobolEngine(3, scramble=True, seed=0).draw(1 << 17) - 0.5
+    points = -1.5 * uniform.sign() * (1 - 2 * uniform.abs()).clamp(min=1e-7).log()
+    with torch.no_grad():
+        log_density = likelihood.residual_log_prob(points, torch.zeros(len(points)).long())
+    assert (log_density - log_laplace(points, 1.5)).exp().mean().item() == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("narrowness", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("form", ["original", "paper"])
+def test_the_normaliser_follows_a_narrow_flow(form: str, narrowness: float) -> None:
+    """In training sigma may stay large while the flow shrinks; the nodes have to go with it."""
+    flow = RealNVP(1, depth=1, scale_bound=10)
+    torch.nn.init.zeros_(flow.couplings[0].scale[4].weight)
+    flow.couplings[0].scale[4].bias.data.fill_(math.atanh(math.log(narrowness) / 10))
+    likelihood = RLE(JointFlows([flow]), form).eval()
+    x = torch.linspace(-20, 20, 400_001).mul(narrowness)[:, None]
+    with torch.no_grad():
+        log_density = likelihood.residual_log_prob(x, torch.zeros(len(x)).long())
+    assert log_density.double().exp().sum().item() * narrowness * 40 / 400_000 == pytest.approx(1, abs=1e-3)
+
+
+def test_training_nodes_give_the_fine_nodes_normaliser() -> None:
+    for name in ("rle original", "rle paper", "rle paper, gaussian q"):
+        likelihood = LOCATION_SCALE[name](2)
+        with torch.no_grad():
+            coarse, fine = likelihood.train().log_normaliser(), likelihood.eval().log_normaliser()
+        torch.testing.assert_close(coarse, fine, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_nodes_have_the_moments_of_a_normal(dims: int) -> None:
+    for fine in (False, True):
+        points, log_weights = normal_nodes(dims, fine)
+        weights = log_weights.exp()[:, None]
+        tolerance = {"atol": 1e-4 if dims < 3 else 1e-2, "rtol": 0.0}
+        torch.testing.assert_close((weights * points).sum(dim=0), torch.zeros(dims), **tolerance)
+        torch.testing.assert_close((weights * points.square()).sum(dim=0), torch.ones(dims), **tolerance)
+
+
+@pytest.mark.parametrize("power", [1, 2, 4])
+def test_the_normaliser_of_two_gaussians_is_known(power: int) -> None:
+    """A new flow is the standard normal: ∫ N(x; 0, 1) N(x; 0, s) dx = N(0; 0, √(1 + s²))."""
+    scale = 0.5 * power
+    likelihood = RLE(JointFlows([RealNVP(2)]), "paper", "gaussian", scale).eval()
+    expected = -math.log(2 * math.pi * (1 + scale**2))
+    assert likelihood.log_normaliser().item() == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("form", ["original", "paper"])
+def test_the_normalisers_gradient_is_right(form: str) -> None:
+    likelihood = RLE(wild_flows(1, depth=2, width=4), form).double()
+    flow = next(iter(likelihood.flows))
+
+    class LogNormaliser(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.likelihood = likelihood
+
+        def forward(self) -> Tensor:
+            return self.likelihood.log_normaliser()
+
+    module = LogNormaliser()
+    names = [name for name, _ in module.named_parameters()]
+    assert len(names) == len(list(flow.parameters()))
+
+    def log_z(*values: Tensor) -> Tensor:
+        return torch.func.functional_call(module, dict(zip(names, values, strict=True)), ())
+
+    assert torch.autograd.gradcheck(log_z, tuple(p.detach().requires_grad_() for p in module.parameters()))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("name", list(LOCATION_SCALE))
+def test_samples_have_the_density_that_is_claimed(name: str, dims: int) -> None:
+    """E[1 / p] over a box, estimated from samples of p, is the box's volume."""
+    likelihood = LOCATION_SCALE[name](dims).eval()
+    samples = likelihood.sample_residuals(100_000, 0, torch.Generator().manual_seed(0))
+    assert samples.shape == (100_000, dims)
+    middle = samples.median(dim=0).values
+    inside = ((samples - middle).abs() < 0.3).all(dim=1)
+    with torch.no_grad():
+        log_density = likelihood.residual_log_prob(samples[inside], torch.zeros(int(inside.sum())).long())
+    volume = (-log_density).exp().sum().item() / len(samples)
+    assert volume == pytest.approx(0.6**dims, rel=0.15 if dims == 3 else 0.05)
+
+
+@pytest.mark.parametrize("name", list(LOCATION_SCALE))
+def test_levels_of_targets_that_follow_the_density_are_uniform(name: str) -> None:
+    likelihood = LOCATION_SCALE[name](2).eval()
+    residual = likelihood.sample_residuals(20_000, 0, torch.Generator().manual_seed(1))
+    mu, sigma = torch.randn(20_000, 2), torch.rand(20_000, 2) + 0.1
+    levels = likelihood.region_level(mu, sigma, mu + sigma * residual, torch.zeros(20_000).long())
+    expected = torch.linspace(0, 1, 21)
+    torch.testing.assert_close(torch.quantile(levels, expected), expected, atol=0.015, rtol=0)
+
+
+def test_the_level_of_a_gaussian_is_the_mass_within_the_circle() -> None:
+    radius = torch.tensor([0.5, 1.0, 2.0])
+    target = torch.stack([radius, torch.zeros(3)], dim=1)
+    levels = Gaussian(2).region_level(torch.zeros(3, 2), torch.ones(3, 2), target, torch.zeros(3).long())
+    torch.testing.assert_close(levels, 1 - (-radius.square() / 2).exp(), atol=0.01, rtol=0)
+
+
+def test_each_joints_level_is_that_of_its_own_flow() -> None:
+    likelihood = DLE(wild_flows(2, count=3)).eval()
+    joint = torch.arange(60) % 3
+    target = torch.randn(60, 2)
+    together = likelihood.region_level(torch.zeros(60, 2), torch.ones(60, 2), target, joint)
+    for index, flow in enumerate(likelihood.flows):
+        alone = DLE(JointFlows([flow])).region_level(
+            torch.zeros(20, 2), torch.ones(20, 2), target[joint == index], torch.zeros(20).long()
+        )
+        torch.testing.assert_close(together[joint == index], alone, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "spread"), [(Gaussian, 1.0), (Laplace, math.sqrt(2))])
+def test_the_spread_is_the_standard_deviation_in_sigmas(kind: type[LocationScale], spread: float) -> None:
+    torch.testing.assert_close(kind(2).residual_spread(), torch.full((1, 2), spread), rtol=0.03, atol=0)
+
+
+def test_the_spread_of_rle_is_that_of_flow_times_q() -> None:
+    """A new flow is the standard normal; times a normal of scale s it has the variance s² / (1 + s²)."""
+    likelihood = RLE(JointFlows([RealNVP(2)]), "paper", "gaussian", 0.5)
+    expected = torch.full((1, 2), math.sqrt(0.25 / 1.25))
+    torch.testing.assert_close(likelihood.residual_spread(), expected, rtol=0.03, atol=0)
+
+
+# --- the basic design -----------------------------------------------------------------------------------------------
+
+
+def test_basic_predicts_the_image_of_mu() -> None:
+    likelihood = Basic(wild_flows(2, spread=0.15))
+    output = PoseOutput(torch.randn(3, 4, 2) * 0.3, torch.full((3, 4, 2), 1e-3))
+    predicted = likelihood.predict(output)
+    z = next(iter(likelihood.flows))(predicted.mu.view(-1, 2))[0]
+    torch.testing.assert_close(z.view(3, 4, 2), output.mu, atol=1e-4, rtol=1e-4)
+
+
+def test_basic_predicts_the_scatter_of_its_density() -> None:
+    likelihood = Basic(wild_flows(2, spread=0.15))
+    mu, sigma = torch.tensor([[[0.1, -0.2]]]), torch.tensor([[[0.02, 0.05]]])
+    z = mu[0] + sigma[0] * torch.randn(50_000, 2, generator=torch.Generator().manual_seed(0))
+    x = next(iter(likelihood.flows)).inverse(z)[0]
+    torch.testing.assert_close(likelihood.predict(PoseOutput(mu, sigma)).sigma[0, 0], x.std(dim=0), rtol=0.03, atol=0)
+
+
+# --- gradients ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(LIKELIHOODS))
+def test_gradients_of_mu_and_sigma_are_right(name: str) -> None:
+    likelihood = LIKELIHOODS[name](2).double()
+    generator = torch.Generator().manual_seed(3)
+    mu, sigma, target = (torch.rand(5, 2, dtype=torch.float64, generator=generator) + 0.2 for _ in range(3))
+
+    def loss(mu: Tensor, sigma: Tensor) -> Tensor:
+        return likelihood.loss(mu, sigma, target, torch.arange(5))
+
+    assert torch.autograd.gradcheck(loss, (mu.requires_grad_(), sigma.requires_grad_()))
