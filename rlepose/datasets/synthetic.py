@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from rlepose.datasets.synthetic_body import FACE_POINTS, Body, sample_body
 from rlepose.datasets.synthetic_drawing import (
-    FACE_POINTS,
     PARTS,
     Bytes,
     Canvas,
@@ -32,15 +32,15 @@ from rlepose.geometry import Floats
 from rlepose.skeleton import COCO
 
 # Raise it whenever the same arguments give other pictures or labels.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 SPREAD_FROM = 100  # pictures; fewer are drawn by this process alone
 
 # What decides how hard the data set is.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
 PEOPLE_SHARES = (0.4, 0.35, 0.2, 0.05)  # of pictures with 1, 2, 3, 4 people
 PERSON_HEIGHT = (75.0, 240.0)  # standing, pixels; log-uniform
-TRUNCATION_SHARE = 0.1  # of people allowed over the picture's border ...
-MAX_OVERHANG = 0.3  # ... by at most this share of their box
+TRUNCATION_SHARE = 0.25  # of people allowed over the picture's border ...
+MAX_OVERHANG = 0.4  # ... by at most this share of their box
 MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
 OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights

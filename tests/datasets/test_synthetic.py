@@ -109,7 +109,7 @@ def test_boxes_hold_the_visible_joints_and_the_area(tree: dict[str, Any]) -> Non
 def test_all_three_visibilities_are_common(tree: dict[str, Any]) -> None:
     counts = Counter(int(v) for annotation in tree["annotations"] for v in keypoints(annotation)[:, 2])
     shares = {v: counts[v] / counts.total() for v in range(3)}
-    assert shares[0] > 0.02 and shares[1] > 0.08 and shares[2] > 0.5
+    assert shares[0] > 0.03 and shares[1] > 0.08 and shares[2] > 0.5
 
 
 def test_people_facing_the_viewer_have_their_left_at_the_pictures_right(tree: dict[str, Any]) -> None:
