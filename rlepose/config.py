@@ -71,7 +71,9 @@ class BackboneConfig:
 
     name: str = option("resnet50.tv_in1k", "any timm model that can give feature maps; `.tag` picks its weights")
     pretrained: bool = option(True, "start from ImageNet weights, which timm downloads unless `weights` is given")
-    weights: str | None = option(None, "local file (.pth, .safetensors) with pretrained weights of this model")
+    weights: str | None = option(
+        None, "local file (.pth, .safetensors) with weights of this model, or a checkpoint: its backbone is taken"
+    )
     options: dict[str, Any] = field(
         default_factory=dict, metadata={"meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}"}
     )

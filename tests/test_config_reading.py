@@ -193,7 +193,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("data: {input_size_hw: 256}", "data.input_size_hw: expected a list, got 256"),
         ("data: {input_size_hw: [256]}", "data.input_size_hw: expected a list of 2 values, got [256]"),
         ("data: {input_size_hw: [256, a]}", "data.input_size_hw: expected a whole number, got [256, 'a']"),
-        ("loss: {name: l3}", "loss.name: expected one of l1, rle, got 'l3'"),
+        ("loss: {name: l3}", "loss.name: expected one of l1, l2, gaussian, laplace, basic, dle, rle, got 'l3'"),
         ("model: {backbone: {options: [1]}}", "model.backbone.options: expected a mapping {name: value}, got [1]"),
         ("train: 3", "train: expected a section with keys, got 3"),
         ("name: a/b", "name: expected the name of a folder, without '/', got 'a/b'"),
@@ -214,6 +214,9 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("train: {schedule: {warmup_epochs: 270}}", "train.schedule.warmup_epochs: a warm-up of 270 epochs"),
         ("train: {batch_size: 10, accumulate: 4}", "train.batch_size: 10 does not divide into train.accumulate=4"),
         ("data: {num_keypoints: 3, oks_sigmas: [0.1, 0.1]}", "data.oks_sigmas: expected 3 values"),
+        ("loss: {q: gaussian}", "loss.q: q and q_scale belong to rle's paper form"),
+        ("loss: {name: dle, form: paper, q_scale: 2}", "loss.q: q and q_scale belong to rle's paper form"),
+        ("loss: {flow: {name: nsf, masks: [[0, 1]]}}", "loss.flow.name: nsf has no masks"),
         ("model: {backbone: {pretrained: false, weights: a.pth}}", "model.backbone.weights: a file is given but"),
     ],
 )

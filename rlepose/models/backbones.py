@@ -3,6 +3,7 @@
 import difflib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rlepose.errors import InputError, first_line
@@ -67,6 +68,10 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         "or start from random ones with --set model.backbone.pretrained=false"
     )
     try:
+        trained_here = _backbone_of_checkpoint(weights)
+        if trained_here is not None:
+            backbone.load_state_dict(trained_here)
+            return
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
         if weights is not None:
             # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
@@ -83,3 +88,13 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         raise InputError(
             f"model.backbone.pretrained: cannot get weights of '{name}' ({first_line(error)}); {mend}"
         ) from error
+
+
+def _backbone_of_checkpoint(weights: str | None) -> dict[str, Any] | None:
+    """The backbone's weights in a checkpoint of this project; None for any other file."""
+    if weights is None or not weights.endswith((".pt", ".pth")):
+        return None
+    tree = torch.load(weights, map_location="cpu", weights_only=True)
+    if not isinstance(tree, dict) or not isinstance(tree.get("model"), dict) or "skeleton" not in tree:
+        return None
+    return {key.removeprefix("backbone."): value for key, value in tree["model"].items() if key.startswith("backbone.")}
