@@ -7,7 +7,7 @@ from rlepose.config_reading import load_config, with_overrides
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import ranks
 from rlepose.engine.logging import setup_logging
-from rlepose.engine.validator import validate_checkpoint
+from rlepose.engine.validate import validate_checkpoint
 from rlepose.errors import run_script
 
 
@@ -19,6 +19,7 @@ def main() -> None:
         "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
     )
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
+    parser.add_argument("--calibration", action="store_true", help="judge the predicted uncertainty as well")
     parser.add_argument("--out", type=Path, help="folder to write to; default: results/ beside checkpoints/")
     args = parser.parse_args()
 
@@ -30,7 +31,7 @@ def main() -> None:
     with ranks(config.system) as group:
         setup_logging(group.is_main)
         out = args.out or args.checkpoint.resolve().parent.parent / "results"
-        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group)
+        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group, args.calibration)
 
 
 if __name__ == "__main__":

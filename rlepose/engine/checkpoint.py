@@ -10,6 +10,7 @@ import torch
 from rlepose.config import Config
 from rlepose.config_reading import config_from_dict
 from rlepose.errors import InputError, first_line
+from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import LOSSES
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.skeleton import Skeleton
@@ -23,7 +24,8 @@ class Checkpoint:
     """What a run needs to go on, and a validation to start.
 
     model, criterion: state dicts. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
-    rank. progress: finished epochs, and the best value of the selection metric so far.
+    rank. progress: finished epochs, and the best value of the selection metric so far. recalibration: how inference
+    corrects sigma, if it was fitted.
     """
 
     config: Config
@@ -34,6 +36,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     optimizer: dict[str, Any]
     random_states: list[dict[str, torch.Tensor]]
+    recalibration: Recalibration | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -48,6 +51,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "metrics": checkpoint.metrics,
         "optimizer": checkpoint.optimizer,
         "random_states": checkpoint.random_states,
+        "recalibration": None if checkpoint.recalibration is None else checkpoint.recalibration.to_dict(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
@@ -80,6 +84,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         metrics=tree["metrics"],
         optimizer=tree["optimizer"],
         random_states=tree["random_states"],
+        recalibration=Recalibration.from_dict(tree["recalibration"]) if tree.get("recalibration") else None,
     )
 
 

@@ -16,16 +16,16 @@ from rlepose.config import Config
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
 from rlepose.datasets.loading import BadImages, EvalBatches, PoseDataset, make_loader, to_device
-from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.errors import InputError
-from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
+from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.pck import pck, reference_length, torso_joints
+from rlepose.evaluation.recalibration import Recalibration
 from rlepose.geometry import Floats
-from rlepose.losses import Criterion, build_criterion
+from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
-from rlepose.visualize import Picture, sheet, truth_and_prediction, write_picture
+from rlepose.visualize import Picture, sheet, truth_and_prediction
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,15 @@ class Validator:
     """Validation on the persons of `config.data`'s validation file.
 
     boxes: 'gt' for the boxes of the annotation file, else the path of a detection file. The numbers' names begin with
-    'gt/' or 'det/' accordingly.
+    'gt/' or 'det/' accordingly. recalibration: corrects the predicted sigma; scores, and so AP, stay the network's.
     """
 
-    def __init__(self, config: Config, boxes: str, ranks: Ranks) -> None:
+    def __init__(self, config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None) -> None:
         data = config.data
         root = Path(data.root)
         self.config = config
         self.ranks = ranks
+        self.recalibration = recalibration
         self.detected = boxes != "gt"
         self.prefix = "det" if self.detected else "gt"
         self.coco = CocoFile(root / data.val_annotations, data.category)
@@ -199,6 +200,8 @@ class Validator:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
             if sigma is not None:
                 sigma[part.persons] = part.sigma
+        if self.recalibration is not None:
+            sigma = self.recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
         keypoints, sigma = decode(mu, sigma, self.dataset.crop_matrices(), self.config.data.input_size_hw)
         return Predictions(keypoints, sigma, scores, valid)
 
@@ -219,36 +222,3 @@ def format_table(metrics: dict[str, Any]) -> str:
         values = (metrics.get(f"{kind}/{name}") for name in names)
         lines.append(f"{kind:<5} " + " ".join("      –" if v is None else f"{v:7.4f}" for v in values))
     return "\n".join(lines)
-
-
-def validate_checkpoint(
-    path: Path, config: Config, checkpoint: Checkpoint, boxes: list[str], out: Path, ranks: Ranks
-) -> dict[str, Any]:
-    """Validate a checkpoint with each kind of boxes; write metrics.json, COCO results and pictures; -> the metrics."""
-    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval().to(ranks.device)
-    load_state(criterion, checkpoint.criterion, "criterion", path)
-    if config.system.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    metrics: dict[str, Any] = {}
-    for kind in boxes:
-        validator = Validator(config, kind, ranks)
-        if validator.skeleton.names != checkpoint.skeleton.names:
-            raise InputError(
-                f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
-                f"{validator.coco.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
-                "pass --cfg or --set data.… of the data that it was trained for"
-            )
-        new, results, predictions = validator.run(model, criterion)
-        metrics |= new
-        if ranks.is_main:
-            write_json(out / f"keypoints_{validator.prefix}.json", results)
-            picture = validator.pictures(predictions, criterion, config.eval.pictures)
-            if picture is not None:
-                write_picture(out / f"persons_{validator.prefix}.png", picture)
-                log.info("pictures        %s", out / f"persons_{validator.prefix}.png")
-    if ranks.is_main:
-        write_json(out / "metrics.json", metrics)
-        log.info("results         %s", out)
-        log.info("%s", format_table(metrics))
-    return metrics

@@ -17,6 +17,20 @@ def oks_to_many(keypoint: Floats, area: float, keypoints: Floats, areas: Floats,
     return np.exp(-squared_distance / (2 * mean_area[:, None] * np.square(2 * oks_sigmas))).mean(axis=-1)
 
 
+def oks_with_label(
+    keypoints: Floats, truth: Floats, visible: NDArray[np.integer], areas: Floats, oks_sigmas: Floats
+) -> Floats:
+    """OKS of each pose with its label, over the labelled joints, as COCO's evaluation has it.
+
+    keypoints and truth (N, K, 2) px, visible (N, K), at least one joint a person, areas (N,) px², oks_sigmas (K,)
+    -> (N,) in [0, 1].
+    """
+    squared_distance = np.square(keypoints - truth).sum(axis=-1)
+    similarity = np.exp(-squared_distance / (2 * (areas + np.spacing(1))[:, None] * np.square(2 * oks_sigmas)))
+    labelled = visible > 0
+    return (similarity * labelled).sum(axis=1) / labelled.sum(axis=1)
+
+
 def oks_nms(
     keypoints: Floats,
     scores: Floats,

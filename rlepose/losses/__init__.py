@@ -7,7 +7,7 @@ from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
 from rlepose.losses.flows import Flow, JointFlows, RealNVP
-from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace
+from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
 from rlepose.losses.rle import RLE
 from rlepose.losses.zuko_flows import ZukoFlow
 
@@ -44,3 +44,19 @@ def _build_flow(config: FlowConfig, dims: int) -> Flow:
         except ValueError as error:
             raise InputError(f"loss.flow.masks: {error}") from error
     return ZukoFlow(config.name, dims, config.depth, config.width, config.activation)
+
+
+__all__ = [
+    "DLE",
+    "L1",
+    "L2",
+    "LOSSES",
+    "RLE",
+    "Basic",
+    "Criterion",
+    "Gaussian",
+    "JointLikelihood",
+    "Laplace",
+    "LocationScale",
+    "build_criterion",
+]

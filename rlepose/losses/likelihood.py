@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlepose.codec import PoseOutput
 from rlepose.losses.flows import JointFlows
 
-SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
+SAMPLES = 1 << 14  # for what is estimated by drawing from a density: spreads, and levels to about 0.004
 
 
 class JointLikelihood(nn.Module, ABC):
@@ -68,7 +68,7 @@ class LocationScale(JointLikelihood):
         # The regions of x are those of the residual: one set of samples serves all rows of a joint.
         levels = torch.empty_like(mu[:, 0])
         observed = self.residual_log_prob((target - mu) / sigma, joint)
-        owners = self._owner(joint)
+        owners = self.owner(joint)
         for owner in sorted(set(owners.tolist())):
             samples = self.sample_residuals(SAMPLES, owner, torch.Generator(mu.device).manual_seed(0))
             densities = self.residual_log_prob(samples, torch.full_like(joint[:1], owner).expand(SAMPLES)).sort().values
@@ -79,13 +79,14 @@ class LocationScale(JointLikelihood):
     @torch.no_grad()
     def residual_spread(self) -> Tensor:
         generator = torch.Generator(self._device()).manual_seed(0)
-        return torch.stack([self.sample_residuals(SAMPLES, i, generator).std(dim=0) for i in range(self._owners())])
+        return torch.stack([self.sample_residuals(SAMPLES, i, generator).std(dim=0) for i in range(self.owners())])
 
-    def _owner(self, joint: Tensor) -> Tensor:
-        """Rows with equal numbers share one density p̄."""
+    def owner(self, joint: Tensor) -> Tensor:
+        """The number of each row's density p̄: (N,) -> (N,)."""
         return torch.zeros_like(joint)
 
-    def _owners(self) -> int:
+    def owners(self) -> int:
+        """How many densities p̄ there are: 1, or K with a flow a joint."""
         return 1
 
     def _device(self) -> torch.device:
@@ -114,24 +115,28 @@ class Laplace(LocationScale):
         return torch.empty(size, device=generator.device).exponential_(generator=generator).diff(dim=0)[0]
 
 
-class DLE(LocationScale):
-    """Direct likelihood estimation: the residual's density is the flow's own (Li et al., section 3.2)."""
+class FlowDensity(LocationScale):
+    """A density of the residual that a flow has a part in."""
 
     def __init__(self, flows: JointFlows) -> None:
         super().__init__(flows.dims)
         self.flows = flows
+
+    def owner(self, joint: Tensor) -> Tensor:
+        return self.flows.owner(joint)
+
+    def owners(self) -> int:
+        return len(self.flows)
+
+
+class DLE(FlowDensity):
+    """Direct likelihood estimation: the residual's density is the flow's own (Li et al., section 3.2)."""
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
         return self.flows.log_prob(residual, joint)
 
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         return list(self.flows)[joint].sample(count, generator)
-
-    def _owner(self, joint: Tensor) -> Tensor:
-        return self.flows.owner(joint)
-
-    def _owners(self) -> int:
-        return len(self.flows)
 
 
 class Basic(JointLikelihood):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from rlepose.losses.flows import JointFlows, standard_normal_log_prob
-from rlepose.losses.likelihood import LocationScale, log_gaussian, log_laplace
+from rlepose.losses.likelihood import FlowDensity, log_gaussian, log_laplace
 
 _Q = {"laplace": log_laplace, "gaussian": log_gaussian}
 
 
-class RLE(LocationScale):
+class RLE(FlowDensity):
     """The residual ē = (target − mu) / sigma has the density p̄(ē) = G(ē) Q(ē) / Z.
 
     G is the flow's density, Q a simple one, Z = ∫ G Q. So the flow learns only by how much labels deviate from Q. Which
@@ -35,8 +35,7 @@ class RLE(LocationScale):
         q: Literal["laplace", "gaussian"] = "laplace",
         q_scale: float = 1.0,
     ) -> None:
-        super().__init__(flows.dims)
-        self.flows = flows
+        super().__init__(flows)
         self.form = form
         self.q = "laplace" if form == "original" else q
         self.q_scale = 2 * math.sqrt(2) if form == "original" else q_scale
@@ -54,7 +53,7 @@ class RLE(LocationScale):
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
         unnormalised = self.power * self.flows.log_prob(-residual, joint) + self._log_q(residual)
-        return unnormalised - self.log_normaliser()[self.flows.owner(joint)]
+        return unnormalised - self.log_normaliser()[self.owner(joint)]
 
     def log_normaliser(self) -> Tensor:
         """log Z = log ∫ G^power Q of each flow: (1,), or (K,) with a flow a joint; differentiable.
@@ -75,7 +74,7 @@ class RLE(LocationScale):
     @torch.no_grad()
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         # Draw from G, keep in proportion to the rest of the density.
-        x = list(self.flows)[joint].sample(8 * count, generator)
+        x = list(self.flows)[joint].sample(4 * count, generator)
         log_weight = self._log_q(x)
         if self.power != 1:
             log_weight = log_weight + (self.power - 1) * list(self.flows)[joint].log_prob(x)
@@ -84,12 +83,6 @@ class RLE(LocationScale):
 
     def _log_q(self, residual: Tensor) -> Tensor:
         return _Q[self.q](residual, self.q_scale)
-
-    def _owner(self, joint: Tensor) -> Tensor:
-        return self.flows.owner(joint)
-
-    def _owners(self) -> int:
-        return len(self.flows)
 
 
 def normal_nodes(dims: int, fine: bool) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
-from rlepose.evaluation.oks import oks_nms, oks_to_many
+from rlepose.evaluation.oks import oks_nms, oks_to_many, oks_with_label
 from rlepose.skeleton import COCO
 
 SIGMAS = np.array(COCO.oks_sigmas)
@@ -113,3 +113,21 @@ def test_at_threshold_1_nothing_is_suppressed() -> None:
 
 def test_no_poses_are_none() -> None:
     assert suppressed(np.zeros((0, 17, 2)), []) == []
+
+
+def test_similarity_with_the_label_is_pycocotools_over_labelled_joints() -> None:
+    found, truth = poses(6), poses(1, seed=1)[0]
+    visible = np.ones(17, np.uint8)
+    visible[[2, 5, 6]] = 0
+    area = 5_000.0
+
+    def annotation(number: int, pose: NDArray, flags: NDArray) -> dict[str, Any]:
+        flat = np.concatenate([pose, flags[:, None]], axis=1).reshape(-1).tolist()
+        return {"id": number, "area": area, "bbox": [0, 0, 1, 1], "keypoints": flat, "score": -number}
+
+    evaluation = COCOeval(iouType="keypoints")
+    evaluation._gts = {(1, 1): [annotation(1, truth, visible)]}
+    evaluation._dts = {(1, 1): [annotation(number, pose, np.ones(17)) for number, pose in enumerate(found)]}
+    evaluation.params.kpt_oks_sigmas = SIGMAS
+    ours = oks_with_label(found, np.stack([truth] * 6), np.stack([visible] * 6), np.full(6, area), SIGMAS)
+    np.testing.assert_allclose(ours, evaluation.computeOks(1, 1)[:, 0])

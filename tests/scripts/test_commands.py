@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rlepose.engine.checkpoint import load_checkpoint
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CONFIG = "configs/synthetic_res18_rle.yaml"
 
@@ -38,13 +40,22 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
     boxes = [{k: a[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.5} for a in truth["annotations"]]
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     result = run_script(
-        "validate.py", "--checkpoint", checkpoint, "--set", f"data.detections={tmp_path / 'boxes.json'}"
+        "validate.py",
+        "--checkpoint",
+        checkpoint,
+        "--calibration",
+        "--set",
+        f"data.detections={tmp_path / 'boxes.json'}",
     )
     assert result.returncode == 0, result.stderr
     results = tmp_path / "exp" / "first" / "results"
     metrics = json.loads((results / "metrics.json").read_text())
-    assert {"gt/AP", "gt/AR", "det/AP", "det/AR"} <= metrics.keys()
+    assert {"gt/AP", "gt/AR", "gt/NLL", "det/AP", "det/AR"} <= metrics.keys()
     assert {path.name for path in results.iterdir()} == {
+        "calibration.json",
+        "density.png",
+        "reliability.png",
+        "risk_coverage.png",
         "keypoints_det.json",
         "keypoints_gt.json",
         "metrics.json",
@@ -52,6 +63,11 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
     }
     poses = json.loads((results / "keypoints_gt.json").read_text())
     assert len(poses[0]["keypoints"]) == 17 * 3
+
+    result = run_script("recalibrate.py", "--checkpoint", checkpoint, "--method", "isotonic")
+    assert result.returncode == 0, result.stderr
+    assert "calibration_error" in result.stdout
+    assert load_checkpoint(checkpoint).recalibration.method == "isotonic"
 
     again = run_script("train.py", "--cfg", CONFIG, "--name", "first", "--set", *tiny_overrides)
     assert "pass --resume to go on with it, --overwrite to delete it" in complaint(again)

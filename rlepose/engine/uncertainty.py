@@ -1,0 +1,87 @@
+"""What the uncertainty of a validated model is worth: from predictions to the calibration report and its diagrams."""
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlepose.engine.validator import Predictions, Validator
+from rlepose.errors import InputError
+from rlepose.evaluation.calibration import Observations, calibration_report, observe
+from rlepose.evaluation.coco import write_json
+from rlepose.evaluation.oks import oks_with_label
+from rlepose.geometry import Floats
+from rlepose.losses import Criterion, LocationScale
+from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure
+from rlepose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+# What of the report stands in metrics.json and in the log; calibration.json has all.
+CALIBRATION_METRICS = (
+    "NLL",
+    "NLL_relative",
+    "calibration_error",
+    "sharpness",
+    "pearson_confidence_OKS",
+    "spearman_confidence_OKS",
+    "pearson_sigma_error",
+    "spearman_sigma_error",
+    "AURC",
+)
+
+
+def location_scale(criterion: Criterion) -> LocationScale:
+    """The criterion's likelihood, on the CPU; InputError for one whose sigma has no meaning around the prediction."""
+    if not isinstance(criterion.main, LocationScale):
+        raise InputError("loss.name: basic has no density of the residual to calibrate; take another loss")
+    return copy.deepcopy(criterion.main).cpu().eval()
+
+
+def sigma_px(validator: Validator, predictions: Predictions) -> Floats:
+    """(N, K, 2) px; for a loss without sigma that of its constant density, a crop's width and height."""
+    if predictions.sigma is not None:
+        return predictions.sigma
+    return np.broadcast_to(validator.dataset.scale[:, None], predictions.keypoints.shape)
+
+
+def judge_uncertainty(
+    validator: Validator,
+    predictions: Predictions,
+    criterion: Criterion,
+    persons: "np.ndarray[Any, np.dtype[np.bool_]] | None" = None,
+) -> tuple[Observations, dict[str, Any]]:
+    """Observations of all labelled joints and their report; `persons` (N,) bool restricts both."""
+    table, skeleton = validator.table, validator.skeleton
+    chosen = predictions.valid if persons is None else predictions.valid & persons
+    areas = {a["id"]: a.get("area") or np.prod(a["bbox"][2:]) for a in validator.coco.annotations}
+    area = np.array([areas[identity] for identity in table.person_ids[chosen].tolist()], float)
+    keypoints, truth, visible = predictions.keypoints[chosen], table.keypoints[chosen], table.visible[chosen]
+    likelihood = location_scale(criterion)
+    sigma = sigma_px(validator, predictions)[chosen]
+    observations = observe(likelihood, keypoints, sigma, truth, visible, np.sqrt(area))
+    oks = oks_with_label(keypoints, truth, visible, area, np.array(skeleton.oks_sigmas))
+    confidence = predictions.joint_scores[chosen].mean(axis=1)
+    return observations, calibration_report(observations, confidence, oks, skeleton.names)
+
+
+def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
+    """The report's main numbers, by name."""
+    return {name: report["overall"][name] for name in CALIBRATION_METRICS}
+
+
+def write_calibration(
+    out: Path, observations: Observations, report: dict[str, Any], criterion: Criterion, skeleton: Skeleton
+) -> None:
+    """calibration.json and three diagrams below `out`."""
+    write_json(out / "calibration.json", report)
+    figures = {
+        "reliability": reliability_figure({"all joints": observations}),
+        "risk_coverage": risk_coverage_figure(report),
+        "density": density_figure(location_scale(criterion), observations, skeleton),
+    }
+    for name, figure in figures.items():
+        save_figure(out / f"{name}.png", figure)
+        log.info("diagram         %s", out / f"{name}.png")

@@ -1,0 +1,83 @@
+"""Validating a checkpoint: numbers, COCO results, pictures, and what its uncertainty is worth."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlepose.config import Config
+from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.uncertainty import calibration_metrics, judge_uncertainty, write_calibration
+from rlepose.engine.validator import Predictions, Validator, format_table
+from rlepose.errors import InputError
+from rlepose.evaluation.coco import write_json
+from rlepose.losses import Criterion, build_criterion
+from rlepose.models.pose_model import PoseModel
+from rlepose.visualize import write_picture
+
+log = logging.getLogger(__name__)
+
+
+def validate_checkpoint(
+    path: Path,
+    config: Config,
+    checkpoint: Checkpoint,
+    boxes: list[str],
+    out: Path,
+    ranks: Ranks,
+    calibration: bool = False,
+) -> dict[str, Any]:
+    """Validate a checkpoint with each kind of boxes; -> the metrics.
+
+    Writes metrics.json, COCO results and pictures and, with `calibration`, for ground-truth boxes, calibration.json and
+    its diagrams.
+    """
+    model, criterion = open_checkpoint(path, config, checkpoint, ranks)
+    metrics: dict[str, Any] = {}
+    for kind in boxes:
+        validator = validator_of(path, config, checkpoint, kind, ranks)
+        new, results, predictions = validator.run(model, criterion)
+        metrics |= new
+        if ranks.is_main:
+            write_json(out / f"keypoints_{validator.prefix}.json", results)
+            _draw_persons(out, validator, predictions, criterion)
+            if calibration and not validator.detected:
+                observations, report = judge_uncertainty(validator, predictions, criterion)
+                write_calibration(out, observations, report, criterion, validator.skeleton)
+                metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
+    if ranks.is_main:
+        write_json(out / "metrics.json", metrics)
+        log.info("results         %s", out)
+        log.info("%s", format_table(metrics))
+    return metrics
+
+
+def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
+    """Model and criterion on this rank's device, in evaluation mode."""
+    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
+    if config.system.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval().to(ranks.device)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
+    return model, criterion
+
+
+def validator_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> Validator:
+    """The validator for a checkpoint; InputError where the data has other joints."""
+    validator = Validator(config, boxes, ranks, checkpoint.recalibration)
+    if validator.skeleton.names != checkpoint.skeleton.names:
+        raise InputError(
+            f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
+            f"{validator.coco.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
+            "pass --cfg or --set data.… of the data that it was trained for"
+        )
+    return validator
+
+
+def _draw_persons(out: Path, validator: Validator, predictions: Predictions, criterion: Criterion) -> None:
+    picture = validator.pictures(predictions, criterion, validator.config.eval.pictures)
+    if picture is not None:
+        write_picture(out / f"persons_{validator.prefix}.png", picture)
+        log.info("pictures        %s", out / f"persons_{validator.prefix}.png")

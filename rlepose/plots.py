@@ -1,0 +1,90 @@
+"""Diagrams of uncertainty, with matplotlib."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
+from rlepose.losses import LocationScale
+from rlepose.skeleton import Skeleton
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+_COLUMNS = 5
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """Write a figure as a picture; the ending of the name chooses the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
+
+
+def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
+    """Share of labels inside the highest-density region against the region's probability; the diagonal is perfect."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4.5))
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    for name, observations in curves.items():
+        error = calibration_error(observations.level)
+        axes.plot(LEVELS, coverage(observations.level), marker="o", label=f"{name}: mean error {error:.3f}")
+    axes.set(xlabel="predicted probability of the region", ylabel="labels inside it", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def risk_coverage_figure(report: Mapping[str, Any]) -> "Figure":
+    """Mean 1 − OKS of the persons kept, when the least sure are left out."""
+    from matplotlib.figure import Figure
+
+    overall, curve = report["overall"], report["risk_coverage"]
+    figure = Figure(figsize=(4.5, 4.5))
+    axes = figure.subplots()
+    axes.plot(curve["coverage"], curve["risk"], label=f"by confidence: area {overall['AURC']:.3f}")
+    axes.axhline(overall["risk"], color="0.6", linewidth=1, label=f"in any order: {overall['risk']:.3f}")
+    axes.set(xlabel="share of persons kept, the surest first", ylabel="mean risk, 1 − OKS", xlim=(0, 1), ylim=(0, None))
+    axes.set_title(f"best possible order: area {overall['AURC_best']:.3f}", fontsize=10)
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def density_figure(likelihood: LocationScale, observations: Observations, skeleton: Skeleton) -> "Figure":
+    """For each joint: where labels lie in sigmas around the prediction, and the learned density's regions.
+
+    The contours hold 10, 50 and 90 % of the density; as many of the points should lie inside.
+    """
+    from matplotlib.figure import Figure
+
+    present = [joint for joint in range(len(skeleton)) if (observations.joint == joint).any()]
+    rows = -(-len(present) // _COLUMNS)
+    figure = Figure(figsize=(2.6 * _COLUMNS, 2.7 * rows), layout="constrained")
+    panels = np.ravel(figure.subplots(rows, _COLUMNS, squeeze=False))
+    reach = float(np.quantile(np.abs(observations.residual), 0.98))
+    axis = np.linspace(-reach, reach, 121)
+    x, y = np.meshgrid(axis, axis)
+    grid = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1)).float()
+    levels: dict[int, torch.Tensor] = {}
+    for panel, joint in zip(panels, present, strict=False):
+        points = observations.of(joint).residual
+        numbers = torch.full((len(grid),), joint)
+        owner = int(likelihood.owner(numbers)[0])
+        if owner not in levels:
+            levels[owner] = likelihood.region_level(torch.zeros_like(grid), torch.ones_like(grid), grid, numbers)
+        bins = np.linspace(-reach, reach, 41)
+        panel.hist2d(points[:, 0], points[:, 1], bins=[bins, bins], cmap="Blues")
+        panel.contour(
+            x, y, levels[owner].numpy().reshape(x.shape), levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1
+        )
+        panel.set_title(skeleton.names[joint], fontsize=10)
+        panel.set_aspect("equal")
+        panel.invert_yaxis()  # as in the picture
+    for panel in panels[len(present) :]:
+        panel.set_axis_off()
+    figure.supxlabel("(label − mu) / sigma, x")
+    figure.supylabel("(label − mu) / sigma, y")
+    return figure

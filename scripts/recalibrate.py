@@ -1,0 +1,35 @@
+"""Correct a checkpoint's sigma: python scripts/recalibrate.py --checkpoint exp/NAME/checkpoints/best.pt"""
+
+import argparse
+from pathlib import Path
+
+from rlepose.config_reading import load_config, with_overrides
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import ranks
+from rlepose.engine.logging import setup_logging
+from rlepose.engine.recalibrate import recalibrate_checkpoint
+from rlepose.errors import run_script
+from rlepose.evaluation.recalibration import METHODS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True, type=Path, help="file that training wrote")
+    parser.add_argument("--method", choices=METHODS, default="joint_scale", help="kind of correction")
+    parser.add_argument("--to", type=Path, help="file to write; default: the checkpoint itself gets the correction")
+    parser.add_argument("--cfg", help="YAML file to use instead of the config inside the checkpoint")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
+    parser.add_argument("--out", type=Path, help="folder of the diagram; default: results/ beside checkpoints/")
+    args = parser.parse_args()
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    config = load_config(args.cfg, args.set) if args.cfg else with_overrides(checkpoint.config, args.set)
+    with ranks(config.system) as group:
+        setup_logging(group.is_main)
+        out = args.out or args.checkpoint.resolve().parent.parent / "results"
+        to = args.to or args.checkpoint
+        recalibrate_checkpoint(args.checkpoint, config, checkpoint, args.method, to, out, group)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,67 @@
+"""Judging and correcting the uncertainty of a trained checkpoint."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlepose.config import Config
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.recalibrate import recalibrate_checkpoint
+from rlepose.engine.trainer import train
+from rlepose.engine.uncertainty import CALIBRATION_METRICS
+from rlepose.engine.validate import open_checkpoint, validate_checkpoint, validator_of
+from rlepose.errors import InputError
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def trained(config: Config) -> Path:
+    train(config, ALONE)
+    return Experiment.of(config).last
+
+
+@pytest.mark.parametrize("loss", ["{name: rle}", "{name: l1}"])
+def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_ap(
+    tiny_config: Callable[..., Config], tmp_path: Path, loss: str
+) -> None:
+    config = tiny_config("train.epochs=1", f"loss={loss}")
+    path = trained(config)
+    before = load_checkpoint(path)
+    numbers = recalibrate_checkpoint(path, config, before, "scale", tmp_path / "new.pt", tmp_path / "out", ALONE)
+    assert (tmp_path / "out" / "recalibration.png").stat().st_size > 0
+    after = load_checkpoint(tmp_path / "new.pt")
+    factor = after.recalibration.scale[0]
+    assert load_checkpoint(path).recalibration is None
+    assert numbers["after"]["NLL"] < numbers["before"]["NLL"]
+
+    model, criterion = open_checkpoint(path, config, before, ALONE)
+    old, new = (validator_of(path, config, checkpoint, "gt", ALONE) for checkpoint in (before, after))
+    (old_metrics, _, old_poses), (new_metrics, _, new_poses) = (v.run(model, criterion) for v in (old, new))
+    assert new_metrics == old_metrics
+    expected = old.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
+    np.testing.assert_allclose(new_poses.sigma, np.broadcast_to(expected * factor, new_poses.sigma.shape), rtol=1e-6)
+
+
+def test_calibration_is_written_beside_the_other_results(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = tiny_config("train.epochs=1")
+    path = trained(config)
+    metrics = validate_checkpoint(path, config, load_checkpoint(path), ["gt"], tmp_path, ALONE, calibration=True)
+    assert {f"gt/{name}" for name in CALIBRATION_METRICS} <= metrics.keys()
+    report = json.loads((tmp_path / "calibration.json").read_text())
+    assert len(report["joints"]) == 17
+    assert report["overall"]["NLL"] == metrics["gt/NLL"]
+    for name in ("reliability", "risk_coverage", "density"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 0
+
+
+def test_the_basic_design_has_nothing_to_calibrate(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = tiny_config("train.epochs=1", "loss.name=basic")
+    path = trained(config)
+    with pytest.raises(InputError, match=r"loss\.name: basic has no density of the residual"):
+        validate_checkpoint(path, config, load_checkpoint(path), ["gt"], tmp_path, ALONE, calibration=True)
