@@ -18,9 +18,8 @@ class NonFinite:
 
     def see(self, losses: Tensor, persons: Tensor) -> None:
         """losses (B,) of persons (B,), rows of the table."""
-        bad = ~losses.isfinite()
-        new = torch.where(bad.any(), persons[bad.int().argmax()], -1)
-        self._first = torch.where(self._first < 0, new, self._first)
+        somebody = torch.where(losses.isfinite(), -1, persons).max()
+        self._first = torch.where(self._first < 0, somebody, self._first)
 
     def skip(self) -> None:
         """Count a step that was not taken."""

@@ -204,13 +204,14 @@ class Trainer:
                 loss.backward()
             self.nonfinite.see(losses.detach(), persons)
             total += loss.detach()
-        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        # Equal on all ranks, which have the same gradient by now.
-        if train.on_nonfinite == "skip" and not norm.isfinite():
-            self.nonfinite.skip()
-            return None
-        if train.clip_grad_norm is not None:
-            nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
+        if train.on_nonfinite == "skip" or train.clip_grad_norm is not None:
+            # Equal on all ranks, which have the same gradient by now.
+            norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+            if train.on_nonfinite == "skip" and not norm.isfinite():
+                self.nonfinite.skip()
+                return None
+            if train.clip_grad_norm is not None:
+                nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
         self.optimizer.step()
         return total
 
