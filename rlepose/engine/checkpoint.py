@@ -109,3 +109,18 @@ def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Pa
     model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False)
     load_state(model, checkpoint.model, "model", path)
     return model.eval()
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of torch's CPU and CUDA generators."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Take up the states that `random_state` gave."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -15,7 +15,15 @@ from tqdm import tqdm
 from rlepose.config import Config
 from rlepose.datasets.coco import CocoFile, persons_from_annotations
 from rlepose.datasets.loading import BadImages, PoseDataset, TrainBatches, make_loader, to_device
-from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, load_state, save_checkpoint
+from rlepose.engine.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_state,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+)
+from rlepose.engine.checks import check_batch, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
@@ -57,13 +65,13 @@ class Trainer:
         self.config = config
         self.ranks = ranks
         self.experiment = Experiment.of(config)
-        self._check_batch()
+        check_batch(config.train, ranks.world_size)
 
         data = config.data
         coco = CocoFile(Path(data.root) / data.train_annotations, data.category)
         self.skeleton = coco.skeleton(data.oks_sigmas)
         self.validator = Validator(config, "gt", ranks)
-        self._check_keypoints(coco)
+        check_joints(data, coco, self.skeleton, self.validator)
         table = persons_from_annotations(coco, Path(data.root) / data.train_images).with_pictures(data.on_bad_image)
         seed = config.train.seed
         self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale, config.augment, seed)
@@ -134,7 +142,7 @@ class Trainer:
         self.best = checkpoint.progress["best"]
         self.metrics = checkpoint.metrics
         if len(checkpoint.random_states) == self.ranks.world_size:
-            _set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
+            set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
         log.info("resuming after epoch %d of %d from %s", self.epoch, self.config.train.epochs, path)
 
     def _load_optimizer(self, checkpoint: Checkpoint) -> None:
@@ -231,7 +239,7 @@ class Trainer:
             self._save(self.experiment.best)
 
     def _save(self, path: Path) -> None:
-        random_states = self.ranks.gather(_random_state(self.ranks.device))
+        random_states = self.ranks.gather(random_state(self.ranks.device))
         if self.ranks.is_main:
             save_checkpoint(
                 path,
@@ -279,27 +287,6 @@ class Trainer:
     def _precision_name(self) -> str:
         return str(choose_precision(self.config.system.precision, self.ranks.device)).removeprefix("torch.")
 
-    def _check_batch(self) -> None:
-        train, world_size = self.config.train, self.ranks.world_size
-        if train.batch_size % (world_size * train.accumulate):
-            raise InputError(
-                f"train.batch_size: {train.batch_size} does not divide by {world_size} ranks × train.accumulate="
-                f"{train.accumulate}; choose a multiple of {world_size * train.accumulate}"
-            )
-
-    def _check_keypoints(self, coco: CocoFile) -> None:
-        wanted = self.config.data.num_keypoints
-        if wanted is not None and wanted != len(self.skeleton):
-            raise InputError(
-                f"data.num_keypoints: {wanted} joints are asked for but {coco.path} has {len(self.skeleton)}: "
-                f"{', '.join(self.skeleton.names)}; correct it or set it to null"
-            )
-        if self.validator.skeleton.names != self.skeleton.names:
-            raise InputError(
-                f"{self.validator.coco.path}: its joints ({', '.join(self.validator.skeleton.names)}) are not those of "
-                f"{coco.path} ({', '.join(self.skeleton.names)}); both files must list the same joints in one order"
-            )
-
     def _check_finite(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
             raise self._diverged(f"the loss became NaN or infinite before step {step}, {self.nonfinite.whose()}")
@@ -330,19 +317,6 @@ def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = 
     if ranks.is_main:
         log_to_file(experiment.log_file)
     return trainer.fit()
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
