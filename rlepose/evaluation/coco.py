@@ -54,6 +54,7 @@ def evaluate_coco(coco: CocoFile, results: list[dict[str, Any]], oks_sigmas: tup
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         truth = COCO()
         truth.dataset = {
+            "info": {},  # pycocotools before 2.0.11 wants it
             "images": coco.images,
             "annotations": [_complete(a, coco.num_keypoints) for a in coco.annotations],
             "categories": [coco.category],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlepose.codec import PoseOutput
 from rlepose.losses.flows import JointFlows
 
-SAMPLES = 1 << 14  # for what is estimated by drawing from a density: spreads, and levels to about 0.004
+SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
 
 
 class JointLikelihood(nn.Module, ABC):

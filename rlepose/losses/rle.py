@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.quasirandom import SobolEngine
 
 from rlepose.losses.flows import JointFlows, standard_normal_log_prob
 from rlepose.losses.likelihood import FlowDensity, log_gaussian, log_laplace
@@ -58,23 +59,27 @@ class RLE(FlowDensity):
     def log_normaliser(self) -> Tensor:
         """log Z = log ∫ G^power Q of each flow: (1,), or (K,) with a flow a joint; differentiable.
 
-        The integral is taken over the normal variable z of the flow, Z = E_z[G(x)^(power − 1) Q(x)] with x = flow⁻¹(z),
-        so that the nodes lie where G is, however narrow it becomes: a grid for D ≤ 2, quasi-random points above.
+        Integrated at fixed points of both densities at once: with h = G^power Q / (G + Q), Z = E_G[h] + E_Q[h] (Veach's
+        balance heuristic). Points of one alone are not enough. Training finds the flow that hides Q between the points
+        of G (by growing wide) or G between those of Q (by growing narrow), and a Z that is too small is a likelihood
+        that is too high. h is at most Q at the points of Q, and at most G^power at those of G, so nothing can hide.
         """
-        nodes, log_weights = normal_nodes(self.dims, fine=not self.training)
+        points = unit_points(self.dims, fine=not self.training)
         values = []
         for flow in self.flows:
             anchor = next(flow.parameters())
-            z, log_weight = nodes.to(anchor), log_weights.to(anchor)
-            x, log_det = flow.inverse(z)
-            log_phi = standard_normal_log_prob(z) - log_det
-            values.append(torch.logsumexp(log_weight + (self.power - 1) * log_phi + self._log_q(x), dim=0))
+            z, of_q = torch.special.ndtri(points).to(anchor), self._q_quantile(points).to(anchor)
+            of_g, log_det = flow.inverse(z)
+            log_g = torch.cat([standard_normal_log_prob(z) - log_det, flow.log_prob(of_q)])
+            log_q = self._log_q(torch.cat([of_g, of_q]))
+            log_h = self.power * log_g + log_q - torch.logaddexp(log_g, log_q)
+            values.append(torch.logsumexp(log_h, dim=0) - math.log(len(points)))
         return torch.stack(values)
 
     @torch.no_grad()
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         # Draw from G, keep in proportion to the rest of the density.
-        x = list(self.flows)[joint].sample(4 * count, generator)
+        x = list(self.flows)[joint].sample(8 * count, generator)
         log_weight = self._log_q(x)
         if self.power != 1:
             log_weight = log_weight + (self.power - 1) * list(self.flows)[joint].log_prob(x)
@@ -84,19 +89,20 @@ class RLE(FlowDensity):
     def _log_q(self, residual: Tensor) -> Tensor:
         return _Q[self.q](residual, self.q_scale)
 
+    def _q_quantile(self, share: Tensor) -> Tensor:
+        """The points below which these shares of Q lie, coordinate by coordinate: (M, D) in (0, 1) -> (M, D)."""
+        if self.q == "gaussian":
+            return self.q_scale * torch.special.ndtri(share)
+        from_middle = share - 0.5
+        return -self.q_scale * from_middle.sign() * torch.log1p(-2 * from_middle.abs())
 
-def normal_nodes(dims: int, fine: bool) -> tuple[Tensor, Tensor]:
-    """Points z (M, D) and log weights (M,) with Σ w h(z) ≈ E[h(z)] for a standard normal z.
 
-    The trapezoid rule, which converges fast for what falls off like a normal, on a grid for D ≤ 2; Sobol points above.
-    """
+def unit_points(dims: int, fine: bool) -> Tensor:
+    """Points spread evenly over the unit cube, none on its border: (M, D) float64. A grid for D ≤ 2, Sobol's above."""
     if dims > 2:
-        uniform = torch.quasirandom.SobolEngine(dims).draw(1 << (17 if fine else 12))  # type: ignore[no-untyped-call]
-        # The middle of each point's cell: 0, the first Sobol point, would go to infinity.
-        points = torch.special.ndtri(uniform + 0.5 / len(uniform))
-        return points, torch.full((len(points),), -math.log(len(points)))
-    # In 1-D the original's form has a power of 1/2, which falls off slowly.
-    reach, count = {1: (9.0, 513), 2: (5.5, 257 if fine else 49)}[dims]
-    axis = torch.linspace(-reach, reach, count)
-    points = torch.cartesian_prod(*[axis] * dims).view(-1, dims)
-    return points, torch.log_softmax(standard_normal_log_prob(points), dim=0)
+        count = 1 << (17 if fine else 12)
+        return SobolEngine(dims).draw(count, dtype=torch.float64) + 0.5 / count  # type: ignore[no-untyped-call]
+    # Even numbers: the kink of a Laplace density lies between two points.
+    count = {1: 512, 2: 256 if fine else 40}[dims]
+    axis = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return torch.cartesian_prod(*[axis] * dims).view(-1, dims)

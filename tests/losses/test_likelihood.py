@@ -11,7 +11,7 @@ from rlepose.codec import PoseOutput
 from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.losses.likelihood import LocationScale, log_laplace
-from rlepose.losses.rle import normal_nodes
+from rlepose.losses.rle import unit_points
 
 
 def wild_flows(dims: int, count: int = 1, spread: float = 0.25, depth: int = 4, width: int = 16) -> JointFlows:
@@ -76,10 +76,7 @@ def test_in_three_dimensions_the_density_integrates_to_one_too(form: str) -> Non
 @pytest.mark.parametrize("form", ["original", "paper"])
 def test_the_normaliser_follows_a_narrow_flow(form: str, narrowness: float) -> None:
     """In training sigma may stay large while the flow shrinks; the nodes have to go with it."""
-    flow = RealNVP(1, depth=1, scale_bound=10)
-    torch.nn.init.zeros_(flow.couplings[0].scale[4].weight)
-    flow.couplings[0].scale[4].bias.data.fill_(math.atanh(math.log(narrowness) / 10))
-    likelihood = RLE(JointFlows([flow]), form).eval()
+    likelihood = RLE(JointFlows([scaling_flow(1, narrowness)]), form).eval()
     x = torch.linspace(-20, 20, 400_001).mul(narrowness)[:, None]
     with torch.no_grad():
         log_density = likelihood.residual_log_prob(x, torch.zeros(len(x)).long())
@@ -95,13 +92,34 @@ def test_training_nodes_give_the_fine_nodes_normaliser() -> None:
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_nodes_have_the_moments_of_a_normal(dims: int) -> None:
+def test_the_points_are_spread_evenly_inside_the_unit_cube(dims: int) -> None:
     for fine in (False, True):
-        points, log_weights = normal_nodes(dims, fine)
-        weights = log_weights.exp()[:, None]
-        tolerance = {"atol": 1e-4 if dims < 3 else 1e-2, "rtol": 0.0}
-        torch.testing.assert_close((weights * points).sum(dim=0), torch.zeros(dims), **tolerance)
-        torch.testing.assert_close((weights * points.square()).sum(dim=0), torch.ones(dims), **tolerance)
+        points = unit_points(dims, fine)
+        assert points.min() > 0 and points.max() < 1
+        torch.testing.assert_close(points.mean(dim=0), torch.full((dims,), 0.5).double(), atol=1e-3, rtol=0)
+        torch.testing.assert_close(points.var(dim=0), torch.full((dims,), 1 / 12).double(), atol=1e-3, rtol=0)
+
+
+def scaling_flow(dims: int, factor: float) -> RealNVP:
+    """The normal density of standard deviation `factor`, nearly."""
+    flow = RealNVP(dims, depth=2, scale_bound=10)
+    for coupling in flow.couplings:
+        torch.nn.init.zeros_(coupling.scale[4].weight)
+        coupling.scale[4].bias.data.fill_(math.atanh(math.log(factor) / 10 / (2 if dims == 1 else 1)))
+    return flow
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("factor", [0.003, 0.03, 0.3, 3.0, 30.0, 300.0])
+def test_a_flow_cannot_hide_from_the_training_points(factor: float, dims: int) -> None:
+    """Where the points of one density are too far apart to see the other, those of the other see it.
+
+    ∫ N(x; 0, s) N(x; 0, q) dx = N(0; 0, √(s² + q²)) in each coordinate. Points of the flow alone gave a Z that was too
+    small by e^5 after some epochs of training, which had found out.
+    """
+    likelihood = RLE(JointFlows([scaling_flow(dims, factor)]), "paper", "gaussian", 1.0).train()
+    expected = -0.5 * dims * math.log(2 * math.pi * (1 + factor**2))
+    assert likelihood.log_normaliser().item() == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.parametrize("power", [1, 2, 4])
