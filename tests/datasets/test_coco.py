@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -272,9 +273,11 @@ def test_real_targets_and_weights_are_the_authors(
 def test_real_crops_show_the_authors_pixels(
     mini: PoseDataset, rows: Sequence[int], reference: Mapping[str, NDArray]
 ) -> None:
+    # OpenCV 4 interpolates between 32 places a pixel; OpenCV 5, like the reference, exactly.
+    tolerance = 1 if int(cv2.__version__.partition(".")[0]) >= 5 else 3
     near = []
     for number, row in enumerate(rows):
         places = reference["crops/pixel_row"][number], reference["crops/pixel_column"][number]
         pixels = mini[0, row]["image"].permute(1, 2, 0).numpy()[places].astype(int)
-        near.append((np.abs(pixels - reference["crops/pixel_rgb"][number]) <= 1).all(axis=1))
+        near.append((np.abs(pixels - reference["crops/pixel_rgb"][number]) <= tolerance).all(axis=1))
     assert np.mean(near) >= 0.999
