@@ -173,7 +173,9 @@ class EvalConfig:
     flip_test: bool = option(True, "average the prediction with that of the mirrored crop")
     nms_threshold: float = option(0.9, "OKS above which the lower-scored of two detected poses is dropped", above=0)
     pck_reference: Literal["torso", "box"] = option(
-        "box", "length that PCK is relative to: left shoulder to right hip, or the longer side of the person's box"
+        "box",
+        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, or the "
+        "longer side of the person's box",
     )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 
@@ -246,6 +248,10 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     loss, flow = config.loss, config.loss.flow
     if (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale) and (loss.name, loss.form) != ("rle", "paper"):
         yield "loss.q", "q and q_scale belong to rle's paper form; set loss.name=rle loss.form=paper, or leave them out"
+    if loss.name != "rle" and loss.form != LossConfig.form:
+        yield "loss.form", f"the loss {loss.name} has no forms; set loss.name=rle, or leave it out"
+    if loss.name in ("l1", "l2", "gaussian", "laplace") and flow != FlowConfig():
+        yield "loss.flow", f"the loss {loss.name} has no flow; set loss.name=rle, dle or basic, or leave it out"
     if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
         yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
     if config.model.backbone.weights is not None and not config.model.backbone.pretrained:

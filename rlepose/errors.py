@@ -23,15 +23,19 @@ def first_line(error: Exception) -> str:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; an InputError becomes one line on stderr and exit code 2, a DivergedError exit code 1."""
+    """Run a script's `main`; an InputError, or a file that cannot be opened or written, becomes one line on stderr and
+    exit code 2, a DivergedError exit code 1."""
     try:
         main()
-    except (InputError, DivergedError) as error:
+    except (InputError, DivergedError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:
+            raise  # not a file that somebody named
         rank = int(os.environ.get("RANK", 0))
         if rank > 0:
             # Most mistakes meet all ranks alike. torchrun ends the others once rank 0 has spoken and stopped, so a
             # short wait leaves one message instead of eight; a mistake of this rank alone is still told.
             time.sleep(5)
         origin = f"[rank {rank}] " if rank else ""
-        print(f"{origin}error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        print(f"{origin}error: {text}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, DivergedError) else 2)

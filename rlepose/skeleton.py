@@ -77,6 +77,12 @@ class Skeleton:
         return [name for name, tokens in zip(self.names, spelled, strict=True) if spelled.count(tokens) > 1]
 
     @property
+    def without_twin(self) -> list[str]:
+        """Names with a side but no mirror twin ('rigth_eye' beside 'left_eye'): flipping leaves them where they are."""
+        sided = [bool(set(_tokens(name)) & set(_OTHER_SIDE)) for name in self.names]
+        return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
+
+    @property
     def flip_pairs(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, that change places when the picture is mirrored."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]

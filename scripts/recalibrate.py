@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from rlepose.config_reading import load_config, with_overrides
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, results_folder
 from rlepose.engine.distributed import ranks
 from rlepose.engine.logging import setup_logging
-from rlepose.engine.recalibrate import recalibrate_checkpoint
+from rlepose.engine.recalibrate_checkpoint import recalibrate_checkpoint
 from rlepose.errors import run_script
 from rlepose.evaluation.recalibration import METHODS
 
@@ -26,7 +26,7 @@ def main() -> None:
     config = load_config(args.cfg, args.set) if args.cfg else with_overrides(checkpoint.config, args.set)
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        out = args.out or args.checkpoint.resolve().parent.parent / "results"
+        out = args.out or results_folder(args.checkpoint)
         to = args.to or args.checkpoint
         recalibrate_checkpoint(args.checkpoint, config, checkpoint, args.method, to, out, group)
 

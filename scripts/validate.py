@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from rlepose.config_reading import load_config, with_overrides
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, results_folder
 from rlepose.engine.distributed import ranks
 from rlepose.engine.logging import setup_logging
-from rlepose.engine.validate import validate_checkpoint
+from rlepose.engine.validate_checkpoint import validate_checkpoint
 from rlepose.errors import run_script
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         boxes.append(str(Path(config.data.root) / config.data.detections))
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        out = args.out or args.checkpoint.resolve().parent.parent / "results"
+        out = args.out or results_folder(args.checkpoint)
         validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group, args.calibration)
 
 

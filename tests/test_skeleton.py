@@ -83,3 +83,9 @@ def test_index_finds_a_joint_by_side_and_part() -> None:
 @pytest.mark.parametrize("skeleton", [COCO, HAND], ids=["coco", "hand"])
 def test_a_skeleton_survives_json(skeleton: Skeleton) -> None:
     assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
+
+
+def test_a_side_without_its_twin_is_named() -> None:
+    names = ("nose", "left_eye", "rigth_eye", "left_hip", "right_hip")
+    assert skeleton_from_names(names).without_twin == ["left_eye"]
+    assert COCO.without_twin == []

@@ -44,7 +44,9 @@ class CocoFile:
     def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
         """Names, pairs and bones of the chosen category; OKS constants as given, else by name, else the default."""
         names = self.category["keypoints"]
-        skeleton = skeleton_from_names(names, [(i - 1, j - 1) for i, j in self.category.get("skeleton") or []])
+        skeleton = self._paired(
+            skeleton_from_names(names, [(i - 1, j - 1) for i, j in self.category.get("skeleton") or []])
+        )
         if oks_sigmas is not None:
             if len(oks_sigmas) != len(names):
                 raise InputError(
@@ -58,6 +60,16 @@ class CocoFile:
                 self.path,
                 ", ".join(unknown),
                 DEFAULT_OKS_SIGMA,
+            )
+        return skeleton
+
+    def _paired(self, skeleton: Skeleton) -> Skeleton:
+        if skeleton.without_twin:
+            log.warning(
+                "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
+                "correct the names or set augment.flip_prob=0 eval.flip_test=false",
+                self.path,
+                ", ".join(skeleton.without_twin),
             )
         return skeleton
 

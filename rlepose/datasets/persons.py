@@ -71,6 +71,8 @@ class PersonTable:
         if on_bad_image == "error":
             raise InputError(f"{message}; check data.root and the picture folders, or set data.on_bad_image=skip")
         log.warning("%s; their persons are left out", message)
+        if len(missing) == len(used):
+            raise InputError(f"{message}, so no person remains; check data.root and the picture folders")
         return self.select(~np.isin(self.image_index, missing))
 
     def person_image_ids(self) -> NDArray[np.int64]:

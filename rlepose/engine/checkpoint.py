@@ -16,7 +16,7 @@ from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.skeleton import Skeleton
 
 _FORMAT = 1
-_KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics"}
+_KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics", "optimizer", "random_states"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,12 @@ def load_state(module: torch.nn.Module, state: dict[str, Any], what: str, path: 
             f"{path}: its {what} does not fit this config ({' '.join(lines)}); "
             "validate with the config inside the checkpoint, or train anew"
         ) from error
+
+
+def results_folder(path: Path) -> Path:
+    """Where what is said of a checkpoint goes: results/ beside checkpoints/, or beside a file that lies elsewhere."""
+    folder = path.absolute().parent
+    return (folder.parent if folder.name == "checkpoints" else folder) / "results"
 
 
 def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:

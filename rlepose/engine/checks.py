@@ -1,9 +1,12 @@
 """What a run needs to be true before its first step, beyond what one config can show."""
 
+import torch
+
 from rlepose.config import DataConfig, TrainConfig
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.engine.validator import Validator
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
+from rlepose.models.pose_model import PoseModel
 from rlepose.skeleton import Skeleton
 
 
@@ -28,3 +31,18 @@ def check_joints(data: DataConfig, coco: CocoFile, skeleton: Skeleton, validator
             f"{validator.coco.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
             f"{coco.path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
         )
+
+
+@torch.no_grad()
+def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: torch.device) -> None:
+    """InputError where the backbone cannot take crops of this size: transformers are often built for one."""
+    height, width = input_size_hw
+    was_training = model.training
+    try:
+        model.eval()(torch.zeros(1, 3, height, width, device=device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"data.input_size_hw: the backbone cannot take crops of {height}x{width} ({first_line(error)}); "
+            f"change it, or build the backbone for it, often by model.backbone.options={{img_size: [{height}, {width}]}}"
+        ) from error
+    model.train(was_training)

@@ -49,11 +49,11 @@ class RunLog:
     """Numbers and pictures of one run; does nothing on ranks other than 0.
 
     Every call of `scalars` is one line of metrics.jsonl, {"step": …, "epoch": …, name: value, …}, and one point a name
-    in TensorBoard. `start` is the step at which the run begins or goes on: what a stopped run logged beyond its last
-    checkpoint is forgotten, since those steps come again.
+    in TensorBoard. The run begins or goes on after `epoch` epochs, `step` steps: what a stopped run logged beyond its
+    last checkpoint is forgotten, since it comes again.
     """
 
-    def __init__(self, folder: Path, is_main: bool, start: int = 0) -> None:
+    def __init__(self, folder: Path, is_main: bool, epoch: int = 0, step: int = 0) -> None:
         self._jsonl = None
         if not is_main:
             return
@@ -61,9 +61,12 @@ class RunLog:
 
         path = folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        self._jsonl = path.open("w", encoding="utf-8")
-        self._jsonl.writelines(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= start)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1 if start else None)
+        aside = path.with_name(path.name + ".tmp")
+        kept = (line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epoch)
+        aside.write_text("".join(kept), encoding="utf-8")
+        aside.replace(path)
+        self._jsonl = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def scalars(self, values: dict[str, Any], step: int, epoch: float) -> None:
         """Log numbers at a global step; None stands for a number that is not defined."""

@@ -31,4 +31,6 @@ class NonFinite:
         self.skipped, self._first = 0, torch.full_like(self._first, -1)
         if first is None:
             return "though no person's loss was: the gradient alone is to blame"
-        return f"first for annotation {self._table.person_ids[first]} in {self._table.image_path(first)}"
+        return (
+            f"first seen in the loss of annotation {self._table.person_ids[first]} in {self._table.image_path(first)}"
+        )

@@ -23,7 +23,7 @@ from rlepose.engine.checkpoint import (
     save_checkpoint,
     set_random_state,
 )
-from rlepose.engine.checks import check_batch, check_joints
+from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
@@ -87,6 +87,7 @@ class Trainer:
         needs_sigma = LOSSES[config.loss.name].needs_sigma
         # A checkpoint fills the model anyway: no weights to fetch.
         self.model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume).to(ranks.device)
+        check_input_size(self.model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
@@ -99,6 +100,7 @@ class Trainer:
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
         self.epoch = 0
+        self.validated = 0  # epoch of the last validation
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
         if resume:
@@ -107,7 +109,7 @@ class Trainer:
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation."""
         self._announce()
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.epoch * len(self.batches))
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.epoch, self.epoch * len(self.batches))
         epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
         progress = tqdm(
             total=epochs * seen_an_epoch,
@@ -116,29 +118,42 @@ class Trainer:
             disable=None if self.ranks.is_main else True,
         )
         try:
-            while self.epoch < epochs:
+            # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
+            while True:
+                if self._validation_is_due():
+                    self._validate(run_log)
+                    self._save(self.experiment.last)
+                if self.epoch == epochs:
+                    break
                 self._train_epoch(run_log, progress)
                 self.epoch += 1
                 self._check_weights()
-                if self.epoch % self.config.train.validate_every == 0 or self.epoch == epochs:
-                    self._validate(run_log)
                 self._save(self.experiment.last)
         finally:
             progress.close()
             run_log.close()
         return self.metrics
 
+    def _validation_is_due(self) -> bool:
+        last = self.epoch == self.config.train.epochs
+        return self.epoch > self.validated and (last or self.epoch % self.config.train.validate_every == 0)
+
     def _resume(self) -> None:
         """Go on from the last checkpoint of this experiment."""
         path = self.experiment.last
         checkpoint = load_checkpoint(path)
+        if checkpoint.skeleton.names != self.skeleton.names:
+            raise InputError(
+                f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
+                f"have {', '.join(self.skeleton.names)}; start anew under another --name"
+            )
         changed = _differences(checkpoint.config.to_dict(), self.config.to_dict())
         if changed:
             log.warning("resuming with other options than before: %s", "; ".join(changed))
         load_state(self.model, checkpoint.model, "model", path)
         load_state(self.criterion, checkpoint.criterion, "criterion", path)
         self._load_optimizer(checkpoint)
-        self.epoch = checkpoint.progress["epoch"]
+        self.epoch, self.validated = checkpoint.progress["epoch"], checkpoint.progress["validated"]
         self.best = checkpoint.progress["best"]
         self.metrics = checkpoint.metrics
         if len(checkpoint.random_states) == self.ranks.world_size:
@@ -160,7 +175,7 @@ class Trainer:
         self.batches.epoch = self.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        loss_sum, summed, taken, mean_loss = torch.zeros((), device=self.ranks.device), 0, 0, math.nan
+        loss_sum, summed, taken, epoch_sum = torch.zeros((), device=self.ranks.device), 0, 0, 0.0
         for step, batch in enumerate(self.loader):
             self.bad_images.check(batch["problem"])
             rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
@@ -172,7 +187,7 @@ class Trainer:
                 summed += 1
             progress.update(self.batches.batch_size)
             if (step + 1) % train.log_every == 0 or step + 1 == steps:
-                # The only place that waits for the device, unless bad steps are skipped.
+                # Here alone the losses come back from the device.
                 global_step = self.epoch * steps + step + 1
                 self._report_skipped(global_step)
                 if not summed:
@@ -184,6 +199,7 @@ class Trainer:
                 values = {"train/loss": mean_loss, "train/lr": rate, "train/images_per_second": speed}
                 run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
                 taken += summed
+                epoch_sum += mean_loss * summed
                 started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
         if not taken:
             raise self._diverged(f"no step of epoch {self.epoch + 1} had a finite gradient")
@@ -192,7 +208,7 @@ class Trainer:
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.epoch + 1,
             train.epochs,
-            mean_loss,
+            epoch_sum / taken,
             rate,
             steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
         )
@@ -233,6 +249,7 @@ class Trainer:
             if picture is not None:
                 run_log.picture("validation", picture, steps)
         log.info("validation after epoch %d\n%s", self.epoch, format_table(self.metrics))
+        self.validated = self.epoch
         value = self.metrics[SELECTED_BY]
         if self.best is None or (value is not None and value > self.best):
             self.best = value
@@ -249,7 +266,7 @@ class Trainer:
                     model=self.model.state_dict(),
                     criterion=self.criterion.state_dict(),
                     optimizer=self.optimizer.state_dict(),
-                    progress={"epoch": self.epoch, "best": self.best},
+                    progress={"epoch": self.epoch, "validated": self.validated, "best": self.best},
                     metrics=self.metrics,
                     random_states=random_states,
                 ),
@@ -276,9 +293,11 @@ class Trainer:
             len(batches),
         )
         log.info(
-            "model           %s, %d joints, %.1f M parameters; loss %s, %.3f M parameters",
+            "joints          %d, of which %d pairs of left and right", len(self.skeleton), len(self.skeleton.flip_pairs)
+        )
+        log.info(
+            "model           %s, %.1f M parameters; loss %s, %.3f M parameters",
             config.model.backbone.name,
-            len(self.skeleton),
             sum(p.numel() for p in self.model.parameters()) / 1e6,
             config.loss.name,
             sum(p.numel() for p in self.criterion.parameters()) / 1e6,

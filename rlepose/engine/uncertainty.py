@@ -10,7 +10,7 @@ import numpy as np
 from rlepose.engine.validator import Predictions, Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, calibration_report, observe
-from rlepose.evaluation.coco import write_json
+from rlepose.evaluation.coco import annotation_area, write_json
 from rlepose.evaluation.oks import oks_with_label
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion, LocationScale
@@ -56,8 +56,8 @@ def judge_uncertainty(
     """Observations of all labelled joints and their report; `persons` (N,) bool restricts both."""
     table, skeleton = validator.table, validator.skeleton
     chosen = predictions.valid if persons is None else predictions.valid & persons
-    areas = {a["id"]: a.get("area") or np.prod(a["bbox"][2:]) for a in validator.coco.annotations}
-    area = np.array([areas[identity] for identity in table.person_ids[chosen].tolist()], float)
+    annotations = {annotation["id"]: annotation for annotation in validator.coco.annotations}
+    area = np.array([annotation_area(annotations[identity]) for identity in table.person_ids[chosen].tolist()])
     keypoints, truth, visible = predictions.keypoints[chosen], table.keypoints[chosen], table.visible[chosen]
     likelihood = location_scale(criterion)
     sigma = sigma_px(validator, predictions)[chosen]
@@ -70,6 +70,15 @@ def judge_uncertainty(
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
     """The report's main numbers, by name."""
     return {name: report["overall"][name] for name in CALIBRATION_METRICS}
+
+
+def format_calibration(metrics: dict[str, Any]) -> str:
+    """The numbers of `calibration_metrics` in a validation's metrics, a line each."""
+    lines = []
+    for name in CALIBRATION_METRICS:
+        value = metrics.get(f"gt/{name}")
+        lines.append(f"{name:<24}" + (f"{'–':>9}" if value is None else f"{value:9.4f}"))
+    return "\n".join(lines)
 
 
 def write_calibration(

@@ -24,6 +24,7 @@ from rlepose.evaluation.pck import pck, reference_length, torso_joints
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
+from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import Picture, sheet, truth_and_prediction
 
@@ -199,7 +200,8 @@ class Validator:
         for part in parts:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
             if sigma is not None:
-                sigma[part.persons] = part.sigma
+                assert part.sigma is not None
+                sigma[part.persons] = np.maximum(part.sigma, SMALLEST_SIGMA)
         if self.recalibration is not None:
             sigma = self.recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
         keypoints, sigma = decode(mu, sigma, self.dataset.crop_matrices(), self.config.data.input_size_hw)

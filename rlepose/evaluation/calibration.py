@@ -82,10 +82,14 @@ def calibration_error(level: Floats) -> float:
 
 
 def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
-    """Mean risk of the surest persons, for growing shares of all: share (N,), risk (N,)."""
-    order = np.argsort(-confidence, kind="stable")
-    count = np.arange(1, len(order) + 1)
-    return count / len(order), np.cumsum(risk[order]) / count
+    """Mean risk of the surest persons, for growing shares of all: share (N,), risk (N,).
+
+    Persons of equal confidence stand for each other: each counts with their mean.
+    """
+    _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)
+    mean_risk = np.bincount(group, weights=risk) / size
+    count = np.arange(1, len(risk) + 1)
+    return count / len(risk), np.cumsum(np.repeat(mean_risk, size)) / count
 
 
 def joint_numbers(observations: Observations) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,8 @@ def evaluate_coco(coco: CocoFile, results: list[dict[str, Any]], oks_sigmas: tup
             "categories": [coco.category],
         }
         truth.createIndex()
-        # loadRes fails on an empty list
-        found = truth.loadRes(results) if results else COCO()
+        # loadRes writes into what it is given, and fails on an empty list.
+        found = truth.loadRes([dict(result) for result in results]) if results else COCO()
         evaluation = COCOeval(truth, found, "keypoints")
         evaluation.params.kpt_oks_sigmas = np.array(oks_sigmas)
         evaluation.params.imgIds = sorted(image["id"] for image in coco.images)
@@ -80,10 +81,19 @@ def _complete(annotation: dict[str, Any], num_keypoints: int) -> dict[str, Any]:
     keypoints = annotation.get("keypoints") or [0] * 3 * num_keypoints
     box = annotation.get("bbox") or [0, 0, 0, 0]
     return {
-        "iscrowd": 0,
-        "area": box[2] * box[3],
-        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
         **annotation,
+        "iscrowd": annotation.get("iscrowd") or 0,
+        "area": annotation_area(annotation),
+        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
         "keypoints": keypoints,
         "bbox": box,
     }
+
+
+def annotation_area(annotation: Mapping[str, Any]) -> float:
+    """px², that of the segment or, where the file has none, of the box."""
+    area = annotation.get("area")
+    if area is not None:
+        return float(area)
+    _, _, width, height = annotation.get("bbox") or [0, 0, 0, 0]
+    return float(width * height)

@@ -19,7 +19,7 @@ from rlepose.losses.likelihood import SAMPLES
 Method = Literal["scale", "joint_scale", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-_LOG_FACTORS = np.linspace(-6, 3, 61)
+_LOG_FACTORS = np.linspace(-4, 4, 65)  # around the factor that makes mean |residual| right
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,13 @@ def _best_factors(
     rows, numbers = torch.from_numpy(residual).float(), torch.from_numpy(joint)
     # In training mode the normaliser is computed on fewer nodes: a constant, which does not move the best factor.
     likelihood = copy.deepcopy(likelihood).train()
+    log_factors = _LOG_FACTORS + float(np.log(np.abs(residual / _mean_residual(likelihood, joint)).mean()))
     nll = []
-    for log_factor in _LOG_FACTORS:
+    for log_factor in log_factors:
         values = 2 * log_factor - likelihood.residual_log_prob(rows * float(np.exp(-log_factor)), numbers).numpy()
         nll.append(np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1))
     per_group = np.array(nll).T
-    return {int(g): float(np.exp(_lowest(_LOG_FACTORS, per_group[g]))) for g in np.unique(group)}
+    return {int(g): float(np.exp(_lowest(log_factors, per_group[g]))) for g in np.unique(group)}
 
 
 def _lowest(x: Floats, y: Floats) -> float:
@@ -107,11 +108,7 @@ def _lowest(x: Floats, y: Floats) -> float:
 def _isotonic_knots(
     likelihood: LocationScale, joint: NDArray[np.integer], residual: Floats, sigma: Floats
 ) -> tuple[tuple[float, float], ...]:
-    samples = [
-        likelihood.sample_residuals(SAMPLES, k, torch.Generator().manual_seed(0)) for k in range(likelihood.owners())
-    ]
-    mean_residual = torch.stack([drawn.abs().mean(dim=0) for drawn in samples]).numpy()
-    expected = mean_residual[likelihood.owner(torch.from_numpy(joint)).numpy()]
+    expected = _mean_residual(likelihood, joint)
     order = np.argsort(sigma, axis=None)
     x, y = sigma.ravel()[order], (np.abs(residual) * sigma / expected).ravel()[order]
     fitted = isotonic_regression(y)
@@ -119,3 +116,10 @@ def _isotonic_knots(
     starts = fitted.blocks[:-1]
     means = [float(part.mean()) for part in np.split(x, starts[1:])]
     return tuple((mean, max(float(fitted.x[start]), SMALLEST_SIGMA)) for mean, start in zip(means, starts, strict=True))
+
+
+def _mean_residual(likelihood: LocationScale, joint: NDArray[np.integer]) -> Floats:
+    """What |residual| is in the mean, for each row: (N,) -> (N, 2)."""
+    generator = torch.Generator().manual_seed(0)
+    means = [likelihood.sample_residuals(SAMPLES, k, generator).abs().mean(dim=0) for k in range(likelihood.owners())]
+    return torch.stack(means)[likelihood.owner(torch.from_numpy(joint))].numpy()

@@ -35,16 +35,22 @@ class Criterion(nn.Module):
         """output.mu, output.sigma, target, weight (B, K, D) -> (B,). Training minimises their mean."""
         if output.sigma is None and self.main.needs_sigma:
             raise ValueError(f"{type(self.main).__name__} needs a sigma; build the head with predict_sigma=True")
-        sigma = torch.ones_like(output.mu) if output.sigma is None else output.sigma.clamp(min=SMALLEST_SIGMA)
+        sigma = torch.ones_like(output.mu) if output.sigma is None else _with_floor(output.sigma)
+        persons, joints, _ = weight.shape
+        mu, sigma, target, weight = (values.flatten(0, 1) for values in (output.mu, sigma, target, weight))
         labelled = weight > 0
-        total = output.mu.new_zeros(weight.shape[:2])
+        losses = mu.new_zeros(persons * joints)
         for likelihood in self.likelihoods:
             assert isinstance(likelihood, JointLikelihood)
             dims = likelihood.dims
             # Select first, multiply never: infinity times a weight of 0 is NaN.
-            chosen = labelled[..., :dims].all(dim=-1) & ~labelled[..., dims:].any(dim=-1)
-            joint = chosen.nonzero()[:, 1]
-            mu_d, sigma_d, target_d = (values[chosen][:, :dims] for values in (output.mu, sigma, target))
-            loss = likelihood.loss(mu_d, sigma_d, target_d, joint) * weight[chosen][:, 0]
-            total = total.masked_scatter(chosen, loss)
-        return total.sum(dim=1)
+            rows = (labelled[:, :dims].all(dim=1) & ~labelled[:, dims:].any(dim=1)).nonzero().squeeze(1)
+            mu_d, sigma_d, target_d = (values.index_select(0, rows)[:, :dims] for values in (mu, sigma, target))
+            loss = likelihood.loss(mu_d, sigma_d, target_d, rows % joints) * weight.index_select(0, rows)[:, 0]
+            losses = losses.index_copy(0, rows, loss)
+        return losses.view(persons, joints).sum(dim=1)
+
+
+def _with_floor(sigma: Tensor) -> Tensor:
+    """Values at least SMALLEST_SIGMA; the gradient passes, so that what is too small can grow again."""
+    return sigma + (sigma.clamp(min=SMALLEST_SIGMA) - sigma).detach()

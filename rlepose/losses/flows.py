@@ -149,7 +149,7 @@ def _masks(dims: int, depth: int, masks: Sequence[Sequence[int]] | None) -> list
     if masks is None:
         last = [0] * (dims - 1) + [1]
         masks = [[0]] if dims == 1 else [[1 - value for value in last], last]
-    if any(len(mask) != dims or not set(mask) <= {0, 1} for mask in masks):
+    if not masks or any(len(mask) != dims or not set(mask) <= {0, 1} for mask in masks):
         raise ValueError(f"each mask needs {dims} numbers, 0 or 1, got {[list(mask) for mask in masks]}")
     used = [masks[index % len(masks)] for index in range(depth)]
     if any(all(mask[coordinate] for mask in used) for coordinate in range(dims)):

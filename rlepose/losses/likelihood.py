@@ -66,14 +66,16 @@ class LocationScale(JointLikelihood):
         Uniform over [0, 1] where targets follow the density.
         """
         # The regions of x are those of the residual: one set of samples serves all rows of a joint.
-        levels = torch.empty_like(mu[:, 0])
         observed = self.residual_log_prob((target - mu) / sigma, joint)
         owners = self.owner(joint)
-        for owner in sorted(set(owners.tolist())):
-            samples = self.sample_residuals(SAMPLES, owner, torch.Generator(mu.device).manual_seed(0))
-            densities = self.residual_log_prob(samples, torch.full_like(joint[:1], owner).expand(SAMPLES)).sort().values
+        generator = torch.Generator(mu.device).manual_seed(0)
+        samples = torch.cat([self.sample_residuals(SAMPLES, owner, generator) for owner in range(self.owners())])
+        owner_of_sample = torch.arange(self.owners(), device=mu.device).repeat_interleave(SAMPLES)
+        densities = self.residual_log_prob(samples, owner_of_sample).view(-1, SAMPLES).sort(dim=1).values
+        levels = torch.empty_like(observed)
+        for owner in range(self.owners()):
             rows = owners == owner
-            levels[rows] = 1 - torch.searchsorted(densities, observed[rows]).to(levels.dtype) / SAMPLES
+            levels[rows] = 1 - torch.searchsorted(densities[owner], observed[rows]).to(levels.dtype) / SAMPLES
         return levels
 
     @torch.no_grad()

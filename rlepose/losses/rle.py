@@ -29,6 +29,8 @@ class RLE(FlowDensity):
     The flow sees −ē, as in the authors' code.
     """
 
+    points: Tensor
+
     def __init__(
         self,
         flows: JointFlows,
@@ -41,6 +43,7 @@ class RLE(FlowDensity):
         self.q = "laplace" if form == "original" else q
         self.q_scale = 2 * math.sqrt(2) if form == "original" else q_scale
         self.power = self.dims / 2 if form == "original" else 1.0
+        self.register_buffer("points", unit_points(self.dims, fine=False), persistent=False)
 
     def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
         if self.form == "paper":
@@ -62,29 +65,33 @@ class RLE(FlowDensity):
         Integrated at fixed points of both densities at once: with h = G^power Q / (G + Q), Z = E_G[h] + E_Q[h] (Veach's
         balance heuristic). Points of one alone are not enough. Training finds the flow that hides Q between the points
         of G (by growing wide) or G between those of Q (by growing narrow), and a Z that is too small is a likelihood
-        that is too high. h is at most Q at the points of Q, and at most G^power at those of G, so nothing can hide.
+        that is too high. h is no larger than the smaller of G and Q (for power 1), so nothing can hide.
         """
-        points = unit_points(self.dims, fine=not self.training)
+        points = self.points if self.training else unit_points(self.dims, fine=True).to(self.points.device)
         values = []
         for flow in self.flows:
             anchor = next(flow.parameters())
             z, of_q = torch.special.ndtri(points).to(anchor), self._q_quantile(points).to(anchor)
             of_g, log_det = flow.inverse(z)
             log_g = torch.cat([standard_normal_log_prob(z) - log_det, flow.log_prob(of_q)])
-            log_q = self._log_q(torch.cat([of_g, of_q]))
-            log_h = self.power * log_g + log_q - torch.logaddexp(log_g, log_q)
+            log_h = self._log_h(log_g, self._log_q(torch.cat([of_g, of_q])))
             values.append(torch.logsumexp(log_h, dim=0) - math.log(len(points)))
         return torch.stack(values)
 
     @torch.no_grad()
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        # Draw from G, keep in proportion to the rest of the density.
-        x = list(self.flows)[joint].sample(8 * count, generator)
-        log_weight = self._log_q(x)
-        if self.power != 1:
-            log_weight = log_weight + (self.power - 1) * list(self.flows)[joint].log_prob(x)
+        # Draw from both, as for Z, and keep in proportion to what the density is of their sum.
+        flow = list(self.flows)[joint]
+        of_g = flow.sample(4 * count, generator)
+        uniform = torch.rand(4 * count, self.dims, generator=generator, device=of_g.device, dtype=torch.float64)
+        x = torch.cat([of_g, self._q_quantile(uniform.clamp(1e-12, 1 - 1e-12)).to(of_g)])
+        log_weight = self._log_h(flow.log_prob(x), self._log_q(x))
         kept = torch.multinomial((log_weight - log_weight.max()).exp(), count, replacement=True, generator=generator)
         return -x[kept]
+
+    def _log_h(self, log_g: Tensor, log_q: Tensor) -> Tensor:
+        """log of G^power Q / (G + Q)."""
+        return self.power * log_g + log_q - torch.logaddexp(log_g, log_q)
 
     def _log_q(self, residual: Tensor) -> Tensor:
         return _Q[self.q](residual, self.q_scale)

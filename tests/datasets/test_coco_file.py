@@ -176,3 +176,10 @@ def test_given_oks_constants_are_taken_without_warning(write_coco: WriteCoco, ca
 def test_oks_constants_of_another_number_are_refused(write_coco: WriteCoco) -> None:
     with pytest.raises(InputError, match=r"data\.oks_sigmas: expected 3 values .* got 2"):
         CocoFile(write_coco()).skeleton((0.1, 0.2))
+
+
+def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
+    write_coco: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    CocoFile(write_coco(category={"keypoints": ["nose", "left_hip", "rigth_hip"]})).skeleton()
+    assert "left_hip: no joint of the other side" in caplog.text

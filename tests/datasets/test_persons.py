@@ -91,3 +91,8 @@ def test_a_missing_picture_without_persons_does_not_matter(table_of: Callable[..
     table = table_of(["a.png", "nobody.png"], [1])
     put(table.image_root, "a.png")
     assert table.with_pictures("error") is table
+
+
+def test_no_picture_at_all_is_refused_in_mode_skip_too(table_of: Callable[..., PersonTable]) -> None:
+    with pytest.raises(InputError, match="so no person remains; check data"):
+        table_of(["a.png", "b.png"], [1, 2]).with_pictures("skip")

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
+from rlepose.engine.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    model_from_checkpoint,
+    results_folder,
+    save_checkpoint,
+)
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
@@ -99,3 +105,8 @@ def test_weights_of_another_joint_count_are_refused(checkpoint: Checkpoint, tmp_
     other = dataclasses.replace(checkpoint, skeleton=skeleton_from_names(["a", "b"]))
     with pytest.raises(InputError, match=r"a\.pt: its model does not fit this config.*size mismatch"):
         model_from_checkpoint(other, other.config, tmp_path / "a.pt")
+
+
+def test_results_lie_beside_the_folder_of_checkpoints_or_beside_a_file_that_was_moved(tmp_path: Path) -> None:
+    assert results_folder(tmp_path / "exp" / "checkpoints" / "best.pt") == tmp_path / "exp" / "results"
+    assert results_folder(tmp_path / "best.pt") == tmp_path / "results"

@@ -79,6 +79,46 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_confi
     assert timeless[0] == timeless[1]
 
 
+def test_resuming_with_another_batch_size_keeps_what_was_logged(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    before = lines(tiny_config())
+    run(tiny_config("train.epochs=2", "train.batch_size=16"), resume=True)
+    assert lines(tiny_config())[: len(before)] == before
+
+
+def test_a_crash_in_the_validation_does_not_cost_the_epoch(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config("train.epochs=1")
+    with monkeypatch.context() as broken:
+        broken.setattr(Trainer, "_validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(config)
+    assert load_checkpoint(Experiment.of(config).last).progress["epoch"] == 1
+    trained = losses(config)
+    assert "gt/AP" in run(config, resume=True)
+    assert losses(config) == trained
+    assert Experiment.of(config).best.exists()
+
+
+def test_resuming_on_other_joints_is_refused(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    path = Experiment.of(tiny_config()).last
+    tree = torch.load(path, weights_only=True)
+    tree["skeleton"]["names"][0] = "snout"
+    torch.save(tree, path)
+    with pytest.raises(InputError, match=r"--resume: .* was trained on the joints snout"):
+        run(tiny_config(), resume=True)
+
+
+def test_a_backbone_of_another_input_size_is_refused_before_training(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.input_size_hw: the backbone cannot take crops of 64x64 .*img_size"):
+        Trainer(tiny_config("model.backbone.name=vit_tiny_patch16_224"), ALONE)
+    Trainer(
+        tiny_config("model.backbone.name=vit_tiny_patch16_224", "model.backbone.options={img_size: [64, 64]}"), ALONE
+    )
+
+
 def test_numbers_do_not_depend_on_the_number_of_workers(tiny_config: Callable[..., Config]) -> None:
     none, two = tiny_config("name=none"), tiny_config("name=two", "system.workers=2")
     assert run(none) == run(two)
@@ -150,7 +190,7 @@ def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Con
     Experiment.of(config).open(config, resume=False)
     trainer.fit()
     best = load_checkpoint(Experiment.of(config).best)
-    assert best.progress == {"epoch": 2, "best": 0.5}
+    assert best.progress == {"epoch": 2, "validated": 2, "best": 0.5}
     assert best.metrics == {"gt/AP": 0.5}
 
 

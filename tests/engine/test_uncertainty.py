@@ -12,10 +12,10 @@ from rlepose.config import Config
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
-from rlepose.engine.recalibrate import recalibrate_checkpoint
+from rlepose.engine.recalibrate_checkpoint import recalibrate_checkpoint
 from rlepose.engine.trainer import train
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
-from rlepose.engine.validate import open_checkpoint, validate_checkpoint, validator_of
+from rlepose.engine.validate_checkpoint import open_checkpoint, validate_checkpoint, validator_of
 from rlepose.errors import InputError
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -27,7 +27,7 @@ def trained(config: Config) -> Path:
 
 
 @pytest.mark.parametrize("loss", ["{name: rle}", "{name: l1}"])
-def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_ap(
+def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_poses_and_scores(
     tiny_config: Callable[..., Config], tmp_path: Path, loss: str
 ) -> None:
     config = tiny_config("train.epochs=1", f"loss={loss}")
@@ -42,8 +42,9 @@ def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_ap(
 
     model, criterion = open_checkpoint(path, config, before, ALONE)
     old, new = (validator_of(path, config, checkpoint, "gt", ALONE) for checkpoint in (before, after))
-    (old_metrics, _, old_poses), (new_metrics, _, new_poses) = (v.run(model, criterion) for v in (old, new))
-    assert new_metrics == old_metrics
+    old_poses, new_poses = (validator.predict(model, criterion) for validator in (old, new))
+    np.testing.assert_array_equal(new_poses.keypoints, old_poses.keypoints)
+    np.testing.assert_array_equal(new_poses.joint_scores, old_poses.joint_scores)
     expected = old.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
     np.testing.assert_allclose(new_poses.sigma, np.broadcast_to(expected * factor, new_poses.sigma.shape), rtol=1e-6)
 
@@ -65,3 +66,13 @@ def test_the_basic_design_has_nothing_to_calibrate(tiny_config: Callable[..., Co
     path = trained(config)
     with pytest.raises(InputError, match=r"loss\.name: basic has no density of the residual"):
         validate_checkpoint(path, config, load_checkpoint(path), ["gt"], tmp_path, ALONE, calibration=True)
+
+
+def test_what_cannot_be_recalibrated_is_refused_before_predicting(
+    tiny_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config("train.epochs=1", "loss.name=l1")
+    path = trained(config)
+    monkeypatch.setattr("rlepose.engine.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    with pytest.raises(InputError, match=r"--method isotonic: .*last\.pt has no learned sigma \(loss l1\)"):
+        recalibrate_checkpoint(path, config, load_checkpoint(path), "isotonic", path, tmp_path, ALONE)

@@ -90,6 +90,12 @@ def test_risk_falls_to_its_mean_as_persons_are_added_by_confidence() -> None:
     np.testing.assert_allclose(risk, [0.0, 0.15, 0.3])
 
 
+def test_persons_of_equal_confidence_count_alike_in_any_order() -> None:
+    risk = np.array([0.0, 0.5, 0.5, 1.0])
+    for order in (risk, risk[::-1]):
+        assert risk_coverage(np.ones(4), order)[1].tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
 def test_the_report_tells_of_each_joint_and_of_the_whole() -> None:
     rng = np.random.default_rng(0)
     observations, oks = observed(Gaussian(2), np.array([1.0, 0.4, 1.0])), rng.uniform(size=N)
@@ -124,6 +130,12 @@ def _arrays(data: dict[str, Floats]) -> tuple[Floats, ...]:
 def test_a_scale_a_joint_finds_each_joints_factor() -> None:
     fitted = fit_recalibration("joint_scale", Laplace(2), *_arrays(persons(Laplace(2), np.array([0.5, 1.0, 3.0]))))
     np.testing.assert_allclose(fitted.scale, [2, 1, 1 / 3], rtol=0.06)
+
+
+@pytest.mark.parametrize("claimed", [1e-4, 1e4])
+def test_a_scale_far_off_is_found(claimed: float) -> None:
+    fitted = fit_recalibration("scale", Laplace(2), *_arrays(persons(Laplace(2), np.full(K, claimed))))
+    assert fitted.scale[0] == pytest.approx(1 / claimed, rel=0.05)
 
 
 def test_one_scale_finds_the_common_factor_of_a_constant_density() -> None:

@@ -166,3 +166,14 @@ def test_a_pose_scores_the_mean_and_the_best_of_its_joints() -> None:
 def test_a_detected_pose_scores_its_boxs_score_on_top() -> None:
     joint_scores, box_score = np.array([[0.2, 0.4, 0.6], [1, 1, 1]]), np.array([0.5, 0.1])
     np.testing.assert_allclose(pose_scores(joint_scores, box_score), [1.5, 2.1])
+
+
+@pytest.mark.parametrize("sloppy", [{"iscrowd": None}, {"area": None}, {"num_keypoints": 0}, {"num_keypoints": ...}])
+def test_what_other_tools_leave_out_or_null_does_not_matter(
+    write_coco: Callable[..., Path], sloppy: dict[str, Any]
+) -> None:
+    coco = CocoFile(write_coco(persons=[sloppy]))
+    annotation = coco.annotations[0]
+    result = {"image_id": 1, "category_id": 1, "keypoints": annotation["keypoints"], "score": 1.0}
+    assert evaluate_coco(coco, [result], (0.1, 0.1, 0.1))["AP"] == pytest.approx(1)
+    assert result.keys() == {"image_id", "category_id", "keypoints", "score"}

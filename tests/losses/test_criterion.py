@@ -98,6 +98,17 @@ def test_a_sigma_at_the_end_of_its_range_gives_finite_numbers(config: LossConfig
     assert all(gradient.isfinite().all() for gradient in gradients(output, criterion))
 
 
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "dle", "rle"])
+@pytest.mark.parametrize("logit", [-12.0, -16.0, -20.0])
+def test_a_sigma_below_the_floor_still_learns_to_grow(name: str, logit: float) -> None:
+    criterion = criterion_of(LossConfig(name=name))
+    logits = torch.full((1, K, 2), logit, requires_grad=True)
+    criterion(
+        PoseOutput(torch.zeros(1, K, 2), logits.sigmoid()), torch.full((1, K, 2), 0.1), torch.ones(1, K, 2)
+    ).backward()
+    assert (logits.grad < 0).all()
+
+
 @every_loss
 def test_a_target_far_outside_the_crop_gives_finite_numbers(config: LossConfig) -> None:
     criterion = criterion_of(config)

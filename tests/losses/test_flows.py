@@ -171,6 +171,7 @@ def test_masks_say_which_coordinates_a_coupling_changes() -> None:
     ("masks", "message"),
     [
         ([[1, 0, 0]], "2 numbers, 0 or 1"),
+        ([], "2 numbers, 0 or 1"),
         ([[1, 2]], "2 numbers, 0 or 1"),
         ([[1, 0], [1, 0]], "leave a coordinate unchanged in all 6 couplings"),
     ],

@@ -169,6 +169,16 @@ def test_samples_have_the_density_that_is_claimed(name: str, dims: int) -> None:
     assert volume == pytest.approx(0.6**dims, rel=0.15 if dims == 3 else 0.05)
 
 
+@pytest.mark.parametrize("factor", [0.02, 1.0, 50.0])
+def test_samples_of_a_narrow_and_of_a_wide_flow_are_as_many_as_asked_for(factor: float) -> None:
+    """Draws from the flow alone hit a Q that is much narrower too seldom: the same few came again and again."""
+    likelihood = RLE(JointFlows([scaling_flow(2, factor)]), "paper", "gaussian", 1.0).eval()
+    samples = likelihood.sample_residuals(10_000, 0, torch.Generator().manual_seed(0))
+    assert len(samples.unique(dim=0)) > 5_000
+    expected = factor / math.sqrt(1 + factor**2)
+    torch.testing.assert_close(samples.std(dim=0), torch.full((2,), expected), rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize("name", list(LOCATION_SCALE))
 def test_levels_of_targets_that_follow_the_density_are_uniform(name: str) -> None:
     likelihood = LOCATION_SCALE[name](2).eval()

@@ -104,5 +104,11 @@ def test_weights_without_network_name_the_file_to_fetch(
     assert "--set model.backbone.weights=FILE" in complaint(result)
 
 
+def test_a_folder_that_cannot_be_made_is_named(run_script: Run, tiny_overrides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run_script("train.py", "--cfg", CONFIG, "--set", *tiny_overrides, f"output_dir={tmp_path / 'file'}")
+    assert str(tmp_path / "file") in complaint(result)
+
+
 def test_a_missing_checkpoint_is_named(run_script: Run) -> None:
     assert "no.pt: no such checkpoint" in complaint(run_script("validate.py", "--checkpoint", "no.pt"))

@@ -5,11 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.uncertainty import judge_uncertainty, location_scale, sigma_px
-from rlepose.engine.validate import open_checkpoint, validator_of
+from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Method, fit_recalibration
 from rlepose.plots import reliability_figure, save_figure
 
@@ -28,14 +31,22 @@ def recalibrate_checkpoint(
     """
     checkpoint = dataclasses.replace(checkpoint, recalibration=None)
     model, criterion = open_checkpoint(path, config, checkpoint, ranks)
+    likelihood = location_scale(criterion)
+    if method == "isotonic" and not likelihood.needs_sigma:
+        raise InputError(
+            f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); take another method"
+        )
     validator = validator_of(path, config, checkpoint, "gt", ranks)
     table, size = validator.table, validator.dataset.scale[:, None]
+    _, picture = np.unique(table.image_index, return_inverse=True)
+    fitted_on = picture % 2 == 0
+    if fitted_on.all():
+        raise InputError(f"{validator.coco.path}: one picture is too few to fit on one half and judge on the other")
     predictions = validator.predict(model, criterion)
-    fitted_on = table.image_index % 2 == 0
     chosen = predictions.valid & fitted_on
     recalibration = fit_recalibration(
         method,
-        location_scale(criterion),
+        likelihood,
         (predictions.keypoints / size)[chosen],
         (sigma_px(validator, predictions) / size)[chosen],
         (table.keypoints / size)[chosen],

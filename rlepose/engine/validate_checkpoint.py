@@ -9,7 +9,13 @@ import torch
 from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.uncertainty import calibration_metrics, judge_uncertainty, write_calibration
+from rlepose.engine.uncertainty import (
+    calibration_metrics,
+    format_calibration,
+    judge_uncertainty,
+    location_scale,
+    write_calibration,
+)
 from rlepose.engine.validator import Predictions, Validator, format_table
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import write_json
@@ -35,9 +41,12 @@ def validate_checkpoint(
     its diagrams.
     """
     model, criterion = open_checkpoint(path, config, checkpoint, ranks)
+    # All that can be wrong with the input is found before the first prediction.
+    if calibration:
+        location_scale(criterion)
+    validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]
     metrics: dict[str, Any] = {}
-    for kind in boxes:
-        validator = validator_of(path, config, checkpoint, kind, ranks)
+    for validator in validators:
         new, results, predictions = validator.run(model, criterion)
         metrics |= new
         if ranks.is_main:
@@ -51,6 +60,8 @@ def validate_checkpoint(
         write_json(out / "metrics.json", metrics)
         log.info("results         %s", out)
         log.info("%s", format_table(metrics))
+        if calibration:
+            log.info("%s", format_calibration(metrics))
     return metrics
 
 
