@@ -43,6 +43,7 @@ def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: t
     except (AssertionError, RuntimeError, ValueError) as error:
         raise InputError(
             f"data.input_size_hw: the backbone cannot take crops of {height}x{width} ({first_line(error)}); "
-            f"change it, or build the backbone for it, often by model.backbone.options={{img_size: [{height}, {width}]}}"
+            "change it, or build the backbone for it, often with "
+            f"model.backbone.options={{img_size: [{height}, {width}]}}"
         ) from error
     model.train(was_training)

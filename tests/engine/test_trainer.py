@@ -223,7 +223,7 @@ def test_a_diverged_loss_stops_the_run_and_keeps_the_checkpoint(tiny_config: Cal
         trainer.model.head.coordinates.bias.fill_(float("nan"))
     with pytest.raises(
         DivergedError,
-        match=r"the loss became NaN or infinite .*, first for annotation \d+ in .*jpg; .*last\.pt is from before",
+        match=r"the loss became NaN or infinite .*, first seen in the loss of annotation \d+ in .*jpg; .*last\.pt is from before",
     ):
         trainer.fit()
     assert Experiment.of(config).last.read_bytes() == before
@@ -250,7 +250,8 @@ def test_a_nan_ends_the_run_with_the_persons_annotation(
     Experiment.of(trainer.config).open(trainer.config, resume=False)
     identity = trainer.dataset.table.person_ids[3]
     with pytest.raises(
-        DivergedError, match=rf"first for annotation {identity} in {trainer.dataset.table.image_path(3)}"
+        DivergedError,
+        match=rf"first seen in the loss of annotation {identity} in {trainer.dataset.table.image_path(3)}",
     ):
         trainer.fit()
 
