@@ -1,19 +1,24 @@
 """Does a loss learn the truth? Regression with noise whose density, location and scale are known."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
 from rlepose.config import LossConfig
-from rlepose.losses import LOSSES, Criterion, build_criterion
+from rlepose.losses import L1, LOSSES, Basic, LocationScale, build_criterion
 from rlepose.models.heads import RegressionHead
 from rlepose.study.noise import NOISES
 
 INPUTS = 4
-TEST_POINTS = 20_000
+TEST_POINTS = 10_000
+RESIDUALS = 1 << 14  # drawn from what a loss learned, to know its mean and spread to 1 %
+BATCH_SIZE = 512
+LEARNING_RATE = 1e-2
 LOSS_CONFIGS = {
     "l2": LossConfig(name="l2"),
     "l1": LossConfig(name="l1"),
@@ -25,6 +30,30 @@ LOSS_CONFIGS = {
     "rle paper": LossConfig(name="rle", form="paper"),
 }
 
+SNAPSHOT_INPUT = (0.3, -0.4, 0.5, 0.2)
+SNAPSHOT_AXIS = tuple(-3.5 + 0.0875 * i for i in range(81))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training: a loss of LOSS_CONFIGS on a noise of NOISES."""
+
+    loss: str
+    noise: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The predicted density of the target at SNAPSHOT_INPUT, in true standard deviations around the true mean.
+
+    density: (81, 81), per squared standard deviation, at y = SNAPSHOT_AXIS[row], x = SNAPSHOT_AXIS[column].
+    mu:      (2,), the predicted position, x and y.
+    """
+
+    density: Tensor
+    mu: tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -32,27 +61,54 @@ class Result:
 
     excess_nll:  nats above the true density's, at each of `steps`; never below 0 but for sampling error.
     mu_error:    root mean square of the predicted minus the true mean, in true standard deviations.
+    mean_error:  the same of the predicted density's mean, which is not mu where a flow is off its middle.
     sigma_error: mean of |log(predicted / true standard deviation)| over points and coordinates; 0.1 is 10 %.
-    residuals:   (target − mu) / sigma of some test points, (2000, 2); log_density of the loss at them, (2000,).
     """
 
+    case: Case
     steps: tuple[int, ...]
     excess_nll: tuple[float, ...]
     mu_error: float
+    mean_error: float
     sigma_error: float
+    snapshot: Snapshot
 
 
-class Network(nn.Module):
-    """A small perceptron in the place of the backbone, then the head that poses are regressed with."""
+class Model(nn.Module):
+    """A small perceptron in the place of the backbone, the head that poses are regressed with, and the loss."""
 
-    def __init__(self, predict_sigma: bool) -> None:
+    def __init__(self, config: LossConfig) -> None:
         super().__init__()
         self.features = nn.Sequential(nn.Linear(INPUTS, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
-        self.head = RegressionHead(64, num_keypoints=1, predict_sigma=predict_sigma, normalize_features=False)
+        needs_sigma = LOSSES[config.name].needs_sigma
+        self.head = RegressionHead(64, num_keypoints=1, predict_sigma=needs_sigma, normalize_features=False)
+        self.criterion = build_criterion(config, num_joints=1)
+        self.constant_sigma = torch.ones(2)
 
     def forward(self, inputs: Tensor) -> PoseOutput:
-        """inputs (N, INPUTS) -> mu, sigma (N, 1, 2)."""
+        """inputs (N, INPUTS) -> mu, sigma (N, 1, 2) as the head gives them."""
         return self.head([self.features(inputs)[..., None, None]])
+
+    @torch.no_grad()
+    def fit_constant_sigma(self, inputs: Tensor, targets: Tensor) -> None:
+        """The scale that l1 and l2 leave open, by maximum likelihood: one a coordinate. targets (N, 1, 2)."""
+        error = (targets - self(inputs).mu)[:, 0]
+        is_l1 = isinstance(self.criterion.main, L1)
+        self.constant_sigma = error.abs().mean(dim=0) if is_l1 else error.square().mean(dim=0).sqrt()
+
+    def complete(self, output: PoseOutput) -> tuple[Tensor, Tensor]:
+        """mu and sigma (N, 2), sigma the constant one where the head gives none."""
+        mu = output.mu[:, 0]
+        return mu, self.constant_sigma.expand_as(mu) if output.sigma is None else output.sigma[:, 0]
+
+    @torch.no_grad()
+    def log_prob(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Log density of the targets (N, 1, 2), nats: (N,)."""
+        joint = torch.zeros(len(inputs), dtype=torch.long)
+        self.criterion.eval()
+        values = self.criterion.main.log_prob(*self.complete(self(inputs)), targets[:, 0], joint)
+        self.criterion.train()
+        return values
 
 
 def true_location_and_scale(inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,56 +126,81 @@ def draw(noise: str, count: int) -> tuple[Tensor, Tensor]:
     return inputs, (mu + sigma * NOISES[noise].sample(count))[:, None]
 
 
-def study(loss: str, noise: str, seed: int, steps: tuple[int, ...], batch_size: int = 256) -> Result:
-    """Train a loss of LOSS_CONFIGS on a noise of NOISES until the last of `steps`; judge it at each."""
+def study(case: Case, steps: Sequence[int], batch_size: int = BATCH_SIZE) -> Result:
+    """Train until the last of the ascending `steps`; judge at each. Equal cases give equal results.
+
+    torch's global random state is afterwards as it was.
+    """
+    # Not torch.manual_seed, which would seed the random states of GPUs too.
+    generator = torch.default_generator
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(10_000 + seed)
-        inputs, targets = draw(noise, TEST_POINTS)
-        torch.manual_seed(seed)
-        config = LOSS_CONFIGS[loss]
-        network = Network(LOSSES[config.name].needs_sigma)
-        criterion = build_criterion(config, num_joints=1)
-        optimizer = torch.optim.Adam([*network.parameters(), *criterion.parameters()], lr=2e-3)
+        generator.manual_seed(10_000 + case.seed)
+        inputs, targets = draw(case.noise, TEST_POINTS)
+        generator.manual_seed(case.seed)
+        model = Model(LOSS_CONFIGS[case.loss])
+        optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps[-1])
         excess_nll = []
         for step in range(1, steps[-1] + 1):
-            batch, labels = draw(noise, batch_size)
+            batch, labels = draw(case.noise, batch_size)
             optimizer.zero_grad()
-            criterion(network(batch), labels, torch.ones_like(labels)).mean().backward()
+            model.criterion(model(batch), labels, torch.ones_like(labels)).mean().backward()
             optimizer.step()
             schedule.step()
             if step in steps:
-                excess_nll.append(_excess_nll(network, criterion, noise, inputs, targets))
-        return Result(steps, tuple(excess_nll), *_errors(network, criterion, inputs, targets))
+                model.fit_constant_sigma(inputs, targets)
+                excess_nll.append(_excess_nll(model, case.noise, inputs, targets))
+        return Result(case, tuple(steps), tuple(excess_nll), *_errors(model, inputs), _snapshot(model))
 
 
-@torch.no_grad()
-def _excess_nll(network: Network, criterion: Criterion, noise: str, inputs: Tensor, targets: Tensor) -> float:
+def _excess_nll(model: Model, noise: str, inputs: Tensor, targets: Tensor) -> float:
     """Mean of log p_true − log p_predicted at the test targets: the Kullback-Leibler divergence, estimated."""
     mu, sigma = true_location_and_scale(inputs)
     truth = NOISES[noise].log_prob((targets[:, 0] - mu) / sigma) - sigma.log().sum(dim=1)
-    output = network(inputs)
-    scale = _constant_scale(output.mu, targets, criterion) if output.sigma is None else output.sigma
-    joint = torch.zeros(len(inputs), dtype=torch.long)
-    criterion.eval()
-    predicted = criterion.main.log_prob(output.mu[:, 0], scale[:, 0], targets[:, 0], joint)
-    criterion.train()
-    return float((truth - predicted).mean())
-
-
-def _constant_scale(mu: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
-    """The scale that l1 and l2 leave open, by maximum likelihood: one a coordinate, (N, 1, 2)."""
-    error = (targets - mu).abs()
-    name = type(criterion.main).__name__
-    scale = error.mean(dim=0) if name == "L1" else error.square().mean(dim=0).sqrt()
-    return scale.expand_as(mu)
+    return float((truth - model.log_prob(inputs, targets)).mean())
 
 
 @torch.no_grad()
-def _errors(network: Network, criterion: Criterion, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
-    mu, sigma = true_location_and_scale(inputs)
-    output = criterion.main.predict(network(inputs))
-    scale = _constant_scale(output.mu, targets, criterion) if output.sigma is None else output.sigma
-    spread = scale[:, 0] * criterion.main.residual_spread()
-    mu_error = ((output.mu[:, 0] - mu) / sigma).square().mean().sqrt()
-    return float(mu_error), float((spread / sigma).log().abs().mean())
+def _errors(model: Model, inputs: Tensor) -> tuple[float, float, float]:
+    """Of mu, of the density's mean, of its standard deviation; as in Result."""
+    true_mu, true_sigma = true_location_and_scale(inputs)
+    likelihood = model.criterion.main
+    output = model(inputs)
+    mu, sigma = model.complete(likelihood.predict(output))
+    if isinstance(likelihood, LocationScale):
+        residuals = likelihood.sample_residuals(RESIDUALS, 0, torch.Generator().manual_seed(0))
+        mean, spread = mu + sigma * residuals.mean(dim=0), sigma * residuals.std(dim=0)
+    else:
+        assert isinstance(likelihood, Basic)
+        mean, spread = basic_mean(likelihood, *model.complete(output)), sigma
+    mu_error, mean_error = (float(((m - true_mu) / true_sigma).square().mean().sqrt()) for m in (mu, mean))
+    return mu_error, mean_error, float((spread / true_sigma).log().abs().mean())
+
+
+def basic_mean(likelihood: Basic, mu: Tensor, sigma: Tensor) -> Tensor:
+    """Of the flow's image of N(mu, sigma): (N, 2), by Gauss-Hermite quadrature with 5 × 5 points."""
+    nodes, weights = (torch.from_numpy(values).float() for values in hermegauss(5))
+    weights = weights / weights.sum()
+    mean = torch.zeros_like(mu)
+    for node, weight in zip(torch.cartesian_prod(nodes, nodes), torch.cartesian_prod(weights, weights), strict=True):
+        joint = torch.zeros(len(mu), dtype=torch.long)
+        mean += weight.prod() * likelihood.flows.inverse(mu + sigma * node, joint)[0]
+    return mean
+
+
+@torch.no_grad()
+def _snapshot(model: Model) -> Snapshot:
+    one = torch.tensor([SNAPSHOT_INPUT])
+    mu, sigma = true_location_and_scale(one)
+    points = snapshot_points()
+    log_density = model.log_prob(one.expand(len(points), -1), (mu + sigma * points)[:, None]) + sigma.log().sum()
+    predicted = model.complete(model.criterion.main.predict(model(one)))[0]
+    x, y = ((predicted - mu) / sigma)[0].tolist()
+    return Snapshot(log_density.exp().view(len(SNAPSHOT_AXIS), -1), (x, y))
+
+
+def snapshot_points() -> Tensor:
+    """The points of a snapshot, x and y, row by row: (81 · 81, 2)."""
+    axis = torch.tensor(SNAPSHOT_AXIS)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
