@@ -1,7 +1,6 @@
-"""Samples, their order, and batches."""
+"""From a table of persons to batches of tensors."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -12,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rlepose.codec import encode
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, order_generator, random_color, random_crop, sample_generator
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.datasets.batches import Key
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -20,8 +20,6 @@ from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
-
-Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
 
 
 class PoseDataset(Dataset[dict[str, Any]]):
@@ -129,53 +127,6 @@ class BadImages:
         if together - self._told:
             log.warning("%d pictures could not be read and are left out", len(together))
         self._told = together
-
-
-class TrainBatches(Sampler[list[Key]]):
-    """Each rank's part of each global batch of an epoch.
-
-    The order is a function of (seed, epoch). A global batch is dealt out to the ranks in turn, so one GPU and eight
-    see the same batches. The rest that does not fill a batch is left for a later epoch's order; a data set smaller
-    than a batch makes one batch of as many persons as divide by `divisor`.
-    """
-
-    def __init__(
-        self, num_persons: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, divisor: int = 1
-    ) -> None:
-        self.num_persons = num_persons
-        self.batch_size = min(batch_size, num_persons // divisor * divisor)
-        if not self.batch_size:
-            raise InputError(
-                f"{num_persons} training persons are fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
-            )
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.num_persons // self.batch_size
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        order = order_generator(self.seed, self.epoch).permutation(self.num_persons)
-        for step in range(len(self)):
-            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield [(self.epoch, int(person)) for person in batch[self.rank :: self.world_size]]
-
-
-class EvalBatches(Sampler[list[Key]]):
-    """Every person once over all ranks, in the table's order; no padding twins."""
-
-    def __init__(self, num_persons: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self.persons = range(rank, num_persons, world_size)
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self.persons) // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        for start in range(0, len(self.persons), self.batch_size):
-            yield [(0, person) for person in self.persons[start : start + self.batch_size]]
 
 
 def make_loader(

@@ -13,8 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from rlepose.config import Config
+from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations
-from rlepose.datasets.loading import BadImages, PoseDataset, TrainBatches, make_loader, to_device
+from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
 from rlepose.config import Config
+from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
-from rlepose.datasets.loading import BadImages, EvalBatches, PoseDataset, make_loader, to_device
+from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores

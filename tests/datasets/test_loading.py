@@ -1,4 +1,4 @@
-"""Samples that show what their target says, batches that cover the persons, and loaders that agree."""
+"""Samples that show what their target says, and loaders that agree."""
 
 import logging
 import time
@@ -13,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.config import AugmentConfig
+from rlepose.datasets.batches import EvalBatches, TrainBatches
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.loading import (
     BadImages,
-    EvalBatches,
     PoseDataset,
-    TrainBatches,
     collate,
     make_loader,
     to_device,
@@ -218,86 +217,6 @@ def test_a_bad_picture_is_reported_once_in_mode_skip(caplog: pytest.LogCaptureFi
 def test_good_pictures_are_no_problem(mode: str, caplog: pytest.LogCaptureFixture) -> None:
     BadImages(mode).check(["", ""])
     assert not caplog.records
-
-
-# --- training batches -----------------------------------------------------------------------------------------------
-
-
-def train_batches(world_size: int = 1, epoch: int = 0, persons: int = 50, size: int = 8) -> list[list[list[Any]]]:
-    """The batches of an epoch, one list a rank."""
-    batches = []
-    for rank in range(world_size):
-        sampler = TrainBatches(persons, size, seed=0, rank=rank, world_size=world_size)
-        sampler.epoch = epoch
-        batches.append(list(sampler))
-    return batches
-
-
-@pytest.mark.parametrize("world_size", [2, 4])
-def test_the_ranks_together_see_the_batches_of_one(world_size: int) -> None:
-    (alone,) = train_batches(1)
-    assert len(alone) == 6
-    for whole, *parts in zip(alone, *train_batches(world_size), strict=True):
-        assert [len(part) for part in parts] == [8 // world_size] * world_size
-        assert sorted(key for part in parts for key in part) == sorted(whole)
-
-
-def test_no_person_comes_twice_in_an_epoch() -> None:
-    (batches,) = train_batches()
-    persons = [person for batch in batches for _, person in batch]
-    assert len(set(persons)) == len(persons) == 48 and set(persons) < set(range(50))
-
-
-def test_the_same_epoch_has_the_same_order() -> None:
-    assert train_batches(epoch=3) == train_batches(epoch=3)
-
-
-def test_another_epoch_has_another_order() -> None:
-    orders = [[person for batch in train_batches(epoch=epoch)[0] for _, person in batch] for epoch in range(5)]
-    assert len(set(map(tuple, orders))) == 5
-
-
-def test_another_seed_has_another_order() -> None:
-    assert list(TrainBatches(50, 8, seed=0)) != list(TrainBatches(50, 8, seed=1))
-
-
-def test_keys_carry_the_epoch() -> None:
-    (batches,) = train_batches(epoch=3)
-    assert {epoch for batch in batches for epoch, _ in batch} == {3}
-
-
-def test_every_person_comes_within_some_epochs() -> None:
-    seen = {person for epoch in range(10) for batch in train_batches(epoch=epoch)[0] for _, person in batch}
-    assert seen == set(range(50))
-
-
-def test_a_small_data_set_makes_one_batch_that_divides() -> None:
-    sampler = TrainBatches(7, batch_size=64, seed=0, divisor=3)
-    (batch,) = list(sampler)
-    assert len(sampler) == 1 and sampler.batch_size == len(batch) == 6
-
-
-def test_too_few_persons_are_refused() -> None:
-    with pytest.raises(InputError, match=r"3 training persons are fewer than ranks × train\.accumulate = 4"):
-        TrainBatches(3, batch_size=64, seed=0, world_size=4, divisor=4)
-
-
-# --- evaluation batches ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("num_persons", [0, 1, 2, 10, 13])
-@pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_every_person_is_evaluated_exactly_once(world_size: int, num_persons: int) -> None:
-    samplers = [EvalBatches(num_persons, 4, rank, world_size) for rank in range(world_size)]
-    persons = [person for sampler in samplers for batch in sampler for _, person in batch]
-    assert sorted(persons) == list(range(num_persons))
-
-
-@pytest.mark.parametrize("num_persons", [1, 8, 9])
-def test_evaluation_batches_are_as_many_and_as_large_as_said(num_persons: int) -> None:
-    sampler = EvalBatches(num_persons, 4)
-    batches = list(sampler)
-    assert len(batches) == len(sampler) and max(map(len, batches)) <= 4 and min(map(len, batches)) >= 1
 
 
 # --- loader ---------------------------------------------------------------------------------------------------------

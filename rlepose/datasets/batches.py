@@ -1,0 +1,57 @@
+"""Which persons make a batch, in which order, on which rank."""
+
+from collections.abc import Iterator
+
+from torch.utils.data import Sampler
+
+from rlepose.datasets.augment import order_generator
+from rlepose.errors import InputError
+
+Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
+
+
+class TrainBatches(Sampler[list[Key]]):
+    """Each rank's part of each global batch of an epoch.
+
+    The order is a function of (seed, epoch). A global batch is dealt out to the ranks in turn, so one GPU and eight
+    see the same batches. The rest that does not fill a batch is left for a later epoch's order; a data set smaller
+    than a batch makes one batch of as many persons as divide by `divisor`.
+    """
+
+    def __init__(
+        self, num_persons: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, divisor: int = 1
+    ) -> None:
+        self.num_persons = num_persons
+        self.batch_size = min(batch_size, num_persons // divisor * divisor)
+        if not self.batch_size:
+            raise InputError(
+                f"{num_persons} training persons are fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
+            )
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_persons // self.batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = order_generator(self.seed, self.epoch).permutation(self.num_persons)
+        for step in range(len(self)):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [(self.epoch, int(person)) for person in batch[self.rank :: self.world_size]]
+
+
+class EvalBatches(Sampler[list[Key]]):
+    """Every person once over all ranks, in the table's order; no padding twins."""
+
+    def __init__(self, num_persons: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.persons = range(rank, num_persons, world_size)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.persons) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for start in range(0, len(self.persons), self.batch_size):
+            yield [(0, person) for person in self.persons[start : start + self.batch_size]]
