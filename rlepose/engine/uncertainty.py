@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlepose.engine.validator import Predictions, Validator
 from rlepose.errors import InputError
@@ -51,7 +52,7 @@ def judge_uncertainty(
     validator: Validator,
     predictions: Predictions,
     criterion: Criterion,
-    persons: "np.ndarray[Any, np.dtype[np.bool_]] | None" = None,
+    persons: NDArray[np.bool_] | None = None,
 ) -> tuple[Observations, dict[str, Any]]:
     """Observations of all labelled joints and their report; `persons` (N,) bool restricts both."""
     table, skeleton = validator.table, validator.skeleton

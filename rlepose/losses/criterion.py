@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rlepose.codec import PoseOutput
 from rlepose.losses.likelihood import JointLikelihood
 
-# A sigma below counts as this: a hundred-thousandth of a pixel or so. Keeps a saturated sigmoid from giving log 0.
+# A sigma below counts as this: some ten-thousandths of a pixel. Keeps a saturated sigmoid from giving log 0.
 SMALLEST_SIGMA = 1e-6
 
 
