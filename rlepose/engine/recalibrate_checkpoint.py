@@ -65,6 +65,13 @@ def recalibrate_checkpoint(
         log.info("%-22s %10s %10s", "", "before", "after")
         for name in _SHOWN:
             log.info("%-22s %s %s", name, *(_cell(report["overall"][name]) for report in (before, after)))
+        if after["overall"]["NLL"] > before["overall"]["NLL"]:
+            log.warning(
+                "the correction does not carry over to the other half: the model was calibrated already, or %d persons "
+                "are too few to fit %s on; do without it",
+                int(chosen.sum()),
+                method,
+            )
         curves = {"before": observations, f"after ({method})": after_observations}
         save_figure(out / "recalibration.png", reliability_figure(curves))
         log.info("diagram         %s", out / "recalibration.png")

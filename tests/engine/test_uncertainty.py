@@ -17,6 +17,7 @@ from rlepose.engine.trainer import train
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
 from rlepose.engine.validate_checkpoint import open_checkpoint, validate_checkpoint, validator_of
 from rlepose.errors import InputError
+from rlepose.evaluation.recalibration import Recalibration
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -66,6 +67,20 @@ def test_the_basic_design_has_nothing_to_calibrate(tiny_config: Callable[..., Co
     path = trained(config)
     with pytest.raises(InputError, match=r"loss\.name: basic has no density of the residual"):
         validate_checkpoint(path, config, load_checkpoint(path), ["gt"], tmp_path, ALONE, calibration=True)
+
+
+def test_a_correction_that_does_harm_is_warned_of(
+    tiny_config: Callable[..., Config],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = tiny_config("train.epochs=1")
+    path = trained(config)
+    absurd = Recalibration("scale", (1000.0,))
+    monkeypatch.setattr("rlepose.engine.recalibrate_checkpoint.fit_recalibration", lambda *_: absurd)
+    recalibrate_checkpoint(path, config, load_checkpoint(path), "scale", tmp_path / "new.pt", tmp_path, ALONE)
+    assert "the correction does not carry over to the other half" in caplog.text
 
 
 def test_what_cannot_be_recalibrated_is_refused_before_predicting(
