@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.evaluation.oks import in_blocks
 from rlepose.evaluation.results import CocoResults
 from rlepose.evaluation.truth import CocoTruth
 from rlepose.geometry import Floats
@@ -19,8 +20,6 @@ RECALLS = np.linspace(0, 1, 101)
 # all, medium and large persons: px², both ends included
 AREA_RANGES = np.array([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)], float)
 MAX_POSES = 20  # a picture
-
-_BLOCK = 8192  # pairs whose arrays fit into a processor's cache
 
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
@@ -44,8 +43,8 @@ def keypoint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> F
     pairs = _similar_pairs(truth, poses.joints[..., :2], image_index, oks_sigmas)
     hit, ignored = _match(pairs, rank, counted, truth.crowd)
     # A pose on nobody counts as false only in the area ranges that it belongs to.
-    extent = np.ptp(poses.joints[..., :2], axis=1)
-    wrong = ~hit & ~ignored & _in_range(extent[:, 0] * extent[:, 1])[..., None]
+    extent = np.ptp(poses.joints[..., 0], axis=1) * np.ptp(poses.joints[..., 1], axis=1)
+    wrong = ~hit & ~ignored & _in_range(extent)[..., None]
     order = np.argsort(-poses.scores, kind="stable")
     precision, recall = _precision_and_recall(hit[order], wrong[order], counted.sum(axis=0))
     at_50, at_75 = 0, 5
@@ -86,7 +85,7 @@ def _similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, ok
     # By number of labels, so that joints without a label are not computed, and sums add up as in pycocotools.
     for number in np.unique(labels):
         same = np.flatnonzero(labels == number)
-        for block in np.split(same, range(_BLOCK, len(same), _BLOCK)):
+        for block in in_blocks(same):
             oks = _oks(truth, person[block], keypoints[pose[block]], int(number), oks_sigmas)
             pairs = _Pairs(person[block], pose[block], oks)
             found.append(pairs.take(oks >= THRESHOLDS[0]))

@@ -56,9 +56,8 @@ def coco_results(
     joints = np.concatenate([keypoints, joint_scores[..., None]], axis=-1, dtype=np.float64)
     if not (np.isfinite(joints).all() and np.isfinite(scores).all()):
         raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
-    return CocoResults(
-        np.asarray(image_ids, np.int64), joints.round(_DECIMALS), np.asarray(scores, np.float64), category_id
-    )
+    np.round(joints, _DECIMALS, out=joints)
+    return CocoResults(np.asarray(image_ids, np.int64), joints, np.asarray(scores, np.float64), category_id)
 
 
 def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:

@@ -161,7 +161,7 @@ def test_only_the_20_best_poses_of_a_picture_count(poses: int) -> None:
 
 
 def test_a_picture_of_500_persons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlepose.evaluation.keypoint_ap._BLOCK", 999)  # several, the last one shorter
+    monkeypatch.setattr("rlepose.evaluation.oks.BLOCK", 999)  # several, the last one shorter
     truth = persons_in_a_picture(500, size=40.0)
     assert_equal(truth, near(truth, np.random.default_rng(0), 2, 0.3), SIGMAS)
 
