@@ -173,7 +173,9 @@ class EvalConfig:
     flip_test: bool = option(True, "average the prediction with that of the mirrored crop")
     nms_threshold: float = option(0.9, "OKS above which the lower-scored of two detected poses is dropped", above=0)
     backend: Literal["numpy", "pycocotools"] = option(
-        "numpy", "what computes COCO's table: vectorised arrays or, with the same figures, the slower reference"
+        "numpy",
+        "what computes COCO's table: the project's arrays or the reference, some twenty times slower; equal to 1e-12 "
+        "on 2,000 random sets and on real files (tests/evaluation/test_keypoint_ap.py)",
     )
     pck_reference: Literal["torso", "box"] = option(
         "box",

@@ -1,4 +1,4 @@
-"""COCO's keypoint evaluation on flat arrays: the figures of pycocotools, to the last bit but without its loops.
+"""COCO's keypoint evaluation on flat arrays: the figures of pycocotools without its loops.
 
 A pose can match a person only at an OKS of 0.5 and more, and few pairs of one picture reach that. So all pairs get
 their OKS at once, and the greedy matching looks only at those few: the best pose of every picture first, then every
@@ -25,22 +25,22 @@ Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 
-class _Pairs(NamedTuple):
+class Pairs(NamedTuple):
     """P combinations of a person and a pose of the same picture: their rows, and their OKS."""
 
     person: Indices
     pose: Indices
     oks: Floats
 
-    def take(self, pairs: Indices | Bools | slice) -> "_Pairs":
-        return _Pairs(self.person[pairs], self.pose[pairs], self.oks[pairs])
+    def take(self, pairs: Indices | Bools | slice) -> "Pairs":
+        return Pairs(self.person[pairs], self.pose[pairs], self.oks[pairs])
 
 
 def keypoint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
     """AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL: (10,), NaN where there is nothing to measure."""
     poses, image_index, rank = _best_of_each_picture(truth, results)
     counted = ~(truth.crowd | ~truth.labelled.any(axis=1))[:, None] & _in_range(truth.area)
-    pairs = _similar_pairs(truth, poses.joints[..., :2], image_index, oks_sigmas)
+    pairs = similar_pairs(truth, poses.joints[..., :2], image_index, oks_sigmas)
     hit, ignored = _match(pairs, rank, counted, truth.crowd)
     # A pose on nobody counts as false only in the area ranges that it belongs to.
     extent = np.ptp(poses.joints[..., 0], axis=1) * np.ptp(poses.joints[..., 1], axis=1)
@@ -74,7 +74,7 @@ def _best_of_each_picture(truth: CocoTruth, results: CocoResults) -> tuple[CocoR
     return results.select(order[best]), image_index[best], rank[best]
 
 
-def _similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks_sigmas: Floats) -> _Pairs:
+def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks_sigmas: Floats) -> Pairs:
     """The pairs whose OKS reaches the lowest threshold."""
     first, end = (np.searchsorted(truth.image_index, image_index, side) for side in ("left", "right"))
     count = end - first
@@ -87,11 +87,11 @@ def _similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, ok
         same = np.flatnonzero(labels == number)
         for block in in_blocks(same):
             oks = _oks(truth, person[block], keypoints[pose[block]], int(number), oks_sigmas)
-            pairs = _Pairs(person[block], pose[block], oks)
+            pairs = Pairs(person[block], pose[block], oks)
             found.append(pairs.take(oks >= THRESHOLDS[0]))
     if not found:
-        return _Pairs(person, pose, np.zeros(0))
-    return _Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        return Pairs(person, pose, np.zeros(0))
+    return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _oks(truth: CocoTruth, person: Indices, keypoints: Floats, labels: int, oks_sigmas: Floats) -> Floats:
@@ -113,7 +113,7 @@ def _oks(truth: CocoTruth, person: Indices, keypoints: Floats, labels: int, oks_
     return similarity.sum(axis=1) / similarity.shape[1]
 
 
-def _match(pairs: _Pairs, rank: Indices, counted: Bools, crowd: Bools) -> tuple[Bools, Bools]:
+def _match(pairs: Pairs, rank: Indices, counted: Bools, crowd: Bools) -> tuple[Bools, Bools]:
     """Which of D poses match a person that counts, and which one that does not: two (D, 3 areas, 10 thresholds).
 
     A pose takes, of the persons that are free and similar enough, the most similar one that counts, else the most

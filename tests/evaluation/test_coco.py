@@ -155,6 +155,13 @@ def test_a_person_with_the_id_0_counts(write_coco: WriteCoco) -> None:
     assert table(write_coco([LARGE | {"id": 0}]))["AP"] == pytest.approx(1)
 
 
+def test_persons_may_stand_in_any_order_of_pictures(write_coco: WriteCoco) -> None:
+    path = write_coco([LARGE | {"image_id": 2}, MEDIUM | {"image_id": 1}, LARGE | {"image_id": 2}], [{}, {}])
+    truth = truth_of(CocoFile(path))
+    assert truth.image_index.tolist() == [0, 1, 1] and truth.area.tolist() == [2500, 14400, 14400]
+    assert table(path)["AR"] == pytest.approx(1)
+
+
 def test_persons_on_pictures_that_the_file_does_not_list_do_not_count(write_coco: WriteCoco) -> None:
     path = write_coco([LARGE, LARGE | {"image_id": 5}])
     assert table(path)["AR"] == pytest.approx(1)

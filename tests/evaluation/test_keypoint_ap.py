@@ -16,8 +16,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rlepose.datasets.coco_file import CocoFile
-from rlepose.evaluation.coco import pycocotools_ap
-from rlepose.evaluation.keypoint_ap import keypoint_ap
+from rlepose.evaluation.coco import _annotations, pycocotools_ap
+from rlepose.evaluation.keypoint_ap import keypoint_ap, similar_pairs
 from rlepose.evaluation.results import CocoResults, coco_results, write_results
 from rlepose.evaluation.truth import CocoTruth, truth_of
 from rlepose.geometry import Floats
@@ -179,6 +179,34 @@ def test_a_second_pose_on_the_same_person_is_false() -> None:
     twice = one.select(np.array([0, 0]))
     assert assert_equal(truth, one, SIGMAS)[0] == assert_equal(truth, twice, SIGMAS)[0] == pytest.approx(1)
     assert assert_equal(truth, first_on_nobody(twice, 0.9, 0.1), SIGMAS)[0] == pytest.approx(0.5)
+
+
+def test_of_persons_equally_similar_the_last_is_taken() -> None:
+    """So the second pose finds the first person free, or, with the persons exchanged, nobody."""
+    truth = dataclasses.replace(persons_in_a_picture(2, joints=1), keypoints=np.array([[[0.0, 0]], [[20.0, 0]]]))
+    results = results_of(truth, np.zeros(2, int), np.array([[[10.0, 0]], [[-10.0, 0]]]), np.array([0.9, 0.8]))
+    sigma = np.full(1, 0.1)
+    exchanged = dataclasses.replace(truth, keypoints=truth.keypoints[::-1])
+    assert assert_equal(truth, results, sigma)[6] == pytest.approx(1)
+    assert assert_equal(exchanged, results, sigma)[6] == pytest.approx(0.5)
+
+
+def test_similarities_are_pycocotools() -> None:
+    truth = persons_in_a_picture(20)
+    truth.labelled[:] = np.arange(17) < np.arange(20)[:, None] - 2  # 0 to 17 labels
+    results = near(truth, np.random.default_rng(0), 1, 0.1)
+    evaluation = COCOeval(iouType="keypoints")
+    evaluation._gts = {(3, 1): _annotations(truth, category_id=1)}
+    evaluation._dts = {(3, 1): results.entries()}
+    evaluation.params.kpt_oks_sigmas = SIGMAS
+    by_score = results.select(np.argsort(-results.scores, kind="stable"))
+    pairs = similar_pairs(truth, by_score.joints[..., :2], np.zeros(20, int), SIGMAS)
+    expected = evaluation.computeOks(3, 1)
+    expected[expected < 0.5] = 0
+    mine = np.zeros((20, 20))
+    mine[pairs.pose, pairs.person] = pairs.oks
+    assert (mine > 0).sum() > 20
+    np.testing.assert_allclose(mine, expected, rtol=1e-13)
 
 
 def test_of_equal_scores_the_first_in_the_results_counts_first() -> None:
