@@ -75,7 +75,7 @@ def _best_of_each_picture(truth: CocoTruth, results: CocoResults) -> tuple[CocoR
 
 
 def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks_sigmas: Floats) -> Pairs:
-    """The pairs whose OKS reaches the lowest threshold."""
+    """The pairs whose OKS reaches the lowest threshold: keypoints (D, K, 2) px in pictures image_index (D,)."""
     first, end = (np.searchsorted(truth.image_index, image_index, side) for side in ("left", "right"))
     count = end - first
     pose = np.repeat(np.arange(len(count)), count)
