@@ -181,4 +181,4 @@ def log_gaussian(residual: Tensor, scale: float = 1.0) -> Tensor:
 
 def log_laplace(residual: Tensor, scale: float = 1.0) -> Tensor:
     """Log density of independent Laplace variables: (N, D) -> (N,)."""
-    return -(residual / scale).abs().sum(dim=1) - residual.shape[1] * math.log(2 * scale)
+    return residual.abs().sum(dim=1) / -scale - residual.shape[1] * math.log(2 * scale)

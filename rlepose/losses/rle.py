@@ -12,6 +12,10 @@ from rlepose.losses.likelihood import FlowDensity, log_gaussian, log_laplace
 
 _Q = {"laplace": log_laplace, "gaussian": log_gaussian}
 
+_ORIGINAL_SCALE = 2 * math.sqrt(2)
+# What the authors' code's loss has in each coordinate beside −2 log of G^(D/2) Q / Π sigma.
+_ORIGINAL_CONSTANT = 0.5 * math.log(2 * math.pi) - 2 * math.log(2 * _ORIGINAL_SCALE)
+
 
 class RLE(FlowDensity):
     """The residual ē = (target − mu) / sigma has the density p̄(ē) = G(ē) Q(ē) / Z.
@@ -41,23 +45,25 @@ class RLE(FlowDensity):
         super().__init__(flows)
         self.form = form
         self.q = "laplace" if form == "original" else q
-        self.q_scale = 2 * math.sqrt(2) if form == "original" else q_scale
+        self.q_scale = _ORIGINAL_SCALE if form == "original" else q_scale
         self.power = self.dims / 2 if form == "original" else 1.0
         self.register_buffer("points", unit_points(self.dims, fine=False), persistent=False)
 
     def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
         if self.form == "paper":
             return -self.log_prob(mu, sigma, target, joint)
-        error = mu - target
-        log_phi = self.flows.log_prob(error / sigma, joint)
-        flow_term = sigma.log() - log_phi[:, None]
-        # 1e-9 as in the original; beside a sigma of practical size it changes nothing.
-        q_term = (sigma * math.sqrt(2 * math.pi)).log() + error.abs() / (math.sqrt(2) * sigma + 1e-9)
-        return (flow_term + q_term).sum(dim=1)
+        log_density = self._log_gq((mu - target) / sigma, joint) - sigma.log().sum(dim=1)
+        return _ORIGINAL_CONSTANT * self.dims - 2 * log_density
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        unnormalised = self.power * self.flows.log_prob(-residual, joint) + self._log_q(residual)
-        return unnormalised - self.log_normaliser()[self.owner(joint)]
+        normaliser = self.log_normaliser()
+        if self.owners() > 1:
+            normaliser = normaliser[self.owner(joint)]
+        return self._log_gq(-residual, joint) - normaliser
+
+    def _log_gq(self, mirrored: Tensor, joint: Tensor) -> Tensor:
+        """log G^power Q of residuals, given −ē; Q is even."""
+        return self.power * self.flows.log_prob(mirrored, joint) + self._log_q(mirrored)
 
     def log_normaliser(self) -> Tensor:
         """log Z = log ∫ G^power Q of each flow: (1,), or (K,) with a flow a joint; differentiable.
