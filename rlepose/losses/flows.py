@@ -95,7 +95,7 @@ class RealNVP(Flow):
         scale_bound: float = 1.0,
     ) -> None:
         super().__init__(dims)
-        self.activation = ACTIVATIONS[activation]
+        self.activation = activation
         self.scale_bound = scale_bound
         # Data pass the couplings in this order. The factors of the first layers' columns, and of the last layers' rows,
         # where −1 turns the shift: what is added gets the gradient of the sum, what is subtracted costs a negation.
@@ -129,8 +129,9 @@ class RealNVP(Flow):
             last * self.changed.unsqueeze(3),
             self.biases[2] * self.changed,
         )
+        activation = ACTIVATIONS[self.activation]
         columns, scale = Couplings.apply(
-            points.T.contiguous(), to_data, self.activation, self.scale_bound, torch.is_grad_enabled(), *layers
+            points.T.contiguous(), to_data, activation, self.scale_bound, torch.is_grad_enabled(), *layers
         )
         return columns.T, scale
 

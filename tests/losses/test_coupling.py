@@ -16,7 +16,7 @@ MASKS = {
 
 def plain(flow: RealNVP, points: Tensor, to_data: bool) -> tuple[Tensor, Tensor]:
     """RealNVP as it is written: (N, D) -> (N, D), log |det| (N,)."""
-    activation = flow.activation.module()
+    activation = ACTIVATIONS[flow.activation].module()
     log_det = torch.zeros_like(points[:, 0])
 
     def network(which: int, index: int, seen: Tensor) -> Tensor:
