@@ -16,22 +16,16 @@ from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations
 from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
-from rlepose.engine.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    load_state,
-    random_state,
-    save_checkpoint,
-    set_random_state,
-)
+from rlepose.engine.announcement import announce
 from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+from rlepose.engine.run_state import RunState
 from rlepose.engine.validator import Validator, format_table
-from rlepose.errors import DivergedError, InputError
+from rlepose.errors import DivergedError
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 
@@ -100,21 +94,28 @@ class Trainer:
             self.step_module = DistributedDataParallel(step, device_ids=device_ids)
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
-        self.epoch = 0
-        self.validated = 0  # epoch of the last validation
-        self.best: float | None = None
-        self.metrics: dict[str, Any] = {}
+        self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer)
         if resume:
-            self._resume()
+            self.state.resume(self.experiment.last, ranks)
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation."""
-        self._announce()
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.epoch, self.epoch * len(self.batches))
+        announce(
+            self.config,
+            self.ranks,
+            self.batches,
+            len(self.validator.table),
+            self.skeleton,
+            self.model,
+            self.criterion,
+        )
+        run_log = RunLog(
+            self.experiment.folder, self.ranks.is_main, self.state.epoch, self.state.epoch * len(self.batches)
+        )
         epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
         progress = tqdm(
             total=epochs * seen_an_epoch,
-            initial=self.epoch * seen_an_epoch,
+            initial=self.state.epoch * seen_an_epoch,
             unit="img",
             disable=None if self.ranks.is_main else True,
         )
@@ -123,63 +124,34 @@ class Trainer:
             while True:
                 if self._validation_is_due():
                     self._validate(run_log)
-                    self._save(self.experiment.last)
-                if self.epoch == epochs:
+                    self.state.save(self.experiment.last, self.ranks)
+                if self.state.epoch == epochs:
                     break
                 self._train_epoch(run_log, progress)
-                self.epoch += 1
+                self.state.epoch += 1
                 self._check_weights()
-                self._save(self.experiment.last)
+                self.state.save(self.experiment.last, self.ranks)
         finally:
             progress.close()
             run_log.close()
-        return self.metrics
+        return self.state.metrics
 
     def _validation_is_due(self) -> bool:
-        last = self.epoch == self.config.train.epochs
-        return self.epoch > self.validated and (last or self.epoch % self.config.train.validate_every == 0)
-
-    def _resume(self) -> None:
-        """Go on from the last checkpoint of this experiment."""
-        path = self.experiment.last
-        checkpoint = load_checkpoint(path)
-        if checkpoint.skeleton.names != self.skeleton.names:
-            raise InputError(
-                f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
-                f"have {', '.join(self.skeleton.names)}; start anew under another --name"
-            )
-        changed = _differences(checkpoint.config.to_dict(), self.config.to_dict())
-        if changed:
-            log.warning("resuming with other options than before: %s", "; ".join(changed))
-        load_state(self.model, checkpoint.model, "model", path)
-        load_state(self.criterion, checkpoint.criterion, "criterion", path)
-        self._load_optimizer(checkpoint)
-        self.epoch, self.validated = checkpoint.progress["epoch"], checkpoint.progress["validated"]
-        self.best = checkpoint.progress["best"]
-        self.metrics = checkpoint.metrics
-        if len(checkpoint.random_states) == self.ranks.world_size:
-            set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
-        log.info("resuming after epoch %d of %d from %s", self.epoch, self.config.train.epochs, path)
-
-    def _load_optimizer(self, checkpoint: Checkpoint) -> None:
-        before, now = checkpoint.config.train.optimizer.name, self.config.train.optimizer.name
-        if before != now:
-            raise InputError(f"train.optimizer.name: the run was started with {before}; it cannot go on with {now}")
-        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        # The state is the checkpoint's; rates and decays are this config's.
-        for group, values in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(values)
+        last = self.state.epoch == self.config.train.epochs
+        due = self.state.epoch % self.config.train.validate_every == 0
+        return self.state.epoch > self.state.validated and (due or last)
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
         train, steps = self.config.train, len(self.batches)
-        self.batches.epoch = self.epoch
+        self.batches.epoch = self.state.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
         loss_sum, summed, taken, epoch_sum = torch.zeros((), device=self.ranks.device), 0, 0, 0.0
         for step, batch in enumerate(self.loader):
             self.bad_images.check(batch["problem"])
-            rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
+            rate = train.optimizer.lr * learning_rate_factor(
+                train.schedule, self.state.epoch + step / steps, train.epochs
+            )
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             loss = self._step(to_device(batch, self.ranks.device))
@@ -189,25 +161,25 @@ class Trainer:
             progress.update(self.batches.batch_size)
             if (step + 1) % train.log_every == 0 or step + 1 == steps:
                 # Here alone the losses come back from the device.
-                global_step = self.epoch * steps + step + 1
+                global_step = self.state.epoch * steps + step + 1
                 self._report_skipped(global_step)
                 if not summed:
                     continue
                 mean_loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
                 self._check_finite(mean_loss, global_step)
                 speed = summed * self.batches.batch_size / (time.perf_counter() - started)
-                progress.set_postfix(epoch=self.epoch + 1, loss=f"{mean_loss:.3f}")
+                progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{mean_loss:.3f}")
                 values = {"train/loss": mean_loss, "train/lr": rate, "train/images_per_second": speed}
-                run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
+                run_log.scalars(values, global_step, self.state.epoch + (step + 1) / steps)
                 taken += summed
                 epoch_sum += mean_loss * summed
                 started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
         if not taken:
-            raise self._diverged(f"no step of epoch {self.epoch + 1} had a finite gradient")
+            raise self._diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
         self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
-            self.epoch + 1,
+            self.state.epoch + 1,
             train.epochs,
             epoch_sum / taken,
             rate,
@@ -242,70 +214,19 @@ class Trainer:
 
     def _validate(self, run_log: RunLog) -> None:
         self.ranks.equalize_buffers(self.model)
-        self.metrics, _, predictions = self.validator.run(self.model, self.criterion)
-        steps = self.epoch * len(self.batches)
-        run_log.scalars(self.metrics, steps, self.epoch)
+        self.state.metrics, _, predictions = self.validator.run(self.model, self.criterion)
+        steps = self.state.epoch * len(self.batches)
+        run_log.scalars(self.state.metrics, steps, self.state.epoch)
         if self.ranks.is_main:
             picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, steps)
-        log.info("validation after epoch %d\n%s", self.epoch, format_table(self.metrics))
-        self.validated = self.epoch
-        value = self.metrics[SELECTED_BY]
-        if self.best is None or (value is not None and value > self.best):
-            self.best = value
-            self._save(self.experiment.best)
-
-    def _save(self, path: Path) -> None:
-        random_states = self.ranks.gather(random_state(self.ranks.device))
-        if self.ranks.is_main:
-            save_checkpoint(
-                path,
-                Checkpoint(
-                    config=self.config,
-                    skeleton=self.skeleton,
-                    model=self.model.state_dict(),
-                    criterion=self.criterion.state_dict(),
-                    optimizer=self.optimizer.state_dict(),
-                    progress={"epoch": self.epoch, "validated": self.validated, "best": self.best},
-                    metrics=self.metrics,
-                    random_states=random_states,
-                ),
-            )
-
-    def _announce(self) -> None:
-        config, ranks, batches = self.config, self.ranks, self.batches
-        if batches.batch_size < config.train.batch_size:
-            log.warning(
-                "only %d training persons: a step takes %d instead of train.batch_size=%d",
-                len(self.dataset),
-                batches.batch_size,
-                config.train.batch_size,
-            )
-        log.info("experiment      %s", self.experiment.folder)
-        log.info("device          %d × %s, backbone in %s", ranks.world_size, ranks.device.type, self._precision_name())
-        log.info("persons         %d to train, %d to validate", len(self.dataset), len(self.validator.table))
-        log.info(
-            "batch           %d = %d ranks × %d × %d accumulated; %d steps an epoch",
-            batches.batch_size,
-            ranks.world_size,
-            batches.batch_size // ranks.world_size // config.train.accumulate,
-            config.train.accumulate,
-            len(batches),
-        )
-        log.info(
-            "joints          %d, of which %d pairs of left and right", len(self.skeleton), len(self.skeleton.flip_pairs)
-        )
-        log.info(
-            "model           %s, %.1f M parameters; loss %s, %.3f M parameters",
-            config.model.backbone.name,
-            sum(p.numel() for p in self.model.parameters()) / 1e6,
-            config.loss.name,
-            sum(p.numel() for p in self.criterion.parameters()) / 1e6,
-        )
-
-    def _precision_name(self) -> str:
-        return str(choose_precision(self.config.system.precision, self.ranks.device)).removeprefix("torch.")
+        log.info("validation after epoch %d\n%s", self.state.epoch, format_table(self.state.metrics))
+        self.state.validated = self.state.epoch
+        value = self.state.metrics[SELECTED_BY]
+        if self.state.best is None or (value is not None and value > self.state.best):
+            self.state.best = value
+            self.state.save(self.experiment.best, self.ranks)
 
     def _check_finite(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
@@ -318,7 +239,7 @@ class Trainer:
 
     def _check_weights(self) -> None:
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
-            raise self._diverged(f"weights became NaN or infinite in epoch {self.epoch}")
+            raise self._diverged(f"weights became NaN or infinite in epoch {self.state.epoch}")
 
     def _diverged(self, what: str) -> DivergedError:
         saved = f"; {self.experiment.last} is from before" if self.experiment.last.exists() else ""
@@ -337,14 +258,3 @@ def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = 
     if ranks.is_main:
         log_to_file(experiment.log_file)
     return trainer.fit()
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs."""
-    lines: list[str] = []
-    for key in old:
-        if isinstance(old[key], dict) and isinstance(new[key], dict):
-            lines += _differences(old[key], new[key], f"{prefix}{key}.")
-        elif old[key] != new[key]:
-            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
-    return lines
