@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.nonfinite import NonFinite
-from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.run_state import RunState
 from rlepose.engine.validator import Validator, format_table
-from rlepose.errors import DivergedError
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 
@@ -76,7 +74,7 @@ class Trainer:
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
-        self.nonfinite = NonFinite(table, ranks)
+        self.nonfinite = NonFinite(table, ranks, self.experiment.last)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
@@ -129,7 +127,7 @@ class Trainer:
                     break
                 self._train_epoch(run_log, progress)
                 self.state.epoch += 1
-                self._check_weights()
+                self.nonfinite.check_weights(self.parameters, self.state.epoch)
                 self.state.save(self.experiment.last, self.ranks)
         finally:
             progress.close()
@@ -142,52 +140,54 @@ class Trainer:
         return self.state.epoch > self.state.validated and (due or last)
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
-        train, steps = self.config.train, len(self.batches)
+        train, steps, size = self.config.train, len(self.batches), self.batches.batch_size
         self.batches.epoch = self.state.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        loss_sum, summed, taken, epoch_sum = torch.zeros((), device=self.ranks.device), 0, 0, 0.0
+        of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2)  # loss, steps taken
+        reported = 0
         for step, batch in enumerate(self.loader):
             self.bad_images.check(batch["problem"])
-            rate = train.optimizer.lr * learning_rate_factor(
-                train.schedule, self.state.epoch + step / steps, train.epochs
-            )
+            epoch = self.state.epoch + step / steps
+            rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss = self._step(to_device(batch, self.ranks.device))
-            if loss is not None:
-                loss_sum += loss
-                summed += 1
-            progress.update(self.batches.batch_size)
-            if (step + 1) % train.log_every == 0 or step + 1 == steps:
-                # Here alone the losses come back from the device.
-                global_step = self.state.epoch * steps + step + 1
-                self._report_skipped(global_step)
-                if not summed:
-                    continue
-                mean_loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
-                self._check_finite(mean_loss, global_step)
-                speed = summed * self.batches.batch_size / (time.perf_counter() - started)
-                progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{mean_loss:.3f}")
-                values = {"train/loss": mean_loss, "train/lr": rate, "train/images_per_second": speed}
-                run_log.scalars(values, global_step, self.state.epoch + (step + 1) / steps)
-                taken += summed
-                epoch_sum += mean_loss * summed
-                started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
+            of_interval += self.step(to_device(batch, self.ranks.device))
+            progress.update(size)
+            done = step + 1
+            if done % train.log_every and done != steps:
+                continue
+            # Here alone the host waits for the device.
+            sums = self.ranks.sum(of_interval).cpu() / self.ranks.world_size
+            loss_sum, taken = sums.tolist()
+            global_step = self.state.epoch * steps + done
+            self.nonfinite.report_skipped(done - reported - round(taken), global_step)
+            if taken:
+                self.nonfinite.check_loss(loss_sum / taken, global_step)
+                speed = (done - reported) * size / (time.perf_counter() - started)
+                progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss_sum / taken:.3f}")
+                values = {"train/loss": loss_sum / taken, "train/lr": rate, "train/images_per_second": speed}
+                run_log.scalars(values, global_step, self.state.epoch + done / steps)
+            started, reported, of_epoch = time.perf_counter(), done, of_epoch + sums
+            of_interval.zero_()
+        loss_sum, taken = of_epoch.tolist()
         if not taken:
-            raise self._diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
+            raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
         self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.state.epoch + 1,
             train.epochs,
-            epoch_sum / taken,
+            loss_sum / taken,
             rate,
-            steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
+            steps * size / (time.perf_counter() - epoch_started),
         )
 
-    def _step(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """One update from this rank's part of the global batch; -> its mean loss, or None if the step was skipped."""
+    def step(self, batch: dict[str, Tensor]) -> Tensor:
+        """One update from this rank's part of the global batch; -> its mean loss and 1, or 0 and 0 if it was skipped.
+
+        Nothing here waits for the device: what the host decides by is known beforehand.
+        """
         train, parts = self.config.train, self.config.train.accumulate
         inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight", "index")]
         total = torch.zeros((), device=self.ranks.device)
@@ -201,16 +201,17 @@ class Trainer:
                 loss.backward()
             self.nonfinite.see(losses.detach(), persons)
             total += loss.detach()
+        taken = torch.ones_like(total)
         if train.on_nonfinite == "skip" or train.clip_grad_norm is not None:
             # Equal on all ranks, which have the same gradient by now.
             norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-            if train.on_nonfinite == "skip" and not norm.isfinite():
-                self.nonfinite.skip()
-                return None
+            if train.on_nonfinite == "skip":
+                taken = norm.isfinite().to(total.dtype)
+                skip_next_step(self.optimizer, 1 - taken)
             if train.clip_grad_norm is not None:
                 nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
         self.optimizer.step()
-        return total
+        return torch.stack([total.where(taken > 0, 0), taken])
 
     def _validate(self, run_log: RunLog) -> None:
         self.ranks.equalize_buffers(self.model)
@@ -227,23 +228,6 @@ class Trainer:
         if self.state.best is None or (value is not None and value > self.state.best):
             self.state.best = value
             self.state.save(self.experiment.best, self.ranks)
-
-    def _check_finite(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss became NaN or infinite before step {step}, {self.nonfinite.whose()}")
-
-    def _report_skipped(self, step: int) -> None:
-        if skipped := self.nonfinite.skipped:
-            whose = self.nonfinite.whose()
-            log.warning("skipped %d steps before step %d: loss or gradient was not finite, %s", skipped, step, whose)
-
-    def _check_weights(self) -> None:
-        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
-            raise self._diverged(f"weights became NaN or infinite in epoch {self.state.epoch}")
-
-    def _diverged(self, what: str) -> DivergedError:
-        saved = f"; {self.experiment.last} is from before" if self.experiment.last.exists() else ""
-        return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
 
 
 def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
