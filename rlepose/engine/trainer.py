@@ -14,7 +14,7 @@ from tqdm import tqdm
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations
-from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
+from rlepose.datasets.loading import BadImages, PoseDataset, make_loader
 from rlepose.engine.announcement import announce
 from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
@@ -22,6 +22,7 @@ from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.prefetch import on_device
 from rlepose.engine.run_state import RunState
 from rlepose.engine.validator import Validator, format_table
 from rlepose.losses import LOSSES, build_criterion
@@ -146,13 +147,13 @@ class Trainer:
         epoch_started = started = time.perf_counter()
         of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2)  # loss, steps taken
         reported = 0
-        for step, batch in enumerate(self.loader):
+        for step, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device)):
             self.bad_images.check(batch["problem"])
             epoch = self.state.epoch + step / steps
             rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            of_interval += self.step(to_device(batch, self.ranks.device))
+            of_interval += self.step(tensors)
             progress.update(size)
             done = step + 1
             if done % train.log_every and done != steps:
