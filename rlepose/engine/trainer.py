@@ -24,32 +24,14 @@ from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.run_state import RunState
+from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validator import Validator, format_table
 from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.models.pose_model import build_model
 
 log = logging.getLogger(__name__)
 
 SELECTED_BY = "gt/AP"  # the validation number by which `best.pt` is chosen
-
-
-class TrainStep(nn.Module):
-    """Model and criterion in one module, for DDP to wrap: the flow lives in the criterion and must be kept equal too.
-
-    The model runs in the given precision, the criterion always in float32.
-    """
-
-    def __init__(self, model: PoseModel, criterion: nn.Module, precision: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.model = model
-        self.criterion = criterion
-        self.precision = precision
-
-    def forward(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """image (B, 3, H, W), target and weight (B, K, D) -> the loss of each person (B,)."""
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            output = self.model(image)
-        return self.criterion(output, target, weight)
 
 
 class Trainer:
@@ -86,7 +68,9 @@ class Trainer:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
-        step = TrainStep(self.model, self.criterion, choose_precision(config.system.precision, ranks.device))
+        precision, mode = choose_precision(config.system.precision, ranks.device), config.system.compile
+        check_compile(mode, ranks.device)
+        step = TrainStep(self.model, self.criterion, precision, mode)
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
             device_ids = [ranks.device] if ranks.device.type == "cuda" else None

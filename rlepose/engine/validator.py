@@ -78,6 +78,7 @@ class Validator:
         self.prefix = "det" if self.detected else "gt"
         self.coco = CocoFile(root / data.val_annotations, data.category)
         self.skeleton = self.coco.skeleton(data.oks_sigmas)
+        self._flip_permutation = torch.tensor(self.skeleton.flip_permutation, device=ranks.device)
         images = root / data.val_images
         if self.detected:
             table = persons_from_detections(self.coco, images, boxes)
@@ -186,7 +187,7 @@ class Validator:
         if not self.config.eval.flip_test:
             return output
         mirrored = criterion.main.predict(model(image.flip(-1)))
-        mirrored = flip_output(mirrored, self.skeleton.flip_permutation, image.shape[-1])
+        mirrored = flip_output(mirrored, self._flip_permutation, image.shape[-1])
         return average_outputs(output, mirrored)
 
     def _merge(self, parts: list[_Part]) -> Predictions:
