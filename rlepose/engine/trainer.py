@@ -23,6 +23,7 @@ from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.prefetch import on_device
+from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validator import Validator, format_table
@@ -215,10 +216,13 @@ class Trainer:
             self.state.save(self.experiment.best, self.ranks)
 
 
-def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+def train(
+    config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False, profile: int | None = None
+) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched.
+    Everything is checked before an earlier run's files are touched. profile: do not train, but tell what this many
+    steps wait for.
     """
     experiment = Experiment.of(config)
     ranks.on_main(lambda: experiment.check(resume, overwrite))
@@ -226,4 +230,7 @@ def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = 
     ranks.on_main(lambda: experiment.open(config, resume))
     if ranks.is_main:
         log_to_file(experiment.log_file)
+    if profile is not None:
+        profile_training(trainer, profile)
+        return {}
     return trainer.fit()
