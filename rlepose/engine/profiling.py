@@ -44,14 +44,12 @@ class StepTimes:
         return max(parts, key=lambda name: parts[name])
 
     def __str__(self) -> str:
-        shares = ", ".join(
-            f"{what} {share / self.whole:.0%}"
-            for what, share in (
-                ("waiting for the loader", self.loader),
-                ("launching", self.host),
-                ("device at work", self.device),
-            )
-        )
+        parts = [
+            ("waiting for the loader", self.loader),
+            *([("launching", self.host)] if self.host else []),
+            ("device at work", self.device),
+        ]
+        shares = ", ".join(f"{what} {seconds / self.whole:.0%}" for what, seconds in parts)
         return f"{self.bottleneck}: of a step of {self.whole * 1000:.0f} ms {shares}"
 
 

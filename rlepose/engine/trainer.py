@@ -43,6 +43,7 @@ class Trainer:
         self.ranks = ranks
         self.experiment = Experiment.of(config)
         check_batch(config.train, ranks.world_size)
+        check_compile(config.system.compile, ranks.device)
 
         data = config.data
         coco = CocoFile(Path(data.root) / data.train_annotations, data.category)
@@ -69,9 +70,8 @@ class Trainer:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
-        precision, mode = choose_precision(config.system.precision, ranks.device), config.system.compile
-        check_compile(mode, ranks.device)
-        step = TrainStep(self.model, self.criterion, precision, mode)
+        precision = choose_precision(config.system.precision, ranks.device)
+        step = TrainStep(self.model, self.criterion, precision, config.system.compile)
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
             device_ids = [ranks.device] if ranks.device.type == "cuda" else None
@@ -130,7 +130,8 @@ class Trainer:
         self.batches.epoch = self.state.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2)  # loss, steps taken
+        # Sum of the losses of the steps that were taken, and their number: since the last entry of the log, and in all.
+        of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2, dtype=torch.float64)
         reported = 0
         for step, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device)):
             self.bad_images.check(batch["problem"])
