@@ -12,6 +12,7 @@ from rlepose.codec import PoseOutput
 from rlepose.config import Config
 from rlepose.datasets.loading import to_device
 from rlepose.engine.distributed import Ranks, choose_device
+from rlepose.engine.prefetch import on_device
 from rlepose.engine.trainer import Trainer
 
 # What makes the host wait: a number read, or a shape that depends on values.
@@ -59,3 +60,16 @@ def test_a_step_does_not_wait(tiny_config: Callable[..., Config], options: list[
 @pytest.mark.parametrize("loss", ["l1", "rle"])
 def test_a_step_with_its_criterion_does_not_wait(tiny_config: Callable[..., Config], loss: str) -> None:
     assert waits_of_step(tiny_config(f"loss.name={loss}")) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_cuda_no_step_waits(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("system.device=cuda"), Ranks(0, 1, choose_device("cuda")))
+    trainer.step_module.criterion = Distance()
+    batches = on_device(trainer.loader, trainer.ranks.device)
+    trainer.step(next(batches)[1])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.step(next(batches)[1])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
