@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
@@ -26,7 +26,6 @@ from rlepose.evaluation.recalibration import Recalibration
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
-from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import Picture, sheet, truth_and_prediction
 
 log = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ class Validator:
             torso_joints(self.skeleton)
         self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
-    def predict(self, model: PoseModel, criterion: Criterion) -> Predictions:
+    def predict(self, model: nn.Module, criterion: Criterion) -> Predictions:
         """Poses of all persons, gathered from all ranks."""
         config, ranks = self.config, self.ranks
         batches = EvalBatches(len(self.dataset), config.eval.batch_size, ranks.rank, ranks.world_size)
@@ -117,7 +116,7 @@ class Validator:
         bad_images.report(ranks.gather(bad_images.seen))
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
-    def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
+    def run(self, model: nn.Module, criterion: Criterion) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
         """Metrics by name, COCO results (on rank 0 only, elsewhere empty), and the predictions they were made of."""
         predictions = self.predict(model, criterion)
         results: list[dict[str, Any]] = []
@@ -185,7 +184,7 @@ class Validator:
             ]
         )
 
-    def _forward(self, model: PoseModel, criterion: Criterion, image: Tensor) -> PoseOutput:
+    def _forward(self, model: nn.Module, criterion: Criterion, image: Tensor) -> PoseOutput:
         output = criterion.main.predict(model(image))
         if not self.config.eval.flip_test:
             return output
