@@ -45,6 +45,9 @@ def export_checkpoint(
     require(*kind.libraries)
     if precision == "int8" and file_format != "onnx":
         raise InputError(f"--precision int8 is there for --format onnx, not for {file_format}; take one of both")
+    out = out or _default_out(path, precision, kind.suffix)
+    if out.suffix != kind.suffix:
+        raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     model = model_from_checkpoint(checkpoint, config, path)
     criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval()
     load_state(criterion, checkpoint.criterion, "criterion", path)
@@ -56,9 +59,6 @@ def export_checkpoint(
     original = ExportedNetwork(model)
     network = ExportedNetwork(with_half_backbone(model)) if precision == "float16" else original
     description = describe(config, checkpoint, criterion, network, precision)
-    out = out or _default_out(path, precision, kind.suffix)
-    if out.suffix != kind.suffix:
-        raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     out.parent.mkdir(parents=True, exist_ok=True)
     unchecked = out.with_stem(f"{out.stem}.unchecked")
     try:
