@@ -24,6 +24,10 @@ class Difference:
     largest: dict[str, float]
     pixels: Floats
 
+    @property
+    def tolerable(self) -> bool:
+        return all(value <= TOLERANCE for value in self.largest.values())
+
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value:.1e}" for name, value in self.largest.items())
         return (

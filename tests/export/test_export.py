@@ -1,5 +1,6 @@
 """Exported files: they compute what the model does, say how to use them, and are refused where they do not."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -155,6 +156,20 @@ def test_a_file_that_computes_something_else_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.torchscript.rejected"]
 
 
+def test_a_file_that_does_not_run_is_refused(
+    config: Config, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = FORMATS["torchscript"]
+
+    def batch_of_two(image: NDArray) -> dict[str, NDArray]:
+        raise RuntimeError("expected a batch of 2, got 12")
+
+    broken = kind._replace(open=lambda path: Exported(kind.open(path).description, batch_of_two))
+    monkeypatch.setitem(FORMATS, "torchscript", broken)
+    with pytest.raises(InputError, match=r"torchscript\.rejected: does not compute .* \(expected a batch of 2"):
+        export_checkpoint(SOURCE, config, checkpoint, "torchscript", "float32", tmp_path / "tiny.torchscript")
+
+
 def test_a_loss_without_sigma_gives_positions_alone(make_config: Callable[..., Config], tmp_path: Path) -> None:
     config = make_config("loss.name=l1")
     out = tmp_path / "l1.torchscript"
@@ -223,6 +238,8 @@ def test_validation_of_an_onnx_file_gives_the_models_poses_one_by_one_and_in_bat
 ) -> None:
     expected, *found = (tmp_path / name for name in ("torch", "batches", "one_by_one"))
     validate_checkpoint(SOURCE, make_config(), checkpoint, ["gt"], expected, ALONE)
+    blank = {name: torch.zeros_like(value) for name, value in checkpoint.model.items()}
+    checkpoint = dataclasses.replace(checkpoint, model=blank)  # so that only the file can know
     for folder, size in zip(found, (5, 1), strict=True):
         config = make_config(f"eval.batch_size={size}")
         validate_checkpoint(SOURCE, config, checkpoint, ["gt"], folder, ALONE, onnx=onnx_file)
