@@ -20,7 +20,10 @@ def main() -> None:
     )
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
     parser.add_argument("--calibration", action="store_true", help="judge the predicted uncertainty as well")
-    parser.add_argument("--out", type=Path, help="folder to write to; default: results/ beside checkpoints/")
+    parser.add_argument("--onnx", type=Path, help="exported file that predicts in the checkpoint's place")
+    parser.add_argument(
+        "--out", type=Path, help="folder to write to; default: results/ beside checkpoints/, with --onnx a folder in it"
+    )
     args = parser.parse_args()
 
     checkpoint = load_checkpoint(args.checkpoint)
@@ -30,8 +33,8 @@ def main() -> None:
         boxes.append(str(Path(config.data.root) / config.data.detections))
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        out = args.out or results_folder(args.checkpoint)
-        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group, args.calibration)
+        out = args.out or results_folder(args.checkpoint) / (args.onnx.name if args.onnx else "")
+        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group, args.calibration, args.onnx)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from rlepose.engine.uncertainty import (
 from rlepose.engine.validator import Predictions, Validator, format_table
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json, write_results
+from rlepose.export.onnx_model import OnnxModel
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import write_picture
@@ -34,20 +35,22 @@ def validate_checkpoint(
     out: Path,
     ranks: Ranks,
     calibration: bool = False,
+    onnx: Path | None = None,
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; -> the metrics.
 
     Writes metrics.json, COCO results and pictures and, with `calibration`, for ground-truth boxes, calibration.json and
-    its diagrams.
+    its diagrams. With `onnx`, a file that was exported from the checkpoint predicts in its place.
     """
     model, criterion = open_checkpoint(path, config, checkpoint, ranks)
+    network = model if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw)
     # All that can be wrong with the input is found before the first prediction.
     if calibration:
         location_scale(criterion)
     validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]
     metrics: dict[str, Any] = {}
     for validator in validators:
-        new, results, predictions = validator.run(model, criterion)
+        new, results, predictions = validator.run(network, criterion)
         metrics |= new
         if results is not None:
             write_results(out / f"keypoints_{validator.prefix}.json", results)

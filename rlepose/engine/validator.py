@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
@@ -28,7 +28,6 @@ from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
-from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import Picture, sheet, truth_and_prediction
 
 log = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ class Validator:
             torso_joints(self.skeleton)
         self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
-    def predict(self, model: PoseModel, criterion: Criterion) -> Predictions:
+    def predict(self, model: nn.Module, criterion: Criterion) -> Predictions:
         """Poses of all persons, gathered from all ranks."""
         config, ranks = self.config, self.ranks
         size = config.eval.batch_size
@@ -118,7 +117,7 @@ class Validator:
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
-    def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], CocoResults | None, Predictions]:
+    def run(self, model: nn.Module, criterion: Criterion) -> tuple[dict[str, Any], CocoResults | None, Predictions]:
         """Metrics by name, COCO results (None on other ranks than 0), and the predictions they were made of."""
         predictions = self.predict(model, criterion)
         results: CocoResults | None = None
@@ -177,7 +176,7 @@ class Validator:
             ]
         )
 
-    def _forward(self, model: PoseModel, criterion: Criterion, image: Tensor) -> PoseOutput:
+    def _forward(self, model: nn.Module, criterion: Criterion, image: Tensor) -> PoseOutput:
         output = criterion.main.predict(model(image))
         if not self.config.eval.flip_test:
             return output

@@ -1,0 +1,142 @@
+"""The file formats: how each is written and run. All take RGB uint8 crops in batches of any size."""
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlepose.errors import InputError, first_line
+from rlepose.export.description import KEY, Description
+from rlepose.export.network import ExportedNetwork
+from rlepose.geometry import Floats
+
+FormatName = Literal["onnx", "torchscript", "torch_export"]
+
+# image (B, 3, H, W) RGB uint8 -> outputs by name, float32
+Run = Callable[[NDArray[np.uint8]], dict[str, Floats]]
+
+_OPSET = 18  # the one that torch's exporter is written in; every onnxruntime since 1.14 reads it
+_jit: Any = torch.jit  # whose functions have no types
+_EXTRA_FILE = f"{KEY}.json"
+
+
+class Exported(NamedTuple):
+    """An exported file, ready to run."""
+
+    description: Description
+    run: Run
+
+
+class FileFormat(NamedTuple):
+    """suffix of the file; libraries that writing and checking needs; write(network, image, path, description), where
+    image (2, 3, H, W) uint8 is an example; open(path) -> Exported."""
+
+    suffix: str
+    libraries: tuple[str, ...]
+    write: Callable[[ExportedNetwork, Tensor, Path, Description], None]
+    open: Callable[[Path], Exported]
+
+
+def require(*libraries: str) -> None:
+    """InputError where a library of the extra `onnx` is not installed."""
+    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"ONNX files need {' and '.join(missing)}; pip install {' '.join(missing)}")
+
+
+def write_onnx(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+    """By torch's exporter on top of torch.export; it folds batch normalisation into the convolutions."""
+    for name in ("onnx_ir", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell every folded node
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about its own parts
+        program = torch.onnx.export(
+            network,
+            (image,),
+            dynamo=True,
+            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            input_names=["image"],
+            output_names=list(description.outputs),
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props[KEY] = description.to_json()
+    program.save(path, external_data=False)
+
+
+def open_onnx(path: Path) -> Exported:
+    """Through onnxruntime on the CPU, with as many threads as torch uses. InputError for what is no such file."""
+    require("onnxruntime")
+    import onnxruntime
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; scripts/export.py --format onnx writes one")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise InputError(f"{path}: onnxruntime cannot read it ({first_line(error)}); export it anew") from error
+    description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
+    names = list(description.outputs)
+
+    def run(image: NDArray[np.uint8]) -> dict[str, Floats]:
+        return dict(zip(names, session.run(names, {"image": np.ascontiguousarray(image)}), strict=True))
+
+    return Exported(description, run)
+
+
+def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that TorchScript is deprecated, which docs/deployment.md says
+        traced = _jit.trace(network, (image,), strict=False, check_trace=False)
+        _jit.save(traced, str(path), _extra_files={_EXTRA_FILE: description.to_json()})
+
+
+def _open_torchscript(path: Path) -> Exported:
+    extra = {_EXTRA_FILE: ""}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = _jit.load(str(path), map_location="cpu", _extra_files=extra)
+    return Exported(_described(extra, path), _torch_run(network))
+
+
+def _write_torch_export(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, (image,), dynamic_shapes={"image": {0: batch}}, strict=False)
+    torch.export.save(program, path, extra_files={_EXTRA_FILE: description.to_json()})
+
+
+def _open_torch_export(path: Path) -> Exported:
+    extra = {_EXTRA_FILE: ""}
+    network = torch.export.load(path, extra_files=extra).module()
+    return Exported(_described(extra, path), _torch_run(network))
+
+
+def _described(extra: dict[str, Any], path: Path) -> Description:
+    text = extra[_EXTRA_FILE]
+    return Description.from_json(text.decode() if isinstance(text, bytes) else text, path)
+
+
+def _torch_run(network: Callable[[Tensor], dict[str, Tensor]]) -> Run:
+    @torch.no_grad()
+    def run(image: NDArray[np.uint8]) -> dict[str, Floats]:
+        return {name: value.numpy() for name, value in network(torch.from_numpy(np.ascontiguousarray(image))).items()}
+
+    return run
+
+
+FORMATS: dict[FormatName, FileFormat] = {
+    "onnx": FileFormat(".onnx", ("onnx", "onnxscript", "onnxruntime"), write_onnx, open_onnx),
+    "torchscript": FileFormat(".torchscript", (), _write_torchscript, _open_torchscript),
+    "torch_export": FileFormat(".pt2", (), _write_torch_export, _open_torch_export),
+}

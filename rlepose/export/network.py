@@ -1,0 +1,39 @@
+"""The network as it is exported: outputs by name, and the precision of its backbone."""
+
+import copy
+
+from torch import Tensor, nn
+
+from rlepose.codec import joint_scores
+from rlepose.models.pose_model import PoseModel
+
+
+class ExportedNetwork(nn.Module):
+    """A pose model whose outputs have names.
+
+    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu alone where the model has
+    no sigma, since a score would be the same for every joint.
+    """
+
+    def __init__(self, model: PoseModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        output = self.model(image)
+        if output.sigma is None:
+            return {"mu": output.mu}
+        return {"mu": output.mu, "sigma": output.sigma, "score": joint_scores(output)}
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("mu",) if self.model.head.scales is None else ("mu", "sigma", "score")
+
+
+def with_half_backbone(model: PoseModel) -> PoseModel:
+    """A copy that normalises and extracts features in float16. The head stays in float32: the norm of 2,048 features
+    overflows float16, and mu would be rounded to a twentieth of a pixel."""
+    model = copy.deepcopy(model)
+    model.backbone.half()
+    model.pixel_mean, model.pixel_std = model.pixel_mean.half(), model.pixel_std.half()
+    return model

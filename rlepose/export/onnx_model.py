@@ -1,0 +1,40 @@
+"""An exported ONNX file in the place of the model that it was made of."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rlepose.codec import PoseOutput
+from rlepose.errors import InputError
+from rlepose.export.formats import open_onnx
+from rlepose.skeleton import Skeleton
+
+
+class OnnxModel(nn.Module):
+    """Takes and gives what a PoseModel does, computed by onnxruntime on the CPU.
+
+    forward: image (B, 3, H, W) RGB uint8, on any device -> PoseOutput on that device.
+    Raises InputError where the file is missing, not exported by this project, or of other joints or crops than those
+    of `skeleton` and `input_size_hw`.
+    """
+
+    def __init__(self, path: Path, skeleton: Skeleton, input_size_hw: tuple[int, int]) -> None:
+        super().__init__()
+        self.description, self._run = open_onnx(path)
+        joints, size = self.description.skeleton.names, self.description.input_size_hw
+        if joints != skeleton.names:
+            raise InputError(
+                f"{path}: has {len(joints)} joints ({', '.join(joints)}), but the checkpoint has {len(skeleton)} "
+                f"({', '.join(skeleton.names)}); export that checkpoint"
+            )
+        if size != input_size_hw:
+            raise InputError(
+                f"{path}: takes crops of {size[0]}x{size[1]}, but data.input_size_hw is {list(input_size_hw)}; "
+                f"set data.input_size_hw={list(size)}, or export anew"
+            )
+
+    def forward(self, image: Tensor) -> PoseOutput:
+        outputs = {name: torch.from_numpy(value) for name, value in self._run(image.cpu().numpy()).items()}
+        sigma = outputs.get("sigma")
+        return PoseOutput(outputs["mu"].to(image.device), None if sigma is None else sigma.to(image.device))
