@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-LONG_ROW_S = 60  # a row that has run so long ends after two rounds
+LONG_ROUND_S, LONG_ROW_S = 10, 60  # a round this long warms itself up; a row this long ends after three rounds
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,17 @@ def measure(row: Row, rounds: int) -> Result:
     """Run all sides in turn, once to warm up and then `rounds` times: A B, A B, A B. No rounds: the warm-up counts."""
     costs: dict[str, list[float]] = {side: [] for side in row.sides}
     started = time.perf_counter()
-    last = 0 if row.exact else rounds
-    for number in range(last + 1):
+    warm_up = 0 if row.exact or not rounds else 1
+    for number in range(1 if row.exact else rounds + 1):
         for side, work in row.sides.items():
             gc.collect()
-            cost = work()
-            if number or not last:
-                costs[side].append(cost)
-        if number >= 2 and time.perf_counter() - started > LONG_ROW_S:
+            costs[side].append(work())
+        passed = time.perf_counter() - started
+        if number == 0 and passed > LONG_ROUND_S:
+            warm_up = 0
+        if number >= 2 + warm_up and passed > LONG_ROW_S:
             break
-    return Result(row.name, row.unit, costs)
+    return Result(row.name, row.unit, {side: values[warm_up:] for side, values in costs.items()})
 
 
 def table(results: Sequence[Result]) -> str:
@@ -109,7 +110,9 @@ def stopwatch(owner: Any, *names: str) -> Iterator[list[float]]:
 
 
 class OperatorCount(TorchDispatchMode):
-    """Counts the operators that compute: each is a kernel launch on a GPU. Views and detaching only rename memory."""
+    """Counts the operators that compute: each is a kernel launch on a GPU. Views and new memory cost none."""
+
+    free = frozenset(("_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +120,8 @@ class OperatorCount(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         aliases = [value.alias_info for value in func._schema.returns if value.alias_info is not None]
-        if not any(not alias.is_write for alias in aliases):
+        is_view = any(not alias.is_write for alias in aliases)
+        if not is_view and func.overloadpacket.__name__ not in self.free:
             self.count += 1
         return func(*args, **(kwargs or {}))
 

@@ -26,8 +26,8 @@ def training_rows(bench: Bench) -> list[Row]:
             f"training step, ResNet-{depth}, batch {persons}, a person",
             "ms",
             {
-                **bench.official("step", depth=depth, size=persons, size_hw=size_hw),
                 "ours, plain float32": partial(_train, depth, persons, size_hw, False),
+                **bench.official("step", depth=depth, size=persons, size_hw=size_hw),
                 "ours": partial(_train, depth, persons, size_hw, True),
             },
         )
