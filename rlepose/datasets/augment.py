@@ -72,13 +72,58 @@ def _half_body(
     chosen = first if first.sum() > _HALF_BODY_LEAST_JOINTS else second
     if chosen.sum() < _HALF_BODY_LEAST_JOINTS:
         return center, scale
-    low, high = keypoints[chosen].min(axis=0), keypoints[chosen].max(axis=0)
-    if (high - low).max() < 1:
-        return center, scale
-    _, half_scale = box_to_center_scale(
-        np.concatenate([low, high - low]), float(scale[0] / scale[1]), _HALF_BODY_PADDING
-    )
-    return keypoints[chosen].mean(axis=0), half_scale
+    half_center, half_scale, extent = _half_region(keypoints, chosen, float(scale[0] / scale[1]))
+    return (center, scale) if extent < 1 else (half_center, half_scale)
+
+
+def _half_region(
+    keypoints: Floats, chosen: NDArray[np.bool_], aspect_ratio: float
+) -> tuple[Floats, Floats, NDArray[np.floating]]:
+    """Centre and scale (…, 2) px of the crop around the chosen ones of joints (…, K, 2) px, and their extent (…) px.
+
+    At least one of each person's joints is chosen.
+    """
+    low = np.where(chosen[..., None], keypoints, np.inf).min(axis=-2)
+    high = np.where(chosen[..., None], keypoints, -np.inf).max(axis=-2)
+    box = np.concatenate([low, high - low], axis=-1)
+    _, scale = box_to_center_scale(box, aspect_ratio, _HALF_BODY_PADDING)
+    count = chosen.sum(axis=-1)[..., None].astype(keypoints.dtype)
+    center = (keypoints * chosen[..., None]).sum(axis=-2) / count
+    return center, scale, (high - low).max(axis=-1)
+
+
+def reachable_region(
+    config: AugmentConfig,
+    skeleton: Skeleton,
+    center: Floats,
+    scale: Floats,
+    keypoints: Floats,
+    visible: NDArray[np.integer],
+) -> Floats:
+    """The smallest boxes that hold every crop which `random_crop` can make of N persons.
+
+    center and scale (N, 2) px of the plain crops, keypoints (N, K, 2) px, visible (N, K)
+    -> (N, 4): left, top, right, bottom in px of the picture, and beyond its border.
+    """
+    centers, scales = [center], [scale]
+    if config.half_body_prob > 0 and skeleton.upper_body is not None and len(center):
+        for half in (np.array(skeleton.upper_body), ~np.array(skeleton.upper_body)):
+            chosen = (visible > 0) & half
+            rows = chosen.sum(axis=1) >= _HALF_BODY_LEAST_JOINTS
+            half_center, half_scale = center.copy(), scale.copy()
+            half_center[rows], half_scale[rows], _ = _half_region(
+                keypoints[rows], chosen[rows], float(scale[0, 0] / scale[0, 1])
+            )
+            centers.append(half_center)
+            scales.append(half_scale)
+    all_centers, all_scales = np.stack(centers), np.stack(scales)
+    # The half diagonal of a w × h box turned by t reaches R cos(t − atan(h / w)) to the side: most for t = atan(h / w).
+    turn = np.deg2rad(config.rotation_deg if config.rotation_prob > 0 else 0.0)
+    angle = np.arctan2(all_scales[..., ::-1], all_scales)
+    radius = np.linalg.norm(all_scales, axis=-1, keepdims=True) / 2
+    reach = radius * np.cos(np.maximum(angle - turn, 0)) * (1 + config.scale)
+    low, high = (all_centers - reach).min(axis=0), (all_centers + reach).max(axis=0)
+    return np.concatenate([low, high], axis=-1)
 
 
 def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from rlepose.datasets.augment import order_generator
@@ -43,15 +45,26 @@ class TrainBatches(Sampler[list[Key]]):
 
 
 class EvalBatches(Sampler[list[Key]]):
-    """Every person once over all ranks, in the table's order; no padding twins."""
+    """Every person once over all ranks; no padding twins.
 
-    def __init__(self, num_persons: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self.persons = range(rank, num_persons, world_size)
-        self.batch_size = batch_size
+    The persons of a picture follow each other in one batch, so that the picture is decoded once. A batch has at most
+    `batch_size` persons, unless they are all in one picture.
+
+    image_index (N,): each person's picture.
+    """
+
+    def __init__(self, image_index: NDArray[np.integer], batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        order = np.argsort(image_index, kind="stable")
+        pictures = np.split(order, np.flatnonzero(np.diff(image_index[order])) + 1) if len(order) else []
+        self.batches: list[list[int]] = []
+        for persons in pictures[rank::world_size]:
+            if not self.batches or len(self.batches[-1]) + len(persons) > batch_size:
+                self.batches.append([])
+            self.batches[-1].extend(persons.tolist())
 
     def __len__(self) -> int:
-        return -(-len(self.persons) // self.batch_size)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for start in range(0, len(self.persons), self.batch_size):
-            yield [(0, person) for person in self.persons[start : start + self.batch_size]]
+        for batch in self.batches:
+            yield [(0, person) for person in batch]

@@ -42,36 +42,8 @@ class CocoFile:
         return len(self.category["keypoints"])
 
     def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
-        """Names, pairs and bones of the chosen category; OKS constants as given, else by name, else the default."""
-        names = self.category["keypoints"]
-        skeleton = self._paired(
-            skeleton_from_names(names, [(i - 1, j - 1) for i, j in self.category.get("skeleton") or []])
-        )
-        if oks_sigmas is not None:
-            if len(oks_sigmas) != len(names):
-                raise InputError(
-                    f"data.oks_sigmas: expected {len(names)} values for {self.path}, got {len(oks_sigmas)}"
-                )
-            return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
-        unknown = [name for name in names if known_oks_sigma(name) is None]
-        if unknown:
-            log.warning(
-                "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
-                self.path,
-                ", ".join(unknown),
-                DEFAULT_OKS_SIGMA,
-            )
-        return skeleton
-
-    def _paired(self, skeleton: Skeleton) -> Skeleton:
-        if skeleton.without_twin:
-            log.warning(
-                "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
-                "correct the names or set augment.flip_prob=0 eval.flip_test=false",
-                self.path,
-                ", ".join(skeleton.without_twin),
-            )
-        return skeleton
+        """The joints of the chosen category."""
+        return category_skeleton(self.category, self.path, oks_sigmas)
 
     def _check_ids(self, kind: str, entries: list[Any]) -> None:
         seen: set[int] = set()
@@ -135,15 +107,50 @@ class CocoFile:
                 raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
 
 
+def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
+    """Names, pairs and bones of a category entry; OKS constants as given, else by name, else the default.
+
+    path is for messages.
+    """
+    names = category["keypoints"]
+    skeleton = skeleton_from_names(names, [(i - 1, j - 1) for i, j in category.get("skeleton") or []])
+    if skeleton.without_twin:
+        log.warning(
+            "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
+            "correct the names or set augment.flip_prob=0 eval.flip_test=false",
+            path,
+            ", ".join(skeleton.without_twin),
+        )
+    if oks_sigmas is not None:
+        if len(oks_sigmas) != len(names):
+            raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
+        return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
+    unknown = [name for name in names if known_oks_sigma(name) is None]
+    if unknown:
+        log.warning(
+            "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
+            path,
+            ", ".join(unknown),
+            DEFAULT_OKS_SIGMA,
+        )
+    return skeleton
+
+
 def read_json(path: Path, what: str) -> Any:
     """Parse a JSON file; InputError names it when it cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
+        return json.loads(read_file(path, what))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
         ) from error
+
+
+def read_file(path: Path, what: str) -> bytes:
+    """The content of a file; InputError names it when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error

@@ -1,12 +1,15 @@
 """Where pixels come from: pictures on disk, and crops of them."""
 
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
+from rlepose.geometry import Floats
 
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
@@ -34,6 +37,58 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
 def is_truncated_jpeg(data: bytes) -> bool:
     """Whether a JPEG ends before its end marker. OpenCV would return it half grey, without an error."""
     return data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
+
+
+class View(NamedTuple):
+    """Pixels that hold what can be cut out for a person: (h, w, 3) RGB, and where they lie in the picture.
+
+    Pixel p of the view is at p · step + origin in the picture, both (x, y).
+    """
+
+    pixels: NDArray[np.uint8]
+    step: Floats
+    origin: Floats
+
+    def crop(self, matrix: Floats, crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        """Cut (h, w, 3) out by a matrix (2, 3) from picture to crop."""
+        linear = matrix[:, :2]
+        from_view = np.concatenate([linear * self.step, (linear @ self.origin + matrix[:, 2])[:, None]], axis=1)
+        return warp_crop(self.pixels, from_view, crop_size_hw)
+
+
+class ImageSource(Protocol):
+    """Where a data set's pixels come from."""
+
+    def view(self, person: int) -> View:
+        """The pixels for a person of the table; InputError naming the picture when they cannot be had."""
+        ...
+
+
+class ImageFiles:
+    """Whole pictures from disk. The last one is kept: the next person may be in it, too."""
+
+    def __init__(self, table: PersonTable) -> None:
+        self._table = table
+        self._last: tuple[int, View] | None = None
+
+    def view(self, person: int) -> View:
+        row = int(self._table.image_index[person])
+        if self._last is None or self._last[0] != row:
+            self._last = None  # two pictures at once are more memory than needed
+            self._last = (row, View(read_labelled_image(self._table, row), np.ones(2), np.zeros(2)))
+        return self._last[1]
+
+
+def read_labelled_image(table: PersonTable, row: int) -> NDArray[np.uint8]:
+    """The picture in a row of the table's pictures; InputError if its size is not what the annotations say."""
+    path, (width, height) = table.picture_path(row), table.image_size_wh[row]
+    image = read_image(path)
+    if image.shape[:2] != (height, width):
+        raise InputError(
+            f"{path}: the picture is {image.shape[1]}x{image.shape[0]} px but its annotation says "
+            f"{width}x{height}; the labels belong to another version of it"
+        )
+    return image
 
 
 def warp_crop(

@@ -1,6 +1,7 @@
 """From a table of persons to batches of tensors."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from rlepose.codec import encode
 from rlepose.config import AugmentConfig
 from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
 from rlepose.datasets.batches import Key
-from rlepose.datasets.images import read_image, warp_crop
+from rlepose.datasets.images import ImageFiles, ImageSource
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
@@ -27,7 +28,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
 
     dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, 2); index, the person's row in
     the table; problem, empty or why the picture could not be read (then the crop is black and all weights are 0).
-    With `augment`, all random choices follow from (seed, epoch, person).
+    With `augment`, all random choices follow from (seed, epoch, person). `images` is where the pixels come from, None
+    for the picture files.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class PoseDataset(Dataset[dict[str, Any]]):
         box_scale: float,
         augment: AugmentConfig | None = None,
         seed: int = 0,
+        images: ImageSource | None = None,
     ) -> None:
+        self.images = images or ImageFiles(table)
         self.table = table
         self.skeleton = skeleton
         self.input_size_hw = input_size_hw
@@ -66,7 +70,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
             permutation = list(self.skeleton.flip_permutation)
             keypoints, visible = keypoints[permutation], visible[permutation]
         try:
-            crop = warp_crop(self._read(person), matrix, self.input_size_hw)
+            crop = self.images.view(person).crop(matrix, self.input_size_hw)
         except InputError as error:
             crop, visible, problem = np.zeros((*self.input_size_hw, 3), np.uint8), visible * 0, str(error)
         else:
@@ -82,16 +86,6 @@ class PoseDataset(Dataset[dict[str, Any]]):
             "problem": problem,
         }
 
-    def _read(self, person: int) -> Any:
-        image = read_image(self.table.image_path(person))
-        width, height = self.table.image_size_wh[self.table.image_index[person]]
-        if image.shape[:2] != (height, width):
-            raise InputError(
-                f"{self.table.image_path(person)}: the picture is {image.shape[1]}x{image.shape[0]} px but its "
-                f"annotation says {width}x{height}; the labels belong to another version of it"
-            )
-        return image
-
 
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     """Items to a batch; images (B, 3, H, W) keep the memory layout of pixels, which is channels_last."""
@@ -102,6 +96,12 @@ def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
         "index": torch.tensor([item["index"] for item in items]),
         "problem": [item["problem"] for item in items],
     }
+
+
+def split_batch(batch: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
+    """A batch in parts of at most `size` items."""
+    for start in range(0, len(batch["index"]), size):
+        yield {name: values[start : start + size] for name, values in batch.items()}
 
 
 class BadImages:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,23 +51,28 @@ class PersonTable:
 
     def image_path(self, person: int) -> Path:
         """Where the picture of a person lies."""
-        return self.image_root / str(self.image_files[self.image_index[person]])
+        return self.picture_path(self.image_index[person])
+
+    def picture_path(self, row: int) -> Path:
+        """Where a picture lies."""
+        return self.image_root / str(self.image_files[row])
 
     def with_pictures(self, on_bad_image: str) -> "PersonTable":
         """The persons whose picture is there. A missing one is an InputError, or with 'skip' a warning."""
         used = np.unique(self.image_index)
-        folders: dict[Path, set[str]] = {}
+        folders: dict[str, set[str]] = {}
         missing = []
         for row in used:
-            path = self.image_root / str(self.image_files[row])
-            if path.parent not in folders:
+            folder, name = os.path.split(self.image_files[row])
+            if folder not in folders:
                 # One listing a folder: asking for 100,000 files one by one takes minutes on a network disk.
-                folders[path.parent] = {p.name for p in path.parent.glob("*")}
-            if path.name not in folders[path.parent]:
+                there = self.image_root / folder
+                folders[folder] = {entry.name for entry in os.scandir(there)} if there.is_dir() else set()
+            if name not in folders[folder]:
                 missing.append(row)
         if not missing:
             return self
-        first = self.image_root / str(self.image_files[missing[0]])
+        first = self.picture_path(missing[0])
         message = f"{len(missing)} of {len(used)} pictures are missing, the first is {first}"
         if on_bad_image == "error":
             raise InputError(f"{message}; check data.root and the picture folders, or set data.on_bad_image=skip")

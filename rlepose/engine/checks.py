@@ -1,9 +1,10 @@
 """What a run needs to be true before its first step, beyond what one config can show."""
 
+from pathlib import Path
+
 import torch
 
 from rlepose.config import DataConfig, TrainConfig
-from rlepose.datasets.coco_file import CocoFile
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError, first_line
 from rlepose.models.pose_model import PoseModel
@@ -19,17 +20,18 @@ def check_batch(train: TrainConfig, world_size: int) -> None:
         )
 
 
-def check_joints(data: DataConfig, coco: CocoFile, skeleton: Skeleton, validator: Validator) -> None:
-    """InputError where the training file has other joints than the config or the validation file."""
+def check_joints(data: DataConfig, skeleton: Skeleton, validator: Validator) -> None:
+    """InputError where the training file has other joints (`skeleton`) than the config or the validation file."""
+    path = Path(data.root) / data.train_annotations
     if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
         raise InputError(
-            f"data.num_keypoints: {data.num_keypoints} joints are asked for but {coco.path} has {len(skeleton)}: "
+            f"data.num_keypoints: {data.num_keypoints} joints are asked for but {path} has {len(skeleton)}: "
             f"{', '.join(skeleton.names)}; correct it or set it to null"
         )
     if validator.skeleton.names != skeleton.names:
         raise InputError(
             f"{validator.coco.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
-            f"{coco.path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
+            f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
         )
 
 

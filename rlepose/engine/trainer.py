@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.coco import CocoFile, persons_from_annotations
-from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
+from rlepose.datasets.loading import BadImages, make_loader, to_device
+from rlepose.datasets.training import training_dataset, use_crop_cache
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -69,13 +69,11 @@ class Trainer:
         check_batch(config.train, ranks.world_size)
 
         data = config.data
-        coco = CocoFile(Path(data.root) / data.train_annotations, data.category)
-        self.skeleton = coco.skeleton(data.oks_sigmas)
         self.validator = Validator(config, "gt", ranks)
-        check_joints(data, coco, self.skeleton, self.validator)
-        table = persons_from_annotations(coco, Path(data.root) / data.train_images).with_pictures(data.on_bad_image)
-        seed = config.train.seed
-        self.dataset = PoseDataset(table, self.skeleton, data.input_size_hw, data.box_scale, config.augment, seed)
+        self.dataset = training_dataset(config)
+        self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
+        check_joints(data, self.skeleton, self.validator)
+        use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
         self.batches = TrainBatches(
             len(table), config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor=divisor

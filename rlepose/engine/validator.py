@@ -16,7 +16,7 @@ from rlepose.config import Config
 from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
-from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, to_device
+from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch, to_device
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores
@@ -90,7 +90,8 @@ class Validator:
     def predict(self, model: PoseModel, criterion: Criterion) -> Predictions:
         """Poses of all persons, gathered from all ranks."""
         config, ranks = self.config, self.ranks
-        batches = EvalBatches(len(self.dataset), config.eval.batch_size, ranks.rank, ranks.world_size)
+        size = config.eval.batch_size
+        batches = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
         loader = make_loader(self.dataset, batches, config.system.workers, ranks.device.type == "cuda")
         bad_images = BadImages(config.data.on_bad_image)
         parts: list[_Part] = []
@@ -101,7 +102,7 @@ class Validator:
             torch.inference_mode(),
             torch.autocast(ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
         ):
-            for batch in progress:
+            for batch in (part for whole_pictures in progress for part in split_batch(whole_pictures, size)):
                 bad_images.check(batch["problem"])
                 output = self._forward(model, criterion, to_device(batch, ranks.device)["image"])
                 valid = np.array([not problem for problem in batch["problem"]])

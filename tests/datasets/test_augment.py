@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, reachable_region, sample_generator
+from rlepose.geometry import crop_matrix, invert_affine, transform_points
 from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
 
 CENTER, SCALE = np.array([100.0, 120.0]), np.array([150.0, 200.0])
@@ -155,3 +156,53 @@ def test_bright_colours_stay_bytes() -> None:
     crop = np.full((4, 4, 3), 250, np.uint8)
     changed = np.stack([random_color(sample_generator(0, 0, i), AugmentConfig(color=0.5), crop) for i in range(50)])
     assert changed.dtype == np.uint8 and changed.max() == 255 and changed.min() >= 124
+
+
+# --- how far crops reach --------------------------------------------------------------------------------------------
+
+
+def corners(choice: CropChoice) -> NDArray[np.floating]:
+    """(4, 2): where the corners of the crop lie in the picture."""
+    height, width = 256, 192
+    matrix = crop_matrix(choice.center, choice.scale, (height, width), choice.rotation_deg, choice.flip)
+    return transform_points(invert_affine(matrix), [[0, 0], [width, 0], [0, height], [width, height]])
+
+
+def reach(config: AugmentConfig, visible: NDArray = ALL_VISIBLE) -> NDArray[np.floating]:
+    """[[left, top], [right, bottom]]"""
+    region = reachable_region(config, COCO, CENTER[None], SCALE[None], STANDING[None], visible[None])
+    return region.reshape(2, 2)
+
+
+REACHES = [
+    OFF,
+    AugmentConfig(flip_prob=0.5, scale=0.25, rotation_prob=0, half_body_prob=0),
+    AugmentConfig(flip_prob=0, scale=0, rotation_prob=1, rotation_deg=20, half_body_prob=0),
+    AugmentConfig(flip_prob=0, scale=0.25, rotation_prob=1, rotation_deg=45, half_body_prob=0),
+    AugmentConfig(flip_prob=0, scale=0.1, rotation_prob=1, rotation_deg=180, half_body_prob=0),
+    AugmentConfig(flip_prob=0.5, scale=0.25, rotation_prob=1, rotation_deg=45, half_body_prob=0.5),
+    AugmentConfig(flip_prob=0.5, scale=0, rotation_prob=0, half_body_prob=0.5),
+]
+
+
+@pytest.mark.parametrize("config", REACHES)
+def test_no_crop_leaves_the_reachable_region_and_some_come_near_its_border(config: AugmentConfig) -> None:
+    low, high = reach(config)
+    points = np.concatenate([corners(choice) for choice in draws(config, 3000)])
+    mirrored_px = 1 * SCALE[0] / 192 * (1 + config.scale)  # a mirrored crop's pixels are those of 0 … W − 1
+    assert (points > low - mirrored_px - 1e-6).all() and (points < high + mirrored_px + 1e-6).all()
+    assert (points.min(axis=0) < low + 6).all() and (points.max(axis=0) > high - 6).all()
+
+
+def test_the_region_covers_the_half_whose_joints_are_visible() -> None:
+    far_arm = STANDING.copy()
+    far_arm[9] = (400, 115)
+    region = reachable_region(
+        HALF_BODY, COCO, CENTER[None], SCALE[None], far_arm[None], np.where(np.arange(17) < 11, 2, 0)[None]
+    )
+    assert region[0, 2] > CENTER[0] + SCALE[0] / 2 + 100
+
+
+def test_no_persons_reach_nothing() -> None:
+    empty = np.zeros((0, 2))
+    assert reachable_region(HALF_BODY, COCO, empty, empty, np.zeros((0, 17, 2)), np.zeros((0, 17))).shape == (0, 4)

@@ -1,8 +1,11 @@
 """Batches that cover the persons, the same on any number of ranks."""
 
+import itertools
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rlepose.datasets.batches import EvalBatches, TrainBatches
 from rlepose.errors import InputError
@@ -72,16 +75,28 @@ def test_too_few_persons_are_refused() -> None:
 # --- evaluation batches ---------------------------------------------------------------------------------------------
 
 
+def pictures_of(num_persons: int) -> NDArray[np.int64]:
+    """Persons of a picture do not follow each other in the table."""
+    return np.random.default_rng(0).integers(0, 6, num_persons)
+
+
 @pytest.mark.parametrize("num_persons", [0, 1, 2, 10, 13])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_every_person_is_evaluated_exactly_once(world_size: int, num_persons: int) -> None:
-    samplers = [EvalBatches(num_persons, 4, rank, world_size) for rank in range(world_size)]
+    samplers = [EvalBatches(pictures_of(num_persons), 4, rank, world_size) for rank in range(world_size)]
     persons = [person for sampler in samplers for batch in sampler for _, person in batch]
     assert sorted(persons) == list(range(num_persons))
 
 
-@pytest.mark.parametrize("num_persons", [1, 8, 9])
+@pytest.mark.parametrize("num_persons", [1, 8, 30])
 def test_evaluation_batches_are_as_many_and_as_large_as_said(num_persons: int) -> None:
-    sampler = EvalBatches(num_persons, 4)
+    sampler = EvalBatches(np.arange(num_persons) // 2, 5)
     batches = list(sampler)
-    assert len(batches) == len(sampler) and max(map(len, batches)) <= 4 and min(map(len, batches)) >= 1
+    assert len(batches) == len(sampler) and max(map(len, batches)) <= 5 and min(map(len, batches)) >= 1
+
+
+def test_the_persons_of_a_picture_follow_each_other_in_one_batch() -> None:
+    image_index = pictures_of(40)
+    seen = [[image_index[person] for _, person in batch] for batch in EvalBatches(image_index, 4)]
+    runs = [picture for batch in seen for picture, _ in itertools.groupby(batch)]
+    assert len(runs) == len(set(runs)) == 6 and len(seen) > 2

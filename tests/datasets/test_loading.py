@@ -13,14 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.config import AugmentConfig
+from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches, TrainBatches
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.images import read_image
 from rlepose.datasets.loading import (
     BadImages,
     PoseDataset,
     collate,
     make_loader,
+    split_batch,
     to_device,
 )
 from rlepose.datasets.persons import PersonTable
@@ -241,7 +244,7 @@ def test_workers_start_after_opencv_has_worked_in_parallel(dotted: Callable[...,
     cv2.setNumThreads(2)
     cv2.GaussianBlur(np.zeros((500, 500, 3), np.uint8), (5, 5), 1.0)
     time.sleep(0.3)  # until the pool's threads are asleep
-    loader = make_loader(dataset, EvalBatches(4, 2), workers=1, pin_memory=False)
+    loader = make_loader(dataset, EvalBatches(np.arange(4), 2), workers=1, pin_memory=False)
     loader.timeout = 20
     assert len(list(loader)) == 2
 
@@ -259,6 +262,24 @@ def test_a_batch_holds_its_samples_in_order(training: PoseDataset) -> None:
     assert batch["index"].tolist() == [4, 1, 3] and batch["problem"] == ["", "", ""]
     for name in ("image", "target", "weight"):
         torch.testing.assert_close(batch[name], torch.stack([item[name] for item in items]))
+
+
+def test_the_parts_of_a_batch_make_it_up(training: PoseDataset) -> None:
+    batch = collate([training[0, person] for person in range(5)])
+    parts = list(split_batch(batch, 2))
+    assert [len(part["index"]) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat([part["image"] for part in parts]), batch["image"])
+    assert [problem for part in parts for problem in part["problem"]] == batch["problem"]
+
+
+def test_a_picture_is_decoded_once_for_all_its_persons(
+    dotted: Callable[..., PoseDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read_image(path))
+    dataset = dotted(num_persons=5)
+    items = [dataset[key] for batch in EvalBatches(dataset.table.image_index, 2) for key in batch]
+    assert len(items) == 5 and len(decoded) == 1
 
 
 def test_a_batch_of_pictures_is_channels_last(training: PoseDataset) -> None:

@@ -1,0 +1,270 @@
+"""Crops of all training persons in one file, so that an epoch decodes small pictures instead of whole ones.
+
+Each person has the part of the picture that augmentation can reach (augment.reachable_region), shrunk no further than
+to the resolution of the closest crop. A folder holds crops.bin, the bytes of one crop after another, and index.npy,
+where each begins and lies; both are memory-mapped, so that all processes share them. index.npy is written last: with
+it, the cache is complete.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from rlepose.datasets.images import View, read_labelled_image
+from rlepose.datasets.persons import PersonTable
+from rlepose.errors import InputError
+from rlepose.geometry import Floats
+
+log = logging.getLogger(__name__)
+
+CacheKind = Literal["jpeg", "raw"]
+
+_FORMAT = 1
+_JPEG_QUALITY = 90
+_MARGIN_PX = 2  # beyond the reach: what bilinear sampling touches
+_PICTURES_A_BLOCK = 256  # are written, and safe, together
+_SAMPLED_PERSONS = 64  # to foretell the size
+_CROP = np.dtype(
+    [
+        ("start", np.int64),  # in crops.bin
+        ("length", np.int64),  # bytes; 0 where the picture could not be read
+        ("corner", np.int32, 2),  # left, top in the picture, px
+        ("size", np.int32, 2),  # width, height in the picture, px
+        ("stored_size", np.int32, 2),  # width, height as stored, px
+    ]
+)
+Crops = NDArray[Any]  # of dtype _CROP
+
+
+class CropCache:
+    """An ImageSource that reads from a complete cache. Files are opened in the process that reads."""
+
+    def __init__(self, folder: Path, kind: CacheKind, table: PersonTable) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._table = table
+        self._files: tuple[Crops, NDArray[np.uint8]] | None = None
+
+    def view(self, person: int) -> View:
+        crops, data = self._open()
+        crop = crops[person]
+        if not crop["length"]:
+            raise InputError(
+                f"{self._table.image_path(person)}: could not be read when {self._folder} was made; mend the picture "
+                "and delete that folder"
+            )
+        stored = data[crop["start"] : crop["start"] + crop["length"]]
+        width, height = crop["stored_size"]
+        if self._kind == "raw":
+            pixels = stored.reshape(height, width, 3)
+        else:
+            decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB)
+            if decoded is None or decoded.shape[:2] != (height, width):
+                raise InputError(f"{self._folder / 'crops.bin'}: damaged; delete the folder, it is made again")
+            pixels = decoded
+        step = crop["size"] / crop["stored_size"]
+        return View(pixels, step, crop["corner"] + (step - 1) / 2)
+
+    def _open(self) -> tuple[Crops, NDArray[np.uint8]]:
+        if self._files is None:
+            crops = np.load(self._folder / "index.npy", mmap_mode="r")
+            path = self._folder / "crops.bin"
+            data = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
+            self._files = np.asarray(crops), np.asarray(data)
+        return self._files
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory-mapped array is pickled by its content, which is gigabytes.
+        return self.__dict__ | {"_files": None}
+
+
+def crop_cache(
+    parent: Path, kind: CacheKind, table: PersonTable, reach: Floats, shrink: Floats, on_bad_image: str
+) -> CropCache:
+    """The crops of a table's persons, made now by all cores if they are not there.
+
+    parent: folder of all caches. reach (N, 4): left, top, right, bottom px of what has to be held of each person's
+    picture. shrink (N,): by what it may be shrunk, values above 1 count as 1. on_bad_image: 'error' to end at a picture
+    that cannot be read, 'skip' to leave it out.
+
+    An interrupted making goes on where it was. Of several processes one makes it and the others wait.
+    Raises InputError where it cannot be written or does not fit the disk.
+    """
+    wanted = _plan(table, reach, np.minimum(shrink, 1))
+    folder = parent / f"crops-{kind}-{_fingerprint(kind, table, wanted)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            if not (folder / "index.npy").exists():
+                _make(folder, kind, table, wanted, on_bad_image)
+    except OSError as error:
+        raise InputError(
+            f"data.cache: cannot write {folder} ({error.strerror}); set data.cache_dir to another folder, or "
+            "data.cache=none"
+        ) from error
+    return CropCache(folder, kind, table)
+
+
+def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
+    """Which part of each picture is stored, and how large; the bytes' places are still open."""
+    crops = np.zeros(len(table), _CROP)
+    picture_wh = table.image_size_wh[table.image_index]
+    low = np.clip(np.floor(reach[:, :2]) - _MARGIN_PX, 0, picture_wh - 1)
+    high = np.clip(np.ceil(reach[:, 2:]) + _MARGIN_PX + 1, low + 1, picture_wh)
+    crops["corner"], crops["size"] = low, high - low
+    crops["stored_size"] = np.maximum(np.round((high - low) * shrink[:, None]), 1)
+    return crops
+
+
+def _fingerprint(kind: str, table: PersonTable, wanted: Crops) -> str:
+    """Changes with whatever changes the cache's content, but for the pictures themselves."""
+    digest = hashlib.sha256(f"{_FORMAT} {kind} {_JPEG_QUALITY} {table.image_root.absolute()}".encode())
+    for array in (table.person_ids, table.image_index, table.image_files, wanted):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process works on the folder. The lock of a process that died is free."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str) -> None:
+    # All persons of a picture at once: it is decoded once.
+    order = np.argsort(table.image_index, kind="stable")
+    pictures = np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1)
+    encode = partial(_encode_picture, kind, table, wanted, on_bad_image)
+    cv2.setNumThreads(0)  # the threads below are the parallelism
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, _Parts(folder) as parts:
+        persons_after = np.cumsum([len(persons) for persons in pictures])
+        first = int(np.searchsorted(persons_after, parts.count, side="right"))  # pictures done
+        parts.keep(int(persons_after[first - 1]) if first else 0)
+        _announce(folder, kind, wanted, pictures, first, pool, encode)
+        progress = tqdm(total=len(pictures), initial=first, desc="crop cache", unit="picture", disable=None)
+        for start in range(first, len(pictures), _PICTURES_A_BLOCK):
+            block = pictures[start : start + _PICTURES_A_BLOCK]
+            parts.append([data for of_picture in pool.map(encode, block) for data in of_picture])
+            progress.update(len(block))
+        progress.close()
+        lengths = parts.lengths()
+    crops = wanted.copy()
+    crops["length"][order] = lengths
+    crops["start"][order] = np.cumsum(lengths) - lengths
+    (folder / "crops.part").rename(folder / "crops.bin")
+    with (folder / "index.part.npy").open("wb") as file:
+        np.save(file, crops)
+        file.flush()
+        os.fsync(file.fileno())
+    (folder / "index.part.npy").rename(folder / "index.npy")
+    (folder / "lengths.part").unlink()
+
+
+class _Parts:
+    """The crops that are written already: crops.part, and the length of each in lengths.part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = (folder / "crops.part").open("ab")
+        self._lengths = (folder / "lengths.part").open("a+b")
+        self.count = len(self.lengths())
+
+    def __enter__(self) -> "_Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._data.close()
+        self._lengths.close()
+
+    def keep(self, count: int) -> None:
+        """Forget what is written beyond the first `count` crops: a crash can leave a part of a block."""
+        lengths = self.lengths()[:count]
+        self._lengths.truncate(lengths.nbytes)
+        self._data.truncate(int(lengths.sum()))
+        self.count = count
+
+    def append(self, crops: list[bytes]) -> None:
+        """Write the next crops so that they outlast a crash: the lengths once the data are safe."""
+        lengths = np.array([len(crop) for crop in crops], np.int64)
+        for file, content in ((self._data, b"".join(crops)), (self._lengths, lengths.tobytes())):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        self.count += len(crops)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Bytes of each crop written."""
+        self._lengths.seek(0)
+        content = self._lengths.read()
+        return np.frombuffer(content[: len(content) // 8 * 8], np.int64)
+
+
+def _encode_picture(
+    kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str, persons: NDArray[np.intp]
+) -> list[bytes]:
+    """The stored bytes of each of the persons, who are all in one picture."""
+    try:
+        image = read_labelled_image(table, int(table.image_index[persons[0]]))
+    except InputError:
+        if on_bad_image == "error":
+            raise
+        return [b""] * len(persons)
+    return [_encode(kind, image, wanted[person]) for person in persons]
+
+
+def _encode(kind: CacheKind, image: NDArray[np.uint8], crop: Any) -> bytes:
+    (left, top), (width, height) = crop["corner"], crop["size"]
+    pixels = image[top : top + height, left : left + width]
+    if (crop["stored_size"] != crop["size"]).any():
+        pixels = cv2.resize(pixels, tuple(map(int, crop["stored_size"])), interpolation=cv2.INTER_AREA)
+    if kind == "raw":
+        return pixels.tobytes()
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+
+def _announce(
+    folder: Path,
+    kind: CacheKind,
+    wanted: Crops,
+    pictures: list[NDArray[np.intp]],
+    first: int,
+    pool: ThreadPoolExecutor,
+    encode: Any,
+) -> None:
+    """Say how large the cache will be; InputError where the disk is too small."""
+    left_to_do = pictures[first:]
+    persons = np.concatenate([np.empty(0, np.intp), *left_to_do])
+    if kind == "raw":
+        size = int(wanted["stored_size"][persons].astype(np.int64).prod(axis=1).sum() * 3)
+    else:
+        chosen = left_to_do[:: max(1, len(left_to_do) // _SAMPLED_PERSONS)]
+        sample = [len(data) for of_picture in pool.map(encode, chosen) for data in of_picture]
+        size = int(np.mean(sample) * len(persons)) if sample else 0
+    free = shutil.disk_usage(folder).free
+    log.info(
+        "crop cache      %d persons, about %.2f GB in %s%s",
+        len(persons),
+        size / 1e9,
+        folder,
+        " (going on)" * (first > 0),
+    )
+    if size > 0.95 * free:
+        raise InputError(
+            f"data.cache: {folder} needs about {size / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; set "
+            f"data.cache_dir to another disk{', data.cache=jpeg' if kind == 'raw' else ''} or data.cache=none"
+        )
