@@ -72,9 +72,7 @@ def _write_scene(bench: Bench, pictures: int) -> Path:
     root = bench.folder / f"scene{pictures}"
     annotations = root / "annotations" / "person_keypoints_val2017.json"
     inputs.write_coco(annotations, pictures, round(pictures * inputs.TRUTHS_A_PICTURE))
-    (root / "val2017").mkdir()
-    for number in range(1, pictures + 1):
-        (root / "val2017" / f"{number:012d}.jpg").touch()
+    inputs.touch_pictures(root / "val2017", pictures)
     found = _scene(pictures)
     columns = zip(found.image_ids.tolist(), found.bbox_xywh.tolist(), found.box_score.tolist(), strict=True)
     boxes = [{"image_id": image, "category_id": 1, "bbox": box, "score": score} for image, box, score in columns]

@@ -99,6 +99,13 @@ def write_coco(path: Path, pictures: int, persons: int) -> Path:
     return path
 
 
+def touch_pictures(folder: Path, count: int) -> None:
+    """The picture files of `coco_tree`, without pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        (folder / f"{number:012d}.jpg").touch()
+
+
 def detections(tree: dict[str, Any], seed: int = 1) -> Detections:
     """About 20.8 boxes a picture, as in COCO's detection file: half around persons, one in seven nearly twice."""
     rng = np.random.default_rng(seed)

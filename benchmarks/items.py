@@ -1,4 +1,4 @@
-"""Training items and detected boxes, from pictures on disk."""
+"""Training items and detected boxes, from pictures on disk and from the crop cache."""
 
 import json
 from collections.abc import Callable
@@ -7,33 +7,45 @@ from itertools import count
 from pathlib import Path
 
 import inputs
+import numpy as np
 from bench import Bench
 from measuring import Row, cpu_seconds, stopwatch
 
-import rlepose.datasets.loading as loading
-from rlepose.config import AugmentConfig
+from rlepose.config import Config, DataConfig
+from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches
-from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
+from rlepose.datasets.coco import CocoFile, persons_from_detections
 from rlepose.datasets.loading import PoseDataset, collate, make_loader
+from rlepose.datasets.training import training_dataset, use_crop_cache
 
-STAGES = {"all": "training item from a file", "decode": "… read and decode", "warp": "… warp", "rest": "… the rest"}
-PADDING = inputs.PADDING
+STAGES = {"decode": "… read and decode", "warp": "… warp", "rest": "… the rest"}
+CACHES = {"ours": "none", "ours, jpeg cache": "jpeg", "ours, raw cache": "raw"}
 
 
 def rows(bench: Bench) -> list[Row]:
-    """One core, processor time; pictures are in the disk's cache."""
-    items = bench.size(200, 4)
-    dataset, epochs = _training_set(bench.data), count()
-    root = {"root": str(bench.data.resolve())}
+    """One core, processor time; files are in the disk's cache. Persons come in random order, as in training."""
+    items, root = bench.size(200, 4), str(bench.data.resolve())
+    cache_dir = bench.folder / "cache"
+    datasets = {side: _dataset(bench.data, kind, cache_dir) for side, kind in CACHES.items()}
+    # Every call takes another epoch, so that no augmentation returns.
+    epochs = count()
     detections = _detection_file(bench)
     return [
+        Row(
+            "training item",
+            "ms",
+            {
+                **bench.official("item", root=root, count=items, stage="all"),
+                **{side: partial(_item, dataset, epochs, items, "all") for side, dataset in datasets.items()},
+            },
+        ),
         *(
             Row(
                 name,
                 "ms",
                 {
-                    **bench.official("item", **root, count=items, stage=stage),
-                    "ours": partial(_item, dataset, epochs, items, stage),
+                    **bench.official("item", root=root, count=items, stage=stage),
+                    "ours": partial(_item, datasets["ours"], epochs, items, stage),
                 },
             )
             for stage, name in STAGES.items()
@@ -41,14 +53,28 @@ def rows(bench: Bench) -> list[Row]:
         Row(
             "training item, collated in batches of 32",
             "ms",
-            {**bench.official("batch", **root, count=items), "ours": partial(_batch, dataset, epochs, items)},
+            {
+                **bench.official("batch", root=root, count=items),
+                **{side: partial(_batch, dataset, epochs, items) for side, dataset in datasets.items()},
+            },
+        ),
+        Row(
+            "stored for a person",
+            "KB",
+            {"ours": partial(_picture_kb, datasets["ours"])}
+            | {
+                side: partial(_crop_kb, cache_dir, kind, len(datasets[side]))
+                for side, kind in CACHES.items()
+                if kind != "none"
+            },
+            exact=True,
         ),
         *(
             Row(
                 name,
                 unit,
                 {
-                    **bench.official("boxes", **root, detections=str(detections), decodes=decodes),
+                    **bench.official("boxes", root=root, detections=str(detections), decodes=decodes),
                     "ours": partial(_boxes, bench.data, detections, decodes),
                 },
                 exact=decodes,
@@ -61,29 +87,47 @@ def rows(bench: Bench) -> list[Row]:
     ]
 
 
-def _training_set(data: Path) -> PoseDataset:
-    coco = CocoFile(data / "annotations" / "person_keypoints_train2017.json")
-    table = persons_from_annotations(coco, data / "train2017")
-    return PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, PADDING, AugmentConfig())
+def _dataset(data: Path, cache: str, cache_dir: Path) -> PoseDataset:
+    """As the trainer has it."""
+    options = DataConfig(root=str(data), input_size_hw=inputs.INPUT_SIZE_HW, cache=cache, cache_dir=str(cache_dir))
+    config = Config(data=options)
+    dataset = training_dataset(config)
+    use_crop_cache(dataset, config)
+    return dataset
+
+
+def _keys(dataset: PoseDataset, epoch: int, items: int) -> list[tuple[int, int]]:
+    order = np.random.default_rng(epoch).permutation(len(dataset))
+    return [(epoch, int(person)) for person in np.resize(order, items)]
 
 
 def _item(dataset: PoseDataset, epochs: "count[int]", items: int, stage: str) -> float:
-    """ms an item: the whole, or a stage of it. Every call is another epoch, so that no augmentation returns."""
-    epoch = next(epochs)
-    with stopwatch(loading, "read_image") as decode, stopwatch(loading, "warp_crop") as warp:
-        total = cpu_seconds(lambda: [dataset[epoch, i % len(dataset)] for i in range(items)])
+    """ms an item: the whole, or a stage of it."""
+    keys = _keys(dataset, next(epochs), items)
+    with stopwatch(images, "read_labelled_image") as decode, stopwatch(images, "warp_crop") as warp:
+        total = cpu_seconds(lambda: [dataset[key] for key in keys])
     stages = {"decode": sum(decode), "warp": sum(warp)}
     return (stages | {"all": total, "rest": total - sum(stages.values())})[stage] / items * 1e3
 
 
 def _batch(dataset: PoseDataset, epochs: "count[int]", items: int) -> float:
-    epoch = next(epochs)
+    keys = _keys(dataset, next(epochs), items)
 
     def load() -> None:
         for start in range(0, items, 32):
-            collate([dataset[epoch, i % len(dataset)] for i in range(start, min(start + 32, items))])
+            collate([dataset[key] for key in keys[start : start + 32]])
 
     return cpu_seconds(load) / items * 1e3
+
+
+def _picture_kb(dataset: PoseDataset) -> float:
+    """Mean size of the file that an item reads."""
+    return float(np.mean([dataset.table.image_path(person).stat().st_size for person in range(len(dataset))])) / 1e3
+
+
+def _crop_kb(cache_dir: Path, kind: str, persons: int) -> float:
+    (crops,) = cache_dir.glob(f"crops-{kind}-*/crops.bin")
+    return crops.stat().st_size / persons / 1e3
 
 
 def _detection_file(bench: Bench) -> Path:
@@ -107,9 +151,9 @@ def _boxes(data: Path, detections: Path, decodes: bool) -> float:
     """ms, or pictures decoded, a box, as the validator loads them."""
     coco = CocoFile(data / "annotations" / "person_keypoints_val2017.json")
     table = persons_from_detections(coco, data / "val2017", detections)
-    dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, PADDING)
-    loader = make_loader(dataset, EvalBatches(len(dataset), 64), workers=0, pin_memory=False)
+    dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, inputs.PADDING)
+    loader = make_loader(dataset, EvalBatches(table.image_index, 64), workers=0, pin_memory=False)
     load: Callable[[], object] = lambda: [len(batch["index"]) for batch in loader]  # noqa: E731
-    with stopwatch(loading, "read_image") as reads:
+    with stopwatch(images, "read_labelled_image") as reads:
         seconds = cpu_seconds(load)
     return (len(reads) if decodes else seconds * 1e3) / len(dataset)

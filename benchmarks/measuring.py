@@ -136,10 +136,12 @@ def operators(forward: Callable[[], Tensor]) -> tuple[int, int]:
 
 
 def own_memory_mib() -> float:
-    """Memory that this process shares with no other (USS); Linux only."""
+    """Memory that this process has for itself and the system cannot take back (private, dirty pages); Linux only.
+
+    Clean pages of a mapped file do not count: they are the file's cache, whoever has touched them.
+    """
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-    kib = sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
-    return kib / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
 
 
 def growth_mib(work: Callable[[], Any]) -> float:

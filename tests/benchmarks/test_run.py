@@ -41,7 +41,8 @@ def test_the_rows_of_each_part_come_into_table_and_json(
     assert written["about"].keys() == {"command", "commit", "machine", "load", "versions"}
     names = [row["name"] for row in written["rows"]]
     for part in (
-        "training item from a file",
+        "training item",
+        "stored for a person",
         "detected box, 20 a picture",
         "decode 1,000 predictions",
         "OKS-NMS",
