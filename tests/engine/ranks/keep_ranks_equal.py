@@ -4,8 +4,10 @@ After training, all ranks must hold the same weights, flow included, and after a
 Arguments: config file, then overrides.
 """
 
+import dataclasses
 import sys
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -20,7 +22,8 @@ def main() -> None:
     with ranks(config.system) as group:
         trainer = Trainer(config, group)
         if group.rank == 1:
-            trainer.dataset.table.visible[:] = 0
+            table = trainer.dataset.table
+            trainer.dataset.table = dataclasses.replace(table, visible=np.zeros_like(table.visible))
         before = torch.cat([p.detach().flatten() for p in trainer.criterion.parameters()]).clone()
         group.on_main(lambda: Experiment.of(config).open(config, resume=False))
         trainer.fit()
