@@ -113,7 +113,7 @@ def network(depth: int) -> Any:
 
 
 def loss(size: int, count: str | None = None) -> float:
-    """From the heads' outputs to all gradients: ms of processor time, or operators 'forward' or 'backward'."""
+    """From the heads' layers to all gradients: ms of processor time, or operators 'forward', 'backward' of the rest."""
     mu, logits, target = map(torch.from_numpy, inputs.predicted(size))
     model, criterion = network(18), rlepose.models.criterion.RLELoss()
     labels = {"target_uv": target, "target_uv_weight": torch.ones_like(target)}
@@ -128,7 +128,11 @@ def loss(size: int, count: str | None = None) -> float:
     try:
         if count is not None:
             model.zero_grad(set_to_none=True)
-            return operators(forward)[count == "backward"]
+            together = operators(forward)
+            logits.grad = None  # adding to it would be an operator
+            # All but the sum, and but the one that a backward pass begins with, are the heads'.
+            of_heads = [number - 1 for number in operators(lambda: model(image).sigma.sum())]
+            return together[count == "backward"] - of_heads[count == "backward"]
         return cpu_seconds(lambda: [forward().backward() for _ in range(5)]) / 5 * 1e3
     finally:
         model.preact, model.fc_coord, model.fc_sigma = heads

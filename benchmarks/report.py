@@ -34,6 +34,8 @@ GOALS = (
     Goal("flow + loss ≥ ×1.2 at batch 256", "flow + loss, batch 256", 1.2),
     Goal("CPU training ≥ ×2", "training step, ResNet-50", 2),
     Goal("whole evaluation ≥ ×15", "whole evaluation", 15),
+    Goal("inference at batch 1, float32 ≥ ×1.5", "inference, ResNet-50, batch 1,", 1.5, side="onnxruntime, float32"),
+    Goal("inference at batch 1, int8 ≥ ×4.5", "inference, ResNet-50, batch 1,", 4.5, side="onnxruntime, int8"),
     Goal("imports ≤ 0.3 s beyond torch", "import all that training needs", 0.3, of="cost"),
     Goal("start with COCO-size annotations ≤ 2 s", "annotations of 149,813 persons: start", 2, of="cost"),
     Goal("a worker's own memory ≤ 10 MiB", "annotations of 149,813 persons: a worker", 10, of="cost"),

@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 import evaluation
+import inference
 import items
 import loss
 import scaling
@@ -34,8 +35,8 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "items": items.rows,
     "evaluation": evaluation.rows,
     "loss": loss.rows,
-    "step": step.training_rows,
-    "inference": step.inference_rows,
+    "step": step.rows,
+    "inference": inference.rows,
     "start": start.rows,
     "scaling": scaling.rows,
 }
