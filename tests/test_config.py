@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from rlepose.config import Config, LossConfig, option_names
+from rlepose.config import Config, EvalConfig, LossConfig, option_names
 from rlepose.config_reading import config_from_dict
 from rlepose.errors import InputError
+from rlepose.evaluation.coco import EVALUATORS
 from rlepose.losses import LOSSES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -62,6 +63,10 @@ def test_every_option_is_read_somewhere() -> None:
 
 def test_loss_names_are_the_losses_that_exist() -> None:
     assert set(typing.get_args(typing.get_type_hints(LossConfig)["name"])) == set(LOSSES)
+
+
+def test_evaluation_backends_are_the_evaluators_that_exist() -> None:
+    assert set(typing.get_args(typing.get_type_hints(EvalConfig)["backend"])) == set(EVALUATORS)
 
 
 def test_a_config_cannot_be_changed() -> None:

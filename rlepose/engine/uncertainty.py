@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rlepose.engine.validator import Predictions, Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, calibration_report, observe
-from rlepose.evaluation.coco import annotation_area, write_json
 from rlepose.evaluation.oks import oks_with_label
+from rlepose.evaluation.results import write_json
+from rlepose.evaluation.truth import annotation_area
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion, LocationScale
 from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure

@@ -18,7 +18,7 @@ from rlepose.engine.uncertainty import (
 )
 from rlepose.engine.validator import Predictions, Validator, format_table
 from rlepose.errors import InputError
-from rlepose.evaluation.coco import write_json
+from rlepose.evaluation.results import write_json, write_results
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.visualize import write_picture
@@ -49,8 +49,8 @@ def validate_checkpoint(
     for validator in validators:
         new, results, predictions = validator.run(model, criterion)
         metrics |= new
-        if ranks.is_main:
-            write_json(out / f"keypoints_{validator.prefix}.json", results)
+        if results is not None:
+            write_results(out / f"keypoints_{validator.prefix}.json", results)
             _draw_persons(out, validator, predictions, criterion)
             if calibration and not validator.detected:
                 observations, report = judge_uncertainty(validator, predictions, criterion)

@@ -18,11 +18,12 @@ from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_fr
 from rlepose.datasets.images import read_image
 from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch, to_device
 from rlepose.engine.distributed import Ranks, choose_precision
-from rlepose.errors import InputError
-from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores
+from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.pck import pck, reference_length, torso_joints
 from rlepose.evaluation.recalibration import Recalibration
+from rlepose.evaluation.results import CocoResults, coco_results, pose_scores
+from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
@@ -76,6 +77,7 @@ class Validator:
         self.detected = boxes != "gt"
         self.prefix = "det" if self.detected else "gt"
         self.coco = CocoFile(root / data.val_annotations, data.category)
+        self.truth = truth_of(self.coco)
         self.skeleton = self.coco.skeleton(data.oks_sigmas)
         images = root / data.val_images
         if self.detected:
@@ -118,45 +120,36 @@ class Validator:
         bad_images.report(ranks.gather(bad_images.seen))
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
-    def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], list[dict[str, Any]], Predictions]:
-        """Metrics by name, COCO results (on rank 0 only, elsewhere empty), and the predictions they were made of."""
+    def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], CocoResults | None, Predictions]:
+        """Metrics by name, COCO results (None on other ranks than 0), and the predictions they were made of."""
         predictions = self.predict(model, criterion)
-        results: list[dict[str, Any]] = []
+        results: CocoResults | None = None
 
         def evaluate() -> dict[str, Any]:
-            metrics, found = self.evaluate(predictions)
-            results.extend(found)
+            nonlocal results
+            metrics, results = self.evaluate(predictions)
             return metrics
 
         return self.ranks.on_main(evaluate), results, predictions
 
-    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], CocoResults]:
         """Metrics by name, and the COCO results that they were computed from."""
-        table, skeleton = self.table, self.skeleton
+        table, options = self.table, self.config.eval
+        oks_sigmas = np.array(self.skeleton.oks_sigmas)
         valid = np.flatnonzero(predictions.valid)
         keypoints, scores_of_joints = predictions.keypoints[valid], predictions.joint_scores[valid]
-        if not np.isfinite(keypoints).all() or not np.isfinite(scores_of_joints).all():
-            raise InputError(
-                "the model predicts NaN or infinity; this checkpoint's training has diverged, take another"
-            )
         scores = pose_scores(scores_of_joints, table.box_score[valid] if self.detected else None)
         image_index = table.image_index[valid]
-        kept = np.arange(len(valid))
+        results = coco_results(
+            keypoints, scores_of_joints, scores, table.image_ids[image_index], self.coco.category["id"]
+        )
         if self.detected:
             areas = np.prod(self.dataset.scale[valid], axis=1)
-            threshold = self.config.eval.nms_threshold
-            kept = oks_nms(keypoints, scores, areas, image_index, np.array(skeleton.oks_sigmas), threshold)
-        results = coco_results(
-            keypoints[kept],
-            scores_of_joints[kept],
-            scores[kept],
-            table.image_ids[image_index[kept]],
-            self.coco.category["id"],
-        )
-        metrics = {f"{self.prefix}/{k}": v for k, v in evaluate_coco(self.coco, results, skeleton.oks_sigmas).items()}
-        if not self.detected and len(set(image_index.tolist())) == len(image_index):
-            metrics |= {f"{self.prefix}/{k}": v for k, v in self._pck(keypoints, valid).items()}
-        return metrics, results
+            results = results.select(oks_nms(keypoints, scores, areas, image_index, oks_sigmas, options.nms_threshold))
+        metrics = evaluate_coco(self.truth, results, oks_sigmas, options.backend)
+        if not self.detected and len(np.unique(image_index)) == len(image_index):
+            metrics |= self._pck(keypoints, valid)
+        return {f"{self.prefix}/{name}": value for name, value in metrics.items()}, results
 
     def pictures(self, predictions: Predictions, criterion: Criterion, count: int) -> Picture | None:
         """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.

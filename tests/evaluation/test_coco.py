@@ -1,6 +1,5 @@
-"""COCO's table: known results give known numbers, and files of other tools are borne with."""
+"""COCO's table: known results give known numbers, by both evaluators, and files of other tools are borne with."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,10 @@ import numpy as np
 import pytest
 
 from rlepose.datasets.coco_file import CocoFile
-from rlepose.evaluation.coco import COCO_METRICS, coco_results, evaluate_coco, pose_scores, write_json
+from rlepose.errors import InputError
+from rlepose.evaluation.coco import COCO_METRICS, EVALUATORS, evaluate_coco
+from rlepose.evaluation.results import CocoResults, coco_results
+from rlepose.evaluation.truth import truth_of
 
 WriteCoco = Callable[..., Path]
 
@@ -17,25 +19,34 @@ MEDIUM = {"area": 50.0**2}
 LARGE = {"area": 120.0**2, "keypoints": [10, 5, 2, 90, 70, 2, 10, 70, 2]}
 
 
-def truth_as_results(coco: CocoFile) -> list[dict[str, Any]]:
-    """The labels as if they had been predicted."""
-    labelled = [a for a in coco.annotations if any((a.get("keypoints") or [])[2::3]) and not a.get("iscrowd")]
-    return [{key: a[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 0.5} for a in labelled]
+def labels_as_results(path: Path, moved_px: float = 0) -> CocoResults:
+    """The labels, moved to the right, as if they had been predicted."""
+    truth = truth_of(CocoFile(path))
+    persons = np.flatnonzero(truth.labelled.any(axis=1) & ~truth.crowd)
+    keypoints = truth.keypoints[persons] + [moved_px, 0]
+    image_ids = truth.image_ids[truth.image_index[persons]]
+    return coco_results(keypoints, np.ones(keypoints.shape[:2]), np.full(len(persons), 0.5), image_ids, category_id=1)
 
 
 def table(
     path: Path,
-    results: list[dict[str, Any]] | None = None,
+    results: CocoResults | None = None,
     oks_sigmas: tuple[float, ...] | None = None,
     moved_px: float = 0,
 ) -> dict[str, Any]:
-    """The numbers of the results, or of the labels moved to the right."""
+    """The numbers of the results, or of the labels moved to the right: of every evaluator the same."""
     coco = CocoFile(path)
-    results = truth_as_results(coco) if results is None else results
-    for result in results:
-        x, y, v = np.array(result["keypoints"], float).reshape(-1, 3).T
-        result["keypoints"] = np.stack([x + moved_px, y, v], axis=1).reshape(-1).tolist()
-    return evaluate_coco(coco, results, oks_sigmas or coco.skeleton().oks_sigmas)
+    results = labels_as_results(path, moved_px) if results is None else results
+    constants = np.array(oks_sigmas or coco.skeleton().oks_sigmas)
+    first, *others = (evaluate_coco(truth_of(coco), results, constants, backend) for backend in EVALUATORS)
+    for other in others:
+        assert other == pytest.approx(first, abs=1e-12)
+    return first
+
+
+def nothing(joints: int = 3) -> CocoResults:
+    none = np.zeros(0)
+    return coco_results(np.zeros((0, joints, 2)), np.zeros((0, joints)), none, none.astype(int), category_id=1)
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
@@ -59,7 +70,7 @@ def test_real_ground_truth_with_crowds_gets_full_marks(real_data: Path) -> None:
 
 
 def test_no_results_give_0(write_coco: WriteCoco) -> None:
-    assert set(table(write_coco([MEDIUM, LARGE]), results=[]).values()) == {0.0}
+    assert set(table(write_coco([MEDIUM, LARGE]), results=nothing()).values()) == {0.0}
 
 
 def test_results_far_away_give_0(write_coco: WriteCoco) -> None:
@@ -73,16 +84,15 @@ def test_a_small_error_costs_the_strict_thresholds_first(write_coco: WriteCoco) 
 
 
 def test_half_of_the_persons_found_is_half_of_the_recall(write_coco: WriteCoco) -> None:
-    coco = CocoFile(write_coco([{"image_id": 1}, {"image_id": 2}], [{}, {}]))
-    metrics = evaluate_coco(coco, truth_as_results(coco)[:1], coco.skeleton().oks_sigmas)
-    assert metrics["AR"] == pytest.approx(0.5)
+    path = write_coco([{"image_id": 1}, {"image_id": 2}], [{}, {}])
+    assert table(path, labels_as_results(path).select([0]))["AR"] == pytest.approx(0.5)
 
 
 def test_a_pose_on_nobody_that_scores_best_costs_precision(write_coco: WriteCoco) -> None:
     path = write_coco([LARGE])
-    right = truth_as_results(CocoFile(path))[0]
-    nobody = right | {"keypoints": [900, 900, 2] * 3, "score": 0.9}
-    metrics = table(path, [right, nobody])
+    keypoints = np.array([[[10, 5], [90, 70], [10, 70]], [[900, 900]] * 3])
+    results = coco_results(keypoints, np.ones((2, 3)), np.array([0.5, 0.9]), np.array([1, 1]), category_id=1)
+    metrics = table(path, results)
     assert metrics["AP"] == pytest.approx(0.5) and metrics["AR"] == pytest.approx(1)
 
 
@@ -93,7 +103,7 @@ def test_a_size_without_persons_is_none(write_coco: WriteCoco, person: dict[str,
 
 
 def test_a_size_without_persons_is_none_also_without_results(write_coco: WriteCoco) -> None:
-    metrics = table(write_coco([LARGE]), results=[])
+    metrics = table(write_coco([LARGE]), results=nothing())
     assert metrics["APM"] is None and metrics["AP"] == 0
 
 
@@ -136,44 +146,46 @@ def test_the_evaluation_prints_nothing(write_coco: WriteCoco, capsys: pytest.Cap
     assert capsys.readouterr().out == ""
 
 
-# --- results --------------------------------------------------------------------------------------------------------
-
-
-def test_results_are_json_in_cocos_format(tmp_path: Path) -> None:
-    keypoints, scores = np.float32([[[1.5, 2], [3, 4]]]), np.float32([[0.25, 0.5]])
-    results = coco_results(keypoints, scores, np.float32([0.75]), np.array([7]), category_id=1)
-    write_json(tmp_path / "new" / "results.json", results)
-    assert json.loads((tmp_path / "new" / "results.json").read_text()) == [
-        {"image_id": 7, "category_id": 1, "keypoints": [1.5, 2, 0.25, 3, 4, 0.5], "score": 0.75}
-    ]
-
-
-def test_no_poses_are_no_results() -> None:
-    none = np.zeros(0)
-    assert coco_results(np.zeros((0, 3, 2)), np.zeros((0, 3)), none, none.astype(int), category_id=1) == []
-
-
-def test_what_json_does_not_have_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "results.json", [float("nan")])
-
-
-def test_a_pose_scores_the_mean_and_the_best_of_its_joints() -> None:
-    joint_scores = np.array([[0.2, 0.4, 0.6], [1, 1, 1]])
-    np.testing.assert_allclose(pose_scores(joint_scores, None), [0.4 + 0.6, 2])
-
-
-def test_a_detected_pose_scores_its_boxs_score_on_top() -> None:
-    joint_scores, box_score = np.array([[0.2, 0.4, 0.6], [1, 1, 1]]), np.array([0.5, 0.1])
-    np.testing.assert_allclose(pose_scores(joint_scores, box_score), [1.5, 2.1])
-
-
 @pytest.mark.parametrize("sloppy", [{"iscrowd": None}, {"area": None}, {"num_keypoints": 0}, {"num_keypoints": ...}])
-def test_what_other_tools_leave_out_or_null_does_not_matter(
-    write_coco: Callable[..., Path], sloppy: dict[str, Any]
-) -> None:
-    coco = CocoFile(write_coco(persons=[sloppy]))
-    annotation = coco.annotations[0]
-    result = {"image_id": 1, "category_id": 1, "keypoints": annotation["keypoints"], "score": 1.0}
-    assert evaluate_coco(coco, [result], (0.1, 0.1, 0.1))["AP"] == pytest.approx(1)
-    assert result.keys() == {"image_id", "category_id", "keypoints", "score"}
+def test_what_other_tools_leave_out_or_null_does_not_matter(write_coco: WriteCoco, sloppy: dict[str, Any]) -> None:
+    assert table(write_coco([sloppy]))["AP"] == pytest.approx(1)
+
+
+def test_a_person_with_the_id_0_counts(write_coco: WriteCoco) -> None:
+    assert table(write_coco([LARGE | {"id": 0}]))["AP"] == pytest.approx(1)
+
+
+def test_persons_may_stand_in_any_order_of_pictures(write_coco: WriteCoco) -> None:
+    path = write_coco([LARGE | {"image_id": 2}, MEDIUM | {"image_id": 1}, LARGE | {"image_id": 2}], [{}, {}])
+    truth = truth_of(CocoFile(path))
+    assert truth.image_index.tolist() == [0, 1, 1] and truth.area.tolist() == [2500, 14400, 14400]
+    assert table(path)["AR"] == pytest.approx(1)
+
+
+def test_persons_on_pictures_that_the_file_does_not_list_do_not_count(write_coco: WriteCoco) -> None:
+    path = write_coco([LARGE, LARGE | {"image_id": 5}])
+    assert table(path)["AR"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "message"),
+    [
+        ({"keypoints": [1, 2, 2]}, r"annotation 2: keypoints: expected 9 finite numbers, got \[1, 2, 2\]"),
+        ({"keypoints": [1, float("nan"), 2] * 3}, "annotation 2: keypoints: expected 9 finite numbers"),
+        ({"area": float("inf")}, "annotation 2: area: expected 1 finite numbers, got inf"),
+        ({"area": "large"}, "annotation 2: area: expected 1 finite numbers, got large"),
+        ({"bbox": [0, 0, 10**400, 1]}, "annotation 2: bbox: expected 4 finite numbers"),
+    ],
+)
+def test_a_crowd_of_what_are_no_numbers_is_refused(write_coco: WriteCoco, crowd: dict[str, Any], message: str) -> None:
+    coco = CocoFile(write_coco([LARGE, {"iscrowd": 1} | crowd]))
+    with pytest.raises(InputError, match=message):
+        truth_of(coco)
+
+
+def test_poses_in_unknown_pictures_are_refused(write_coco: WriteCoco) -> None:
+    path = write_coco([LARGE])
+    results = labels_as_results(path)
+    results.image_ids[:] = 9
+    with pytest.raises(InputError, match="no picture 9 "):
+        table(path, results)

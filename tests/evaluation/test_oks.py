@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
-from rlepose.evaluation.oks import oks_nms, oks_to_many, oks_with_label
+from rlepose.evaluation.oks import oks_nms, oks_of_pairs, oks_with_label
 from rlepose.skeleton import COCO
 
 SIGMAS = np.array(COCO.oks_sigmas)
@@ -43,33 +44,33 @@ def similarity_by_pycocotools(truth: NDArray, found: NDArray, area: float) -> ND
 
 def test_similarity_is_pycocotools() -> None:
     truth, *found = poses(12)
-    mine = oks_to_many(truth, 3000.0, np.array(found), np.full(11, 3000.0), SIGMAS)
+    mine = oks_of_pairs(truth, 3000.0, np.array(found), np.full(11, 3000.0), SIGMAS)
     assert 0.1 < mine.mean() < 0.9
     np.testing.assert_allclose(mine, similarity_by_pycocotools(truth, np.array(found), 3000.0), rtol=1e-9)
 
 
 def test_identical_poses_are_wholly_similar() -> None:
     pose = poses(1)
-    np.testing.assert_allclose(oks_to_many(pose[0], 500.0, pose, np.array([500.0]), SIGMAS), [1.0])
+    np.testing.assert_allclose(oks_of_pairs(pose[0], 500.0, pose, np.array([500.0]), SIGMAS), [1.0])
 
 
 def test_similarity_lies_between_0_and_1_and_falls_with_distance() -> None:
     pose = poses(1)[0]
     moved = pose + np.array([0, 1, 5, 20, 100, 1e4])[:, None, None]
-    similarity = oks_to_many(pose, 2000.0, moved, np.full(6, 2000.0), SIGMAS)
+    similarity = oks_of_pairs(pose, 2000.0, moved, np.full(6, 2000.0), SIGMAS)
     assert (np.diff(similarity) < 0).all() and similarity[0] == 1 and similarity[-1] == 0
 
 
 def test_similarity_is_symmetric() -> None:
     first, second = poses(2)
-    forth = oks_to_many(first, 900.0, second[None], np.array([4000.0]), SIGMAS)
-    back = oks_to_many(second, 4000.0, first[None], np.array([900.0]), SIGMAS)
+    forth = oks_of_pairs(first, 900.0, second[None], np.array([4000.0]), SIGMAS)
+    back = oks_of_pairs(second, 4000.0, first[None], np.array([900.0]), SIGMAS)
     np.testing.assert_allclose(forth, back)
 
 
 def test_a_pose_without_area_gives_a_number() -> None:
     first, second = poses(2)
-    assert oks_to_many(first, 0.0, second[None], np.zeros(1), SIGMAS).tolist() == [0.0]
+    assert oks_of_pairs(first, 0.0, second[None], np.zeros(1), SIGMAS).tolist() == [0.0]
 
 
 # --- suppression ----------------------------------------------------------------------------------------------------
@@ -82,6 +83,34 @@ def test_the_kept_poses_are_the_authors(reference: Mapping[str, NDArray]) -> Non
     assert len(kept) < len(score)
     mine = oks_nms(keypoints.reshape(-1, 17, 3)[..., :2], score, area, image_id, SIGMAS, 0.9)
     assert mine.tolist() == sorted(kept.tolist())
+
+
+def kept_one_by_one(
+    keypoints: NDArray, scores: NDArray, areas: NDArray, image_ids: NDArray, threshold: float
+) -> list[int]:
+    """The definition: the best pose stays, what resembles it goes, and so on."""
+    kept = []
+    for image in np.unique(image_ids):
+        remaining = np.flatnonzero(image_ids == image)
+        remaining = remaining[np.argsort(-scores[remaining], kind="stable")]
+        while len(remaining):
+            best, remaining = remaining[0], remaining[1:]
+            kept.append(int(best))
+            similarity = oks_of_pairs(keypoints[best], areas[best], keypoints[remaining], areas[remaining], SIGMAS)
+            remaining = remaining[similarity <= threshold]
+    return sorted(kept)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.9])
+def test_the_kept_poses_are_those_of_the_definition(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlepose.evaluation.oks.BLOCK", 7)
+    rng = np.random.default_rng(0)
+    keypoints = np.concatenate([poses(40, spread, seed) for seed, spread in enumerate((2, 6, 12, 25))])
+    image_ids, scores = rng.integers(0, 5, 160), rng.integers(0, 30, 160) / 10
+    areas = rng.uniform(3_000, 20_000, 160)
+    mine = oks_nms(keypoints, scores, areas, image_ids, SIGMAS, threshold)
+    assert 10 < len(mine) < 160
+    assert mine.tolist() == kept_one_by_one(keypoints, scores, areas, image_ids, threshold)
 
 
 def test_of_two_equal_poses_the_higher_score_stays() -> None:
@@ -103,7 +132,7 @@ def test_distant_poses_all_stay() -> None:
 def test_a_suppressed_pose_suppresses_nothing() -> None:
     chain = poses(1) + np.array([0, 6, 12])[:, None, None]
     areas = np.full(3, 10_000.0)
-    near, far = oks_to_many(chain[0], areas[0], chain[1:], areas[1:], SIGMAS)
+    near, far = oks_of_pairs(chain[0], areas[0], chain[1:], areas[1:], SIGMAS)
     assert suppressed(chain, [0.9, 0.8, 0.7], threshold=(near + far) / 2) == [0, 2]
 
 

@@ -1,0 +1,84 @@
+"""COCO's results format: predicted poses as arrays, and as the JSON file that COCO's server takes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from rlepose.errors import InputError
+from rlepose.geometry import Floats
+
+_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class CocoResults:
+    """N poses in any order.
+
+    image_ids (N,)       ids of their pictures
+    joints    (N, K, 3)  x and y in px, and the joint's score
+    scores    (N,)       by which COCO ranks the poses
+    """
+
+    image_ids: NDArray[np.int64]
+    joints: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    category_id: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, poses: NDArray[Any]) -> "CocoResults":
+        """Some poses only: (N,) bool mask or indices."""
+        return CocoResults(self.image_ids[poses], self.joints[poses], self.scores[poses], self.category_id)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """As COCO has them, but for `keypoints`, which are rows (3 K,) of an array."""
+        keypoints = self.joints.reshape(len(self), 3 * self.joints.shape[1])
+        rows = zip(self.image_ids.tolist(), keypoints, self.scores.tolist(), strict=True)
+        return [
+            {"image_id": image, "category_id": self.category_id, "keypoints": flat, "score": score}
+            for image, flat, score in rows
+        ]
+
+
+def coco_results(
+    keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: NDArray[np.integer], category_id: int
+) -> CocoResults:
+    """keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,) -> the poses, joints at 4 decimals.
+
+    Rounded here, so that the file holds what was evaluated. InputError for NaN and infinity.
+    """
+    joints = np.concatenate([keypoints, joint_scores[..., None]], axis=-1, dtype=np.float64)
+    if not (np.isfinite(joints).all() and np.isfinite(scores).all()):
+        raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
+    np.round(joints, _DECIMALS, out=joints)
+    return CocoResults(np.asarray(image_ids, np.int64), joints, np.asarray(scores, np.float64), category_id)
+
+
+def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
+    """The number by which COCO ranks poses: mean + maximum of the joints' scores, + the detector's score.
+
+    The original's rescoring. joint_scores (N, K), box_score (N,) or None for ground-truth boxes -> (N,).
+    """
+    scores = joint_scores.mean(axis=1) + joint_scores.max(axis=1)
+    return scores if box_score is None else scores + box_score
+
+
+def write_results(path: Path, results: CocoResults) -> None:
+    """Write the file that COCO's server takes."""
+    _write(path, orjson.dumps(results.entries(), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write JSON; NaN and infinity, which JSON does not have (and orjson makes null of), are an error."""
+    _write(path, json.dumps(tree, allow_nan=False).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
