@@ -16,8 +16,10 @@ from rlepose.config import Config, DataConfig
 from rlepose.datasets.coco import CocoFile
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.validator import Predictions, Validator
-from rlepose.evaluation.coco import coco_results, evaluate_coco, write_json
+from rlepose.evaluation.coco import evaluate_coco
 from rlepose.evaluation.oks import oks_nms
+from rlepose.evaluation.results import coco_results, write_results
+from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import crop_matrix
 from rlepose.skeleton import COCO
 
@@ -49,7 +51,10 @@ def rows(bench: Bench) -> list[Row]:
         Row(
             f"COCO's table, {round(all_of_val * inputs.TRUTHS_A_PICTURE):,} truths, {poses} poses before NMS",
             "s",
-            {"pycocotools": partial(_coco_table, bench, all_of_val)},
+            {
+                "pycocotools": partial(_coco_table, bench, all_of_val, "pycocotools"),
+                "ours": partial(_coco_table, bench, all_of_val, "numpy"),
+            },
         ),
         Row(
             f"whole evaluation after the forward pass, {round(some * inputs.BOXES_A_PICTURE):,} boxes",
@@ -104,16 +109,16 @@ def _results_json(pictures: int, path: Path) -> float:
     """From arrays: the authors' side begins with a finished list."""
     found = _scene(pictures)
     keypoints, joint_scores, scores, _ = found.poses()
-    return cpu_seconds(lambda: write_json(path, coco_results(keypoints, joint_scores, scores, found.image_ids, 1)))
+    return cpu_seconds(lambda: write_results(path, coco_results(keypoints, joint_scores, scores, found.image_ids, 1)))
 
 
-def _coco_table(bench: Bench, pictures: int) -> float:
+def _coco_table(bench: Bench, pictures: int, backend: str) -> float:
     found, kept = _scene(pictures), _kept(pictures)
     keypoints, joint_scores, scores, _ = (values[kept] for values in found.poses())
     results = coco_results(keypoints, joint_scores, scores, found.image_ids[kept], 1)
     file = bench.folder / f"scene{pictures}.json"
-    coco = CocoFile(inputs.write_coco(file, pictures, round(pictures * inputs.TRUTHS_A_PICTURE)))
-    return cpu_seconds(lambda: evaluate_coco(coco, results, COCO.oks_sigmas))
+    truth = truth_of(CocoFile(inputs.write_coco(file, pictures, round(pictures * inputs.TRUTHS_A_PICTURE))))
+    return cpu_seconds(lambda: evaluate_coco(truth, results, np.array(COCO.oks_sigmas), backend))
 
 
 @functools.cache
@@ -131,6 +136,6 @@ def _evaluation(root: Path, pictures: int, path: Path) -> float:
         joint_scores = 1 - found.sigma.mean(axis=2)
         predictions = Predictions(keypoints, sigma, joint_scores, np.ones(len(keypoints), bool))
         _, results = validator.evaluate(predictions)
-        write_json(path, results)
+        write_results(path, results)
 
     return cpu_seconds(work)
