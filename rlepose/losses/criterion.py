@@ -1,4 +1,4 @@
-"""From a batch of predictions and labels to its loss: select what is labelled, score it, sum."""
+"""From a batch of predictions and labels to its loss: score what is labelled, sum."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,21 @@ class Criterion(nn.Module):
 
     likelihoods: one for D coordinates, then, for 3-D, one for joints whose label lacks the depth.
     A joint is scored by the likelihood of the first coordinates where its weight is above 0; what a coordinate without
-    weight holds (NaN, infinity) reaches neither loss nor gradient.
+    weight holds (NaN, infinity) reaches neither loss nor gradient: harmless numbers stand in for it from the start.
+
+    Every likelihood gets a row for every joint, so shapes depend on the batch's size alone, and nothing waits for the
+    device to count labels: a step can be compiled, or recorded as a CUDA graph.
     """
+
+    labels: Tensor
 
     def __init__(self, likelihoods: Sequence[JointLikelihood]) -> None:
         super().__init__()
         self.likelihoods = nn.ModuleList(likelihoods)
+        # A row a likelihood: which coordinates' labels it scores.
+        axes = torch.arange(max(likelihood.dims for likelihood in likelihoods))
+        labels = torch.stack([axes < likelihood.dims for likelihood in likelihoods])
+        self.register_buffer("labels", labels, persistent=False)
 
     @property
     def main(self) -> JointLikelihood:
@@ -37,18 +46,20 @@ class Criterion(nn.Module):
             raise ValueError(f"{type(self.main).__name__} needs a sigma; build the head with predict_sigma=True")
         sigma = torch.ones_like(output.mu) if output.sigma is None else _with_floor(output.sigma)
         persons, joints, _ = weight.shape
+        joint = torch.arange(joints, device=weight.device).repeat(persons)
         mu, sigma, target, weight = (values.flatten(0, 1) for values in (output.mu, sigma, target, weight))
         labelled = weight > 0
-        losses = mu.new_zeros(persons * joints)
-        for likelihood in self.likelihoods:
+        losses = []
+        for likelihood, labels in zip(self.likelihoods, self.labels, strict=True):
             assert isinstance(likelihood, JointLikelihood)
-            dims = likelihood.dims
-            # Select first, multiply never: infinity times a weight of 0 is NaN.
-            rows = (labelled[:, :dims].all(dim=1) & ~labelled[:, dims:].any(dim=1)).nonzero().squeeze(1)
-            mu_d, sigma_d, target_d = (values.index_select(0, rows)[:, :dims] for values in (mu, sigma, target))
-            loss = likelihood.loss(mu_d, sigma_d, target_d, rows % joints) * weight.index_select(0, rows)[:, 0]
-            losses = losses.index_copy(0, rows, loss)
-        return losses.view(persons, joints).sum(dim=1)
+            others = (labelled != labels).any(dim=1)
+            # Fill first: infinity times a weight of 0 is NaN.
+            mu_d, sigma_d, target_d = (
+                values[:, : likelihood.dims].masked_fill(others.unsqueeze(1), harmless)
+                for values, harmless in ((mu, 0), (sigma, 1), (target, 0))
+            )
+            losses.append(likelihood.loss(mu_d, sigma_d, target_d, joint) * weight[:, 0].masked_fill(others, 0))
+        return sum(losses[1:], losses[0]).view(persons, joints).sum(dim=1)
 
 
 def _with_floor(sigma: Tensor) -> Tensor:

@@ -3,16 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "leaky_relu": nn.LeakyReLU,
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
+from rlepose.losses.coupling import ACTIVATIONS, Couplings
 
 
 class Flow(nn.Module, ABC):
@@ -65,50 +61,29 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
     return -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
 
 
-class Coupling(nn.Module):
-    """One affine coupling of RealNVP (Dinh et al., ICLR 2017, section 3.2).
-
-    The coordinates where `mask` is 1 pass unchanged and decide how the others are scaled and shifted:
-    z = m x + (1 − m) (x − t(m x)) exp(−s(m x)), with |s| < scale_bound.
-    """
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor, width: int, activation: str, scale_bound: float) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask)
-        self.scale_bound = scale_bound
-        self.scale = nn.Sequential(*_mlp(len(mask), width, activation), nn.Tanh())
-        self.shift = nn.Sequential(*_mlp(len(mask), width, activation))
-
-    def _scale_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        changed = 1 - self.mask
-        return self.scale_bound * self.scale(kept) * changed, self.shift(kept) * changed
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (N, D) -> z (N, D), log |det ∂z/∂x| (N,)."""
-        kept = x * self.mask
-        scale, shift = self._scale_shift(kept)
-        return kept + (1 - self.mask) * (x - shift) * torch.exp(-scale), -scale.sum(dim=1)
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z (N, D) -> x (N, D), log |det ∂x/∂z| (N,)."""
-        kept = z * self.mask
-        scale, shift = self._scale_shift(kept)
-        return kept + (1 - self.mask) * (z * torch.exp(scale) + shift), scale.sum(dim=1)
-
-
 class RealNVP(Flow):
-    """A stack of `depth` affine couplings. Starts as nearly the standard normal.
+    """A stack of `depth` affine couplings (Dinh et al., ICLR 2017, section 3.2). Starts as nearly the standard normal.
+
+    In a coupling the coordinates where the mask m is 1 pass unchanged, and two small networks s and t of them scale and
+    shift the others:
+
+        z = m x + (1 − m) (x − t(m x)) exp(−s(m x)),    log |det ∂z/∂x| = −Σ (1 − m) s(m x),    |s| ≤ scale_bound
+
+    The inverse is as easy, since z and x agree where the networks look. Masks act on weights, not on points: with a
+    column of zeros in its first layer, a network does not see that coordinate; with a row of zeros in their last ones,
+    s and t of a coordinate are 0, and it passes unchanged. coupling.py has the computation.
 
     dims:        D. With D = 1 there is nothing to couple: each layer is one learned scale and shift.
     masks:       D numbers in {0, 1} for each coupling, repeated until there are `depth`; None alternates between the
                  last coordinate alone and all others, as in the RLE authors' code.
-    activation:  of the couplings' hidden layers, a key of ACTIVATIONS.
+    activation:  of the networks' two hidden layers, a key of ACTIVATIONS.
     scale_bound: a coupling scales a coordinate by at most e^scale_bound either way.
 
     Raises ValueError for masks of another length, or that leave a coordinate as it is in every coupling.
     """
+
+    seen: Tensor
+    changed: Tensor
 
     def __init__(
         self,
@@ -120,32 +95,64 @@ class RealNVP(Flow):
         scale_bound: float = 1.0,
     ) -> None:
         super().__init__(dims)
-        # Data pass the couplings in this order.
-        self.couplings = nn.ModuleList(
-            Coupling(mask, width, activation, scale_bound) for mask in _masks(dims, depth, masks)
-        )
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, gain=0.01)
-                nn.init.zeros_(module.bias)
+        self.activation = activation
+        self.scale_bound = scale_bound
+        # Data pass the couplings in this order. The factors of the first layers' columns, and of the last layers' rows,
+        # where −1 turns the shift: what is added gets the gradient of the sum, what is subtracted costs a negation.
+        mask = _masks(dims, depth, masks)
+        self.register_buffer("seen", mask[:, None, None], persistent=False)
+        self.register_buffer("changed", torch.stack([1 - mask, mask - 1], dim=1), persistent=False)
+        # By layer: (depth, 2, outputs, inputs) and (depth, 2, outputs); of the pairs, s is the first, t the second.
+        sizes = [dims, width, width, dims]
+        self.weights = nn.ParameterList(torch.empty(depth, 2, *shape) for shape in zip(sizes[1:], sizes, strict=False))
+        self.biases = nn.ParameterList(torch.zeros(depth, 2, outputs) for outputs in sizes[1:])
+        for weight in self.weights:
+            for matrix in weight.flatten(0, 1):
+                nn.init.xavier_uniform_(matrix, gain=0.01)
 
     def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_det = x, x.new_zeros(len(x))
-        for coupling in self.couplings:
-            z, log_det_here = coupling(z)
-            log_det = log_det + log_det_here
-        return z, log_det
+        z, scale = self._couple(x, to_data=False)
+        return z, -self.scale_bound * scale
 
     def _to_data(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        x, log_det = z, z.new_zeros(len(z))
-        for coupling in reversed(self.couplings):
-            assert isinstance(coupling, Coupling)
-            x, log_det_here = coupling.inverse(x)
-            log_det = log_det + log_det_here
-        return x, log_det
+        x, scale = self._couple(z, to_data=True)
+        return x, self.scale_bound * scale
+
+    def _couple(self, points: Tensor, to_data: bool) -> tuple[Tensor, Tensor]:
+        """Through all couplings, and Σ s / scale_bound: (N, D) -> (N, D), (N,)."""
+        first, second, last = self.weights
+        layers = (
+            first * self.seen,
+            self.biases[0],
+            second,
+            self.biases[1],
+            last * self.changed.unsqueeze(3),
+            self.biases[2] * self.changed,
+        )
+        activation = ACTIVATIONS[self.activation]
+        columns, scale = Couplings.apply(
+            points.T.contiguous(), to_data, activation, self.scale_bound, torch.is_grad_enabled(), *layers
+        )
+        return columns.T, scale
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Takes also the state of separate modules a coupling: couplings.0.scale.0.weight, as in the authors' code."""
+
+        def take(pattern: str) -> Tensor:
+            names = [f"{prefix}couplings.{pattern.format(index)}" for index in range(len(self.seen))]
+            return torch.stack([state_dict.pop(name) for name in names])
+
+        if f"{prefix}couplings.0.mask" in state_dict:
+            if not torch.equal(take("{}.mask"), self.seen[:, 0, 0]):
+                args[-1].append("the masks of these couplings are not this flow's")
+            for layer in range(3):
+                for ours, theirs in (("weights", "weight"), ("biases", "bias")):
+                    pair = [take(f"{{}}.{network}.{2 * layer}.{theirs}") for network in ("scale", "shift")]
+                    state_dict[f"{prefix}{ours}.{layer}"] = torch.stack(pair, dim=1)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _masks(dims: int, depth: int, masks: Sequence[Sequence[int]] | None) -> list[Tensor]:
+def _masks(dims: int, depth: int, masks: Sequence[Sequence[int]] | None) -> Tensor:
     if masks is None:
         last = [0] * (dims - 1) + [1]
         masks = [[0]] if dims == 1 else [[1 - value for value in last], last]
@@ -157,12 +164,7 @@ def _masks(dims: int, depth: int, masks: Sequence[Sequence[int]] | None) -> list
             f"the masks {[*map(list, used)]} leave a coordinate unchanged in all {depth} couplings; "
             "raise the depth or change them"
         )
-    return [torch.tensor(mask, dtype=torch.float32) for mask in used]
-
-
-def _mlp(dims: int, width: int, activation: str) -> list[nn.Module]:
-    act = ACTIVATIONS[activation]
-    return [nn.Linear(dims, width), act(), nn.Linear(width, width), act(), nn.Linear(width, dims)]
+    return torch.tensor(used, dtype=torch.float32)
 
 
 class JointFlows(nn.Module):

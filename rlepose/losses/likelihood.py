@@ -52,6 +52,10 @@ class LocationScale(JointLikelihood):
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
         """Normalised log density p̄ of residuals (N, D): (N,), nats."""
 
+    def unnormalised_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        """`residual_log_prob` up to a number for each density; for RLE without the integral."""
+        return self.residual_log_prob(residual, joint)
+
     @abstractmethod
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         """Random residuals of one joint: (count, D), on the generator's device."""
@@ -66,12 +70,12 @@ class LocationScale(JointLikelihood):
         Uniform over [0, 1] where targets follow the density.
         """
         # The regions of x are those of the residual: one set of samples serves all rows of a joint.
-        observed = self.residual_log_prob((target - mu) / sigma, joint)
+        observed = self.unnormalised_log_prob((target - mu) / sigma, joint)
         owners = self.owner(joint)
         generator = torch.Generator(mu.device).manual_seed(0)
         samples = torch.cat([self.sample_residuals(SAMPLES, owner, generator) for owner in range(self.owners())])
         owner_of_sample = torch.arange(self.owners(), device=mu.device).repeat_interleave(SAMPLES)
-        densities = self.residual_log_prob(samples, owner_of_sample).view(-1, SAMPLES).sort(dim=1).values
+        densities = self.unnormalised_log_prob(samples, owner_of_sample).view(-1, SAMPLES).sort(dim=1).values
         levels = torch.empty_like(observed)
         for owner in range(self.owners()):
             rows = owners == owner
@@ -181,4 +185,4 @@ def log_gaussian(residual: Tensor, scale: float = 1.0) -> Tensor:
 
 def log_laplace(residual: Tensor, scale: float = 1.0) -> Tensor:
     """Log density of independent Laplace variables: (N, D) -> (N,)."""
-    return -(residual / scale).abs().sum(dim=1) - residual.shape[1] * math.log(2 * scale)
+    return residual.abs().sum(dim=1) / -scale - residual.shape[1] * math.log(2 * scale)

@@ -12,6 +12,10 @@ from rlepose.losses.likelihood import FlowDensity, log_gaussian, log_laplace
 
 _Q = {"laplace": log_laplace, "gaussian": log_gaussian}
 
+_ORIGINAL_SCALE = 2 * math.sqrt(2)
+# What the authors' code's loss has in each coordinate beside −2 log of G^(D/2) Q / Π sigma.
+_ORIGINAL_CONSTANT = 0.5 * math.log(2 * math.pi) - 2 * math.log(2 * _ORIGINAL_SCALE)
+
 
 class RLE(FlowDensity):
     """The residual ē = (target − mu) / sigma has the density p̄(ē) = G(ē) Q(ē) / Z.
@@ -29,7 +33,8 @@ class RLE(FlowDensity):
     The flow sees −ē, as in the authors' code.
     """
 
-    points: Tensor
+    normal_points: Tensor
+    q_points: Tensor
 
     def __init__(
         self,
@@ -41,23 +46,26 @@ class RLE(FlowDensity):
         super().__init__(flows)
         self.form = form
         self.q = "laplace" if form == "original" else q
-        self.q_scale = 2 * math.sqrt(2) if form == "original" else q_scale
+        self.q_scale = _ORIGINAL_SCALE if form == "original" else q_scale
         self.power = self.dims / 2 if form == "original" else 1.0
-        self.register_buffer("points", unit_points(self.dims, fine=False), persistent=False)
+        for name, points in zip(("normal_points", "q_points"), self._points(fine=False), strict=True):
+            self.register_buffer(name, points.float(), persistent=False)
 
     def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
         if self.form == "paper":
             return -self.log_prob(mu, sigma, target, joint)
-        error = mu - target
-        log_phi = self.flows.log_prob(error / sigma, joint)
-        flow_term = sigma.log() - log_phi[:, None]
-        # 1e-9 as in the original; beside a sigma of practical size it changes nothing.
-        q_term = (sigma * math.sqrt(2 * math.pi)).log() + error.abs() / (math.sqrt(2) * sigma + 1e-9)
-        return (flow_term + q_term).sum(dim=1)
+        log_density = self.unnormalised_log_prob((target - mu) / sigma, joint) - sigma.log().sum(dim=1)
+        return _ORIGINAL_CONSTANT * self.dims - 2 * log_density
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        unnormalised = self.power * self.flows.log_prob(-residual, joint) + self._log_q(residual)
-        return unnormalised - self.log_normaliser()[self.owner(joint)]
+        normaliser = self.log_normaliser()
+        if self.owners() > 1:
+            normaliser = normaliser[self.owner(joint)]
+        return self.unnormalised_log_prob(residual, joint) - normaliser
+
+    def unnormalised_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        """log G^power Q, without Z."""
+        return self.power * self.flows.log_prob(-residual, joint) + self._log_q(residual)
 
     def log_normaliser(self) -> Tensor:
         """log Z = log ∫ G^power Q of each flow: (1,), or (K,) with a flow a joint; differentiable.
@@ -67,15 +75,14 @@ class RLE(FlowDensity):
         of G (by growing wide) or G between those of Q (by growing narrow), and a Z that is too small is a likelihood
         that is too high. h is no larger than the smaller of G and Q (for power 1), so nothing can hide.
         """
-        points = self.points if self.training else unit_points(self.dims, fine=True).to(self.points.device)
+        points = (self.normal_points, self.q_points) if self.training else self._points(fine=True)
         values = []
         for flow in self.flows:
-            anchor = next(flow.parameters())
-            z, of_q = torch.special.ndtri(points).to(anchor), self._q_quantile(points).to(anchor)
+            z, of_q = (part.to(next(flow.parameters())) for part in points)
             of_g, log_det = flow.inverse(z)
             log_g = torch.cat([standard_normal_log_prob(z) - log_det, flow.log_prob(of_q)])
             log_h = self._log_h(log_g, self._log_q(torch.cat([of_g, of_q])))
-            values.append(torch.logsumexp(log_h, dim=0) - math.log(len(points)))
+            values.append(torch.logsumexp(log_h, dim=0) - math.log(len(z)))
         return torch.stack(values)
 
     @torch.no_grad()
@@ -95,6 +102,11 @@ class RLE(FlowDensity):
 
     def _log_q(self, residual: Tensor) -> Tensor:
         return _Q[self.q](residual, self.q_scale)
+
+    def _points(self, fine: bool) -> tuple[Tensor, Tensor]:
+        """Points of the standard normal, which the flow maps to its own, and points of Q: (M, D) each, float64."""
+        points = unit_points(self.dims, fine)
+        return torch.special.ndtri(points), self._q_quantile(points)
 
     def _q_quantile(self, share: Tensor) -> Tensor:
         """The points below which these shares of Q lie, coordinate by coordinate: (M, D) in (0, 1) -> (M, D)."""

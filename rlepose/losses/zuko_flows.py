@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from rlepose.errors import InputError
-from rlepose.losses.flows import ACTIVATIONS, Flow
+from rlepose.losses.coupling import ACTIVATIONS
+from rlepose.losses.flows import Flow
 
 
 class ZukoFlow(Flow):
@@ -34,7 +35,7 @@ class ZukoFlow(Flow):
             features=dims,
             transforms=depth,
             hidden_features=(width, width),
-            activation=ACTIVATIONS[activation],
+            activation=ACTIVATIONS[activation].module,
         )
 
     def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -128,6 +128,21 @@ def test_a_labelled_nan_shows_in_its_own_persons_loss_only(config: LossConfig) -
     assert criterion(output, target, weight).isfinite().tolist() == [True, True, False, True]
 
 
+@dims_2_and_3
+@every_loss
+def test_inside_autocast_loss_and_gradients_are_those_of_float32(config: LossConfig, dims: int) -> None:
+    criterion = criterion_of(config, dims)
+    output, target, weight = random_batch(dims=dims)
+    expected = criterion(output, target, weight)
+    expected.sum().backward()
+    expected_gradients = gradients(output, criterion)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = criterion(output, target, weight)
+    losses.sum().backward()
+    assert torch.equal(losses, expected)
+    assert all(torch.equal(a, b) for a, b in zip(gradients(output, criterion), expected_gradients, strict=True))
+
+
 def test_weights_scale_a_joints_loss() -> None:
     output, target, weight = random_batch()
     criterion = criterion_of(LossConfig(name="rle"))

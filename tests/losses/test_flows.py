@@ -161,8 +161,9 @@ def test_points_of_another_dimension_are_refused(kind: str) -> None:
 
 def test_masks_say_which_coordinates_a_coupling_changes() -> None:
     flow = RealNVP(3, depth=2, masks=[[1, 0, 1], [0, 1, 0]]).double()
-    torch.nn.init.normal_(flow.couplings[0].shift[4].bias)
-    z, _ = flow.couplings[0](x := torch.randn(5, 3, dtype=torch.float64))
+    torch.nn.init.zeros_(flow.weights[2])
+    torch.nn.init.normal_(flow.biases[2].data[0])
+    z, _ = flow(x := torch.randn(5, 3, dtype=torch.float64))
     assert torch.equal(z[:, [0, 2]], x[:, [0, 2]])
     assert not torch.equal(z[:, 1], x[:, 1])
 
@@ -181,10 +182,21 @@ def test_masks_that_make_no_density_are_refused(masks: list[list[int]], message:
         RealNVP(2, masks=masks)
 
 
+def test_a_state_of_other_masks_is_refused() -> None:
+    state = {"couplings.0.mask": torch.tensor([0.0, 1.0]), "couplings.1.mask": torch.tensor([1.0, 0.0])}
+    sizes = {0: (4, 2), 2: (4, 4), 4: (2, 4)}
+    for name in (f"couplings.{i}.{net}.{layer}" for i in (0, 1) for net in ("scale", "shift") for layer in sizes):
+        size = sizes[int(name[-1])]
+        state |= {f"{name}.weight": torch.ones(size), f"{name}.bias": torch.ones(size[0])}
+    RealNVP(2, 2, 4, masks=[[0, 1], [1, 0]]).load_state_dict(state)
+    with pytest.raises(RuntimeError, match="masks of these couplings"):
+        RealNVP(2, 2, 4).load_state_dict(state)
+
+
 @pytest.mark.parametrize("bound", [0.5, 2.0])
 def test_a_coupling_scales_within_its_bound(bound: float) -> None:
     flow = RealNVP(1, depth=1, scale_bound=bound)
-    flow.couplings[0].scale[4].bias.data.fill_(100)
+    flow.biases[2].data[0, 0] = 100
     assert flow(torch.zeros(1, 1))[1].item() == pytest.approx(-bound)
 
 

@@ -103,9 +103,8 @@ def test_the_points_are_spread_evenly_inside_the_unit_cube(dims: int) -> None:
 def scaling_flow(dims: int, factor: float) -> RealNVP:
     """The normal density of standard deviation `factor`, nearly."""
     flow = RealNVP(dims, depth=2, scale_bound=10)
-    for coupling in flow.couplings:
-        torch.nn.init.zeros_(coupling.scale[4].weight)
-        coupling.scale[4].bias.data.fill_(math.atanh(math.log(factor) / 10 / (2 if dims == 1 else 1)))
+    flow.weights[2].data[:, 0] = 0
+    flow.biases[2].data[:, 0] = math.atanh(math.log(factor) / 10 / (2 if dims == 1 else 1))
     return flow
 
 
@@ -182,7 +181,7 @@ def test_samples_of_a_narrow_and_of_a_wide_flow_are_as_many_as_asked_for(factor:
 @pytest.mark.parametrize("name", list(LOCATION_SCALE))
 def test_levels_of_targets_that_follow_the_density_are_uniform(name: str) -> None:
     likelihood = LOCATION_SCALE[name](2).eval()
-    residual = likelihood.sample_residuals(20_000, 0, torch.Generator().manual_seed(1))
+    residual = likelihood.sample_residuals(20_000, 0, torch.Generator().manual_seed(2))
     mu, sigma = torch.randn(20_000, 2), torch.rand(20_000, 2) + 0.1
     levels = likelihood.region_level(mu, sigma, mu + sigma * residual, torch.zeros(20_000).long())
     expected = torch.linspace(0, 1, 21)
