@@ -56,12 +56,13 @@ def decode(
     return keypoints, np.asarray(sigma, float) * size_wh * pixels_a_crop_pixel[..., None, :]
 
 
-def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...], crop_width: int) -> PoseOutput:
+def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...] | Tensor, crop_width: int) -> PoseOutput:
     """The prediction on a mirrored crop, expressed for the crop as it was.
 
     Mirroring sends pixel x to W − 1 − x, so mu_x goes to −mu_x − 1 / W, and left and right change places.
+    A permutation (K,) that is on the device already spares a copy for which the host waits.
     """
-    permutation = torch.tensor(flip_permutation, device=output.mu.device)
+    permutation = torch.as_tensor(flip_permutation, device=output.mu.device)
     mu = output.mu[:, permutation].clone()
     mu[..., 0] = -mu[..., 0] - 1 / crop_width
     return PoseOutput(mu, None if output.sigma is None else output.sigma[:, permutation])

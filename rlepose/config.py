@@ -202,6 +202,11 @@ class SystemConfig:
         "auto", "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it"
     )
     channels_last: bool = option(True, "memory layout that convolutions prefer")
+    compile: Literal["none", "default", "reduce-overhead"] = option(
+        "none",
+        "how torch.compile treats the network in training: default fuses operators, reduce-overhead replays them as "
+        "CUDA graphs too, for when launching them takes the time; the first step then takes minutes",
+    )
     workers: int = option(4, "processes a device that load pictures; 0: the main process loads", low=0)
 
 
@@ -255,6 +260,12 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         )
     if train.batch_size % train.accumulate:
         yield "train.batch_size", f"{train.batch_size} does not divide into train.accumulate={train.accumulate} parts"
+    if config.system.compile == "reduce-overhead" and train.accumulate > 1:
+        yield (
+            "system.compile",
+            "reduce-overhead keeps gradients in memory that the next part overwrites, so it cannot do train.accumulate="
+            f"{train.accumulate}; set train.accumulate=1 or system.compile=default",
+        )
     keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
     if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
         yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"

@@ -17,12 +17,15 @@ def main() -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on from the experiment's last checkpoint")
     existing.add_argument("--overwrite", action="store_true", help="delete an earlier run of the same name")
+    parser.add_argument("--profile", type=int, metavar="N", help="tell what N steps wait for, record N, and stop")
     args = parser.parse_args()
+    if args.profile is not None and args.profile < 1:
+        parser.error("--profile: expected at least one step")
 
     config = load_config(args.cfg, [*args.set, *([f"name={args.name}"] if args.name else [])])
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        train(config, group, args.resume, args.overwrite)
+        train(config, group, args.resume, args.overwrite, args.profile)
 
 
 if __name__ == "__main__":

@@ -213,6 +213,10 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("train: {schedule: {milestones: [10, 10]}}", "train.schedule.milestones: expected growing epochs"),
         ("train: {schedule: {warmup_epochs: 270}}", "train.schedule.warmup_epochs: a warm-up of 270 epochs"),
         ("train: {batch_size: 10, accumulate: 4}", "train.batch_size: 10 does not divide into train.accumulate=4"),
+        (
+            "{train: {accumulate: 2}, system: {compile: reduce-overhead}}",
+            "system.compile: reduce-overhead keeps",
+        ),
         ("data: {num_keypoints: 3, oks_sigmas: [0.1, 0.1]}", "data.oks_sigmas: expected 3 values"),
         ("loss: {name: dle, form: paper}", "loss.form: the loss dle has no forms"),
         ("loss: {name: l1, flow: {per_joint: true}}", "loss.flow: the loss l1 has no flow"),

@@ -12,7 +12,7 @@ from rlepose.errors import InputError
 
 @dataclass(frozen=True)
 class Experiment:
-    """Paths below the folder: config.yaml, train.log, metrics.jsonl, tensorboard/, checkpoints/, results/."""
+    """The folder: config.yaml, train.log, metrics.jsonl, trace.json, tensorboard/, checkpoints/, results/."""
 
     folder: Path
 
@@ -31,6 +31,10 @@ class Experiment:
     @property
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.pt"
+
+    @property
+    def trace(self) -> Path:
+        return self.folder / "trace.json"
 
     def check(self, resume: bool, overwrite: bool) -> None:
         """InputError where a run would mix with, or silently replace, what is in the folder."""

@@ -1,34 +1,60 @@
-"""Finding the person whose loss is NaN or infinite, without waiting for the device at each step."""
+"""NaN and infinity: whose loss was the first, found without waiting for the device at each step, and what to say."""
+
+import logging
+import math
+from collections.abc import Iterable
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.engine.distributed import Ranks
+from rlepose.errors import DivergedError
+
+log = logging.getLogger(__name__)
 
 
 class NonFinite:
-    """Remembers whose loss was not finite, and how many steps were skipped for it."""
+    """Remembers whose loss was not finite. Every rank has to call its checks; they wait for the device."""
 
-    def __init__(self, table: PersonTable, ranks: Ranks) -> None:
+    def __init__(self, table: PersonTable, ranks: Ranks, checkpoint: Path) -> None:
         self._table = table
         self._ranks = ranks
+        self._checkpoint = checkpoint
         self._first = torch.full((), -1, device=ranks.device)
-        self.skipped = 0  # steps since the last call of `whose`, equal on all ranks
 
     def see(self, losses: Tensor, persons: Tensor) -> None:
-        """losses (B,) of persons (B,), rows of the table."""
+        """losses (B,) of persons (B,), rows of the table. Does not wait for the device."""
         somebody = torch.where(losses.isfinite(), -1, persons).max()
         self._first = torch.where(self._first < 0, somebody, self._first)
 
-    def skip(self) -> None:
-        """Count a step that was not taken."""
-        self.skipped += 1
+    def report_skipped(self, steps: int, before: int) -> None:
+        """Warn of steps that were not taken."""
+        if steps:
+            log.warning(
+                "skipped %d steps before step %d: loss or gradient was not finite, %s", steps, before, self._whose()
+            )
 
-    def whose(self) -> str:
-        """The first person whose loss was not finite, over all ranks, in words. Forgets it; every rank has to call."""
+    def check_loss(self, loss: float, before: int) -> None:
+        """DivergedError if the mean loss of the last steps is not finite."""
+        if not math.isfinite(loss):
+            raise self.diverged(f"the loss became NaN or infinite before step {before}, {self._whose()}")
+
+    def check_weights(self, parameters: Iterable[nn.Parameter], epoch: int) -> None:
+        """DivergedError if a weight is not finite."""
+        if not torch.stack([parameter.isfinite().all() for parameter in parameters]).all():
+            raise self.diverged(f"weights became NaN or infinite in epoch {epoch}")
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error that ends a run, with what is left of it and what to try."""
+        saved = f"; {self._checkpoint} is from before" if self._checkpoint.exists() else ""
+        return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
+
+    def _whose(self) -> str:
+        """The first person whose loss was not finite, over all ranks, in words. Forgets it."""
         first = next((person for person in self._ranks.gather(int(self._first)) if person >= 0), None)
-        self.skipped, self._first = 0, torch.full_like(self._first, -1)
+        self._first = torch.full_like(self._first, -1)
         if first is None:
             return "though no person's loss was: the gradient alone is to blame"
         return (

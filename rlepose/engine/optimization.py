@@ -1,10 +1,10 @@
-"""The optimiser, and the learning rate as a function of the epoch."""
+"""The optimiser, whether it steps, and the learning rate as a function of the epoch."""
 
 import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rlepose.config import OptimizerConfig, ScheduleConfig
 
@@ -16,7 +16,20 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
         return torch.optim.Adam(parameters, lr=config.lr, weight_decay=decay, fused=True)
     if config.name == "adamw":
         return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=decay, fused=True)
-    return torch.optim.SGD(parameters, lr=config.lr, weight_decay=decay, momentum=config.momentum, fused=True)
+    sgd = torch.optim.SGD(parameters, lr=config.lr, weight_decay=decay, momentum=config.momentum, fused=True)
+    if config.momentum:
+        # The first step would make the buffers without filling them, were it skipped. From zero it is the same step.
+        for parameter in parameters:
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
+
+
+def skip_next_step(optimizer: torch.optim.Optimizer, skip: Tensor) -> None:
+    """Let the next step leave weights and state as they are if `skip` () is 1, not 0: decided on the device.
+
+    The fused optimisers take it as what a gradient scaler found, so the host need not wait to know.
+    """
+    optimizer.found_inf = skip  # type: ignore[attr-defined]
 
 
 def learning_rate_factor(config: ScheduleConfig, epoch: float, epochs: int) -> float:

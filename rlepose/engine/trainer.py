@@ -2,9 +2,7 @@
 
 import contextlib
 import logging
-import math
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,49 +12,26 @@ from tqdm import tqdm
 
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.loading import BadImages, make_loader, to_device
+from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import training_dataset, use_crop_cache
-from rlepose.engine.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    load_state,
-    random_state,
-    save_checkpoint,
-    set_random_state,
-)
+from rlepose.engine.announcement import announce
 from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.nonfinite import NonFinite
-from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.prefetch import on_device
+from rlepose.engine.profiling import profile_training
+from rlepose.engine.run_state import RunState
+from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validator import Validator, format_table
-from rlepose.errors import DivergedError, InputError
 from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.models.pose_model import build_model
 
 log = logging.getLogger(__name__)
 
 SELECTED_BY = "gt/AP"  # the validation number by which `best.pt` is chosen
-
-
-class TrainStep(nn.Module):
-    """Model and criterion in one module, for DDP to wrap: the flow lives in the criterion and must be kept equal too.
-
-    The model runs in the given precision, the criterion always in float32.
-    """
-
-    def __init__(self, model: PoseModel, criterion: nn.Module, precision: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.model = model
-        self.criterion = criterion
-        self.precision = precision
-
-    def forward(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """image (B, 3, H, W), target and weight (B, K, D) -> the loss of each person (B,)."""
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            output = self.model(image)
-        return self.criterion(output, target, weight)
 
 
 class Trainer:
@@ -67,6 +42,7 @@ class Trainer:
         self.ranks = ranks
         self.experiment = Experiment.of(config)
         check_batch(config.train, ranks.world_size)
+        check_compile(config.system.compile, ranks.device)
 
         data = config.data
         self.validator = Validator(config, "gt", ranks)
@@ -80,7 +56,7 @@ class Trainer:
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
-        self.nonfinite = NonFinite(table, ranks)
+        self.nonfinite = NonFinite(table, ranks, self.experiment.last)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
@@ -91,28 +67,36 @@ class Trainer:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
-        step = TrainStep(self.model, self.criterion, choose_precision(config.system.precision, ranks.device))
+        precision = choose_precision(config.system.precision, ranks.device)
+        step = TrainStep(self.model, self.criterion, precision, config.system.compile)
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
             device_ids = [ranks.device] if ranks.device.type == "cuda" else None
             self.step_module = DistributedDataParallel(step, device_ids=device_ids)
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
-        self.epoch = 0
-        self.validated = 0  # epoch of the last validation
-        self.best: float | None = None
-        self.metrics: dict[str, Any] = {}
+        self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer)
         if resume:
-            self._resume()
+            self.state.resume(self.experiment.last, ranks)
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation."""
-        self._announce()
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.epoch, self.epoch * len(self.batches))
+        announce(
+            self.config,
+            self.ranks,
+            self.batches,
+            len(self.validator.table),
+            self.skeleton,
+            self.model,
+            self.criterion,
+        )
+        run_log = RunLog(
+            self.experiment.folder, self.ranks.is_main, self.state.epoch, self.state.epoch * len(self.batches)
+        )
         epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
         progress = tqdm(
             total=epochs * seen_an_epoch,
-            initial=self.epoch * seen_an_epoch,
+            initial=self.state.epoch * seen_an_epoch,
             unit="img",
             disable=None if self.ranks.is_main else True,
         )
@@ -121,99 +105,73 @@ class Trainer:
             while True:
                 if self._validation_is_due():
                     self._validate(run_log)
-                    self._save(self.experiment.last)
-                if self.epoch == epochs:
+                    self.state.save(self.experiment.last, self.ranks)
+                if self.state.epoch == epochs:
                     break
                 self._train_epoch(run_log, progress)
-                self.epoch += 1
-                self._check_weights()
-                self._save(self.experiment.last)
+                self.state.epoch += 1
+                self.nonfinite.check_weights(self.parameters, self.state.epoch)
+                self.state.save(self.experiment.last, self.ranks)
         finally:
             progress.close()
             run_log.close()
-        return self.metrics
+        return self.state.metrics
 
     def _validation_is_due(self) -> bool:
-        last = self.epoch == self.config.train.epochs
-        return self.epoch > self.validated and (last or self.epoch % self.config.train.validate_every == 0)
-
-    def _resume(self) -> None:
-        """Go on from the last checkpoint of this experiment."""
-        path = self.experiment.last
-        checkpoint = load_checkpoint(path)
-        if checkpoint.skeleton.names != self.skeleton.names:
-            raise InputError(
-                f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
-                f"have {', '.join(self.skeleton.names)}; start anew under another --name"
-            )
-        changed = _differences(checkpoint.config.to_dict(), self.config.to_dict())
-        if changed:
-            log.warning("resuming with other options than before: %s", "; ".join(changed))
-        load_state(self.model, checkpoint.model, "model", path)
-        load_state(self.criterion, checkpoint.criterion, "criterion", path)
-        self._load_optimizer(checkpoint)
-        self.epoch, self.validated = checkpoint.progress["epoch"], checkpoint.progress["validated"]
-        self.best = checkpoint.progress["best"]
-        self.metrics = checkpoint.metrics
-        if len(checkpoint.random_states) == self.ranks.world_size:
-            set_random_state(checkpoint.random_states[self.ranks.rank], self.ranks.device)
-        log.info("resuming after epoch %d of %d from %s", self.epoch, self.config.train.epochs, path)
-
-    def _load_optimizer(self, checkpoint: Checkpoint) -> None:
-        before, now = checkpoint.config.train.optimizer.name, self.config.train.optimizer.name
-        if before != now:
-            raise InputError(f"train.optimizer.name: the run was started with {before}; it cannot go on with {now}")
-        options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        # The state is the checkpoint's; rates and decays are this config's.
-        for group, values in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(values)
+        last = self.state.epoch == self.config.train.epochs
+        due = self.state.epoch % self.config.train.validate_every == 0
+        return self.state.epoch > self.state.validated and (due or last)
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
-        train, steps = self.config.train, len(self.batches)
-        self.batches.epoch = self.epoch
+        train, steps, size = self.config.train, len(self.batches), self.batches.batch_size
+        self.batches.epoch = self.state.epoch
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        loss_sum, summed, taken, epoch_sum = torch.zeros((), device=self.ranks.device), 0, 0, 0.0
-        for step, batch in enumerate(self.loader):
+        # Sum of the losses of the steps that were taken, and their number: since the last entry of the log, and in all.
+        of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2, dtype=torch.float64)
+        reported = 0
+        for step, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device)):
             self.bad_images.check(batch["problem"])
-            rate = train.optimizer.lr * learning_rate_factor(train.schedule, self.epoch + step / steps, train.epochs)
+            epoch = self.state.epoch + step / steps
+            rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss = self._step(to_device(batch, self.ranks.device))
-            if loss is not None:
-                loss_sum += loss
-                summed += 1
-            progress.update(self.batches.batch_size)
-            if (step + 1) % train.log_every == 0 or step + 1 == steps:
-                # Here alone the losses come back from the device.
-                global_step = self.epoch * steps + step + 1
-                self._report_skipped(global_step)
-                if not summed:
-                    continue
-                mean_loss = float(self.ranks.sum(loss_sum)) / (summed * self.ranks.world_size)
-                self._check_finite(mean_loss, global_step)
-                speed = summed * self.batches.batch_size / (time.perf_counter() - started)
-                progress.set_postfix(epoch=self.epoch + 1, loss=f"{mean_loss:.3f}")
-                values = {"train/loss": mean_loss, "train/lr": rate, "train/images_per_second": speed}
-                run_log.scalars(values, global_step, self.epoch + (step + 1) / steps)
-                taken += summed
-                epoch_sum += mean_loss * summed
-                started, loss_sum, summed = time.perf_counter(), torch.zeros_like(loss_sum), 0
+            of_interval += self.step(tensors)
+            progress.update(size)
+            done = step + 1
+            if done % train.log_every and done != steps:
+                continue
+            # Here alone the host waits for the device.
+            sums = self.ranks.sum(of_interval).cpu() / self.ranks.world_size
+            loss_sum, taken = sums.tolist()
+            global_step = self.state.epoch * steps + done
+            self.nonfinite.report_skipped(done - reported - round(taken), global_step)
+            if taken:
+                self.nonfinite.check_loss(loss_sum / taken, global_step)
+                speed = (done - reported) * size / (time.perf_counter() - started)
+                progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss_sum / taken:.3f}")
+                values = {"train/loss": loss_sum / taken, "train/lr": rate, "train/images_per_second": speed}
+                run_log.scalars(values, global_step, self.state.epoch + done / steps)
+            started, reported, of_epoch = time.perf_counter(), done, of_epoch + sums
+            of_interval.zero_()
+        loss_sum, taken = of_epoch.tolist()
         if not taken:
-            raise self._diverged(f"no step of epoch {self.epoch + 1} had a finite gradient")
+            raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
         self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
-            self.epoch + 1,
+            self.state.epoch + 1,
             train.epochs,
-            epoch_sum / taken,
+            loss_sum / taken,
             rate,
-            steps * self.batches.batch_size / (time.perf_counter() - epoch_started),
+            steps * size / (time.perf_counter() - epoch_started),
         )
 
-    def _step(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """One update from this rank's part of the global batch; -> its mean loss, or None if the step was skipped."""
+    def step(self, batch: dict[str, Tensor]) -> Tensor:
+        """One update from this rank's part of the global batch; -> its mean loss and 1, or 0 and 0 if it was skipped.
+
+        Nothing here waits for the device: what the host decides by is known beforehand.
+        """
         train, parts = self.config.train, self.config.train.accumulate
         inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight", "index")]
         total = torch.zeros((), device=self.ranks.device)
@@ -227,106 +185,42 @@ class Trainer:
                 loss.backward()
             self.nonfinite.see(losses.detach(), persons)
             total += loss.detach()
+        taken = torch.ones_like(total)
         if train.on_nonfinite == "skip" or train.clip_grad_norm is not None:
             # Equal on all ranks, which have the same gradient by now.
             norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-            if train.on_nonfinite == "skip" and not norm.isfinite():
-                self.nonfinite.skip()
-                return None
+            if train.on_nonfinite == "skip":
+                taken = norm.isfinite().to(total.dtype)
+                skip_next_step(self.optimizer, 1 - taken)
             if train.clip_grad_norm is not None:
                 nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
         self.optimizer.step()
-        return total
+        return torch.stack([total.where(taken > 0, 0), taken])
 
     def _validate(self, run_log: RunLog) -> None:
         self.ranks.equalize_buffers(self.model)
-        self.metrics, _, predictions = self.validator.run(self.model, self.criterion)
-        steps = self.epoch * len(self.batches)
-        run_log.scalars(self.metrics, steps, self.epoch)
+        self.state.metrics, _, predictions = self.validator.run(self.model, self.criterion)
+        steps = self.state.epoch * len(self.batches)
+        run_log.scalars(self.state.metrics, steps, self.state.epoch)
         if self.ranks.is_main:
             picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, steps)
-        log.info("validation after epoch %d\n%s", self.epoch, format_table(self.metrics))
-        self.validated = self.epoch
-        value = self.metrics[SELECTED_BY]
-        if self.best is None or (value is not None and value > self.best):
-            self.best = value
-            self._save(self.experiment.best)
-
-    def _save(self, path: Path) -> None:
-        random_states = self.ranks.gather(random_state(self.ranks.device))
-        if self.ranks.is_main:
-            save_checkpoint(
-                path,
-                Checkpoint(
-                    config=self.config,
-                    skeleton=self.skeleton,
-                    model=self.model.state_dict(),
-                    criterion=self.criterion.state_dict(),
-                    optimizer=self.optimizer.state_dict(),
-                    progress={"epoch": self.epoch, "validated": self.validated, "best": self.best},
-                    metrics=self.metrics,
-                    random_states=random_states,
-                ),
-            )
-
-    def _announce(self) -> None:
-        config, ranks, batches = self.config, self.ranks, self.batches
-        if batches.batch_size < config.train.batch_size:
-            log.warning(
-                "only %d training persons: a step takes %d instead of train.batch_size=%d",
-                len(self.dataset),
-                batches.batch_size,
-                config.train.batch_size,
-            )
-        log.info("experiment      %s", self.experiment.folder)
-        log.info("device          %d × %s, backbone in %s", ranks.world_size, ranks.device.type, self._precision_name())
-        log.info("persons         %d to train, %d to validate", len(self.dataset), len(self.validator.table))
-        log.info(
-            "batch           %d = %d ranks × %d × %d accumulated; %d steps an epoch",
-            batches.batch_size,
-            ranks.world_size,
-            batches.batch_size // ranks.world_size // config.train.accumulate,
-            config.train.accumulate,
-            len(batches),
-        )
-        log.info(
-            "joints          %d, of which %d pairs of left and right", len(self.skeleton), len(self.skeleton.flip_pairs)
-        )
-        log.info(
-            "model           %s, %.1f M parameters; loss %s, %.3f M parameters",
-            config.model.backbone.name,
-            sum(p.numel() for p in self.model.parameters()) / 1e6,
-            config.loss.name,
-            sum(p.numel() for p in self.criterion.parameters()) / 1e6,
-        )
-
-    def _precision_name(self) -> str:
-        return str(choose_precision(self.config.system.precision, self.ranks.device)).removeprefix("torch.")
-
-    def _check_finite(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss became NaN or infinite before step {step}, {self.nonfinite.whose()}")
-
-    def _report_skipped(self, step: int) -> None:
-        if skipped := self.nonfinite.skipped:
-            whose = self.nonfinite.whose()
-            log.warning("skipped %d steps before step %d: loss or gradient was not finite, %s", skipped, step, whose)
-
-    def _check_weights(self) -> None:
-        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
-            raise self._diverged(f"weights became NaN or infinite in epoch {self.epoch}")
-
-    def _diverged(self, what: str) -> DivergedError:
-        saved = f"; {self.experiment.last} is from before" if self.experiment.last.exists() else ""
-        return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
+        log.info("validation after epoch %d\n%s", self.state.epoch, format_table(self.state.metrics))
+        self.state.validated = self.state.epoch
+        value = self.state.metrics[SELECTED_BY]
+        if self.state.best is None or (value is not None and value > self.state.best):
+            self.state.best = value
+            self.state.save(self.experiment.best, self.ranks)
 
 
-def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+def train(
+    config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False, profile: int | None = None
+) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched.
+    Everything is checked before an earlier run's files are touched. profile: do not train, but tell what this many
+    steps wait for.
     """
     experiment = Experiment.of(config)
     ranks.on_main(lambda: experiment.check(resume, overwrite))
@@ -334,15 +228,7 @@ def train(config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = 
     ranks.on_main(lambda: experiment.open(config, resume))
     if ranks.is_main:
         log_to_file(experiment.log_file)
+    if profile is not None:
+        profile_training(trainer, profile)
+        return {}
     return trainer.fit()
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs."""
-    lines: list[str] = []
-    for key in old:
-        if isinstance(old[key], dict) and isinstance(new[key], dict):
-            lines += _differences(old[key], new[key], f"{prefix}{key}.")
-        elif old[key] != new[key]:
-            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
-    return lines

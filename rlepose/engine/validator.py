@@ -16,8 +16,9 @@ from rlepose.config import Config
 from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
-from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch, to_device
+from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch
 from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.prefetch import on_device
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.pck import pck, reference_length, torso_joints
@@ -79,6 +80,7 @@ class Validator:
         self.coco = CocoFile(root / data.val_annotations, data.category)
         self.truth = truth_of(self.coco)
         self.skeleton = self.coco.skeleton(data.oks_sigmas)
+        self._flip_permutation = torch.tensor(self.skeleton.flip_permutation, device=ranks.device)
         images = root / data.val_images
         if self.detected:
             table = persons_from_detections(self.coco, images, boxes)
@@ -96,28 +98,24 @@ class Validator:
         batches = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
         loader = make_loader(self.dataset, batches, config.system.workers, ranks.device.type == "cuda")
         bad_images = BadImages(config.data.on_bad_image)
-        parts: list[_Part] = []
         precision = choose_precision(config.system.precision, ranks.device)
         progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
+        batches_of_size = (part for whole_pictures in progress for part in split_batch(whole_pictures, size))
+        outputs: list[tuple[NDArray[np.int64], NDArray[np.bool_], PoseOutput]] = []
         model.eval()
         with (
             torch.inference_mode(),
             torch.autocast(ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
         ):
-            for batch in (part for whole_pictures in progress for part in split_batch(whole_pictures, size)):
+            for batch, tensors in on_device(batches_of_size, ranks.device):
                 bad_images.check(batch["problem"])
-                output = self._forward(model, criterion, to_device(batch, ranks.device)["image"])
                 valid = np.array([not problem for problem in batch["problem"]])
-                parts.append(
-                    _Part(
-                        batch["index"].numpy(),
-                        output.mu.cpu().numpy(),
-                        None if output.sigma is None else output.sigma.cpu().numpy(),
-                        joint_scores(output).cpu().numpy(),
-                        valid,
-                    )
-                )
+                # A copy: what comes from a worker keeps a file open for as long as it is held.
+                persons = batch["index"].numpy().copy()
+                # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
+                outputs.append((persons, valid, self._forward(model, criterion, tensors["image"])))
         bad_images.report(ranks.gather(bad_images.seen))
+        parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
     def run(self, model: PoseModel, criterion: Criterion) -> tuple[dict[str, Any], CocoResults | None, Predictions]:
@@ -184,7 +182,7 @@ class Validator:
         if not self.config.eval.flip_test:
             return output
         mirrored = criterion.main.predict(model(image.flip(-1)))
-        mirrored = flip_output(mirrored, self.skeleton.flip_permutation, image.shape[-1])
+        mirrored = flip_output(mirrored, self._flip_permutation, image.shape[-1])
         return average_outputs(output, mirrored)
 
     def _merge(self, parts: list[_Part]) -> Predictions:
@@ -207,6 +205,11 @@ class Validator:
         kind = self.config.eval.pck_reference
         reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
         return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS}
+
+
+def _on_host(persons: NDArray[np.int64], valid: NDArray[np.bool_], output: PoseOutput) -> _Part:
+    sigma = None if output.sigma is None else output.sigma.cpu().numpy()
+    return _Part(persons, output.mu.cpu().numpy(), sigma, joint_scores(output).cpu().numpy(), valid)
 
 
 def format_table(metrics: dict[str, Any]) -> str:

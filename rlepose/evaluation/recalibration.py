@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
@@ -108,6 +107,8 @@ def _lowest(x: Floats, y: Floats) -> float:
 def _isotonic_knots(
     likelihood: LocationScale, joint: NDArray[np.integer], residual: Floats, sigma: Floats
 ) -> tuple[tuple[float, float], ...]:
+    from scipy.optimize import isotonic_regression  # takes half a second to import
+
     expected = _mean_residual(likelihood, joint)
     order = np.argsort(sigma, axis=None)
     x, y = sigma.ravel()[order], (np.abs(residual) * sigma / expected).ravel()[order]

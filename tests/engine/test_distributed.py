@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlepose.config import SystemConfig
 from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.engine.distributed import ranks as join_ranks
 from rlepose.errors import InputError
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -76,6 +78,16 @@ def test_the_precision_is_the_one_asked_for() -> None:
     cpu = torch.device("cpu")
     assert choose_precision("bfloat16", cpu) == torch.bfloat16
     assert choose_precision("float32", cpu) == torch.float32
+
+
+def test_matrices_are_multiplied_in_exact_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    torch.set_float32_matmul_precision("medium")
+    with join_ranks(SystemConfig(device="cpu")):
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.benchmark
 
 
 def test_an_input_error_on_the_main_rank_is_raised() -> None:

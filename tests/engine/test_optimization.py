@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rlepose.config import OptimizerConfig, ScheduleConfig
-from rlepose.engine.optimization import build_optimizer, learning_rate_factor
+from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 
 
 def test_steps_happen_at_their_milestones() -> None:
@@ -36,3 +36,37 @@ def test_every_optimizer_goes_downhill(name: str) -> None:
         weight.square().sum().backward()
         optimizer.step()
     assert weight.square().sum() < 2
+
+
+def path_of(name: str, gradients: list[float], decided_on_device: bool = True) -> list[float]:
+    """Where a weight goes that gets these gradients; the optimiser, or else the host, skips what is NaN."""
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05, weight_decay=0.01), [weight])
+    path = []
+    for gradient in gradients:
+        weight.grad = torch.tensor([gradient])
+        if decided_on_device:
+            skip_next_step(optimizer, 1 - weight.grad.isfinite().float().squeeze())
+        if decided_on_device or weight.grad.isfinite():
+            optimizer.step()
+        path.append(weight.item())
+    return path
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_skipped_step_leaves_weights_and_state_as_they_were(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Memory that nobody has filled holds NaN, not the zeros of a lucky day.
+    monkeypatch.setattr(torch, "empty_like", lambda like, **_: torch.full_like(like, torch.nan))
+    gradients = [float("nan"), 1.0, 2.0, float("inf"), -1.0, 0.5]
+    assert path_of(name, gradients) == path_of(name, gradients, decided_on_device=False)
+
+
+def test_momentum_that_starts_from_zero_is_torchs() -> None:
+    weight, ours = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
+    theirs = torch.optim.SGD([weight], lr=0.05, momentum=0.9, weight_decay=0.01)
+    optimizer = build_optimizer(OptimizerConfig(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.01), [ours])
+    for _ in range(3):
+        weight.grad, ours.grad = weight.detach() * 2, ours.detach() * 2
+        theirs.step()
+        optimizer.step()
+    assert torch.equal(weight, ours)

@@ -282,7 +282,7 @@ def test_in_mode_skip_an_epoch_without_a_finite_step_ends_the_run(
 def test_clipping_limits_the_norm_of_the_whole_gradient(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.clip_grad_norm=0.01")
     trainer = Trainer(config, ALONE)
-    trainer._step({k: v for k, v in next(iter(trainer.loader)).items() if isinstance(v, torch.Tensor)})
+    trainer.step({k: v for k, v in next(iter(trainer.loader)).items() if isinstance(v, torch.Tensor)})
     norm = torch.stack([p.grad.norm() for p in trainer.parameters if p.grad is not None]).norm()
     assert norm.item() == pytest.approx(0.01, rel=1e-3)
 

@@ -1,0 +1,52 @@
+"""What a run says of itself before its first step."""
+
+import logging
+
+from rlepose.config import Config
+from rlepose.datasets.batches import TrainBatches
+from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.experiment import Experiment
+from rlepose.losses import Criterion
+from rlepose.models.pose_model import PoseModel
+from rlepose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+
+def announce(
+    config: Config,
+    ranks: Ranks,
+    batches: TrainBatches,
+    validated_persons: int,
+    skeleton: Skeleton,
+    model: PoseModel,
+    criterion: Criterion,
+) -> None:
+    """Log the derived values of a run: a wrong one is seen here, not in tomorrow's AP."""
+    if batches.batch_size < config.train.batch_size:
+        log.warning(
+            "only %d training persons: a step takes %d instead of train.batch_size=%d",
+            batches.num_persons,
+            batches.batch_size,
+            config.train.batch_size,
+        )
+    precision = str(choose_precision(config.system.precision, ranks.device)).removeprefix("torch.")
+    log.info("experiment      %s", Experiment.of(config).folder)
+    log.info("device          %d × %s, backbone in %s", ranks.world_size, ranks.device.type, precision)
+    log.info("persons         %d to train, %d to validate", batches.num_persons, validated_persons)
+    log.info(
+        "batch           %d = %d ranks × %d × %d accumulated; %d steps an epoch",
+        batches.batch_size,
+        ranks.world_size,
+        batches.batch_size // ranks.world_size // config.train.accumulate,
+        config.train.accumulate,
+        len(batches),
+    )
+    log.info("joints          %d, of which %d pairs of left and right", len(skeleton), len(skeleton.flip_pairs))
+    log.info(
+        "model           %s, %.1f M parameters; loss %s, %.3f M parameters",
+        config.model.backbone.name,
+        sum(p.numel() for p in model.parameters()) / 1e6,
+        config.loss.name,
+        sum(p.numel() for p in criterion.parameters()) / 1e6,
+    )

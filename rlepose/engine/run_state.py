@@ -1,0 +1,110 @@
+"""What a run keeps in its checkpoints, to go on as if it had not been stopped."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+
+from rlepose.config import Config
+from rlepose.engine.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_state,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+)
+from rlepose.engine.distributed import Ranks
+from rlepose.errors import InputError
+from rlepose.losses import Criterion
+from rlepose.models.pose_model import PoseModel
+from rlepose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+
+class RunState:
+    """Weights, optimiser, random numbers, and how far the run is.
+
+    epoch: finished epochs. validated: the epoch of the last validation. best: the highest value so far of the number
+    that chooses `best.pt`. metrics: of the last validation.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        skeleton: Skeleton,
+        model: PoseModel,
+        criterion: Criterion,
+        optimizer: Optimizer,
+    ) -> None:
+        self.epoch = 0
+        self.validated = 0
+        self.best: float | None = None
+        self.metrics: dict[str, Any] = {}
+        self._config = config
+        self._skeleton = skeleton
+        self._model = model
+        self._criterion = criterion
+        self._optimizer = optimizer
+
+    def save(self, path: Path, ranks: Ranks) -> None:
+        """Rank 0 writes the checkpoint; every rank has to call."""
+        random_states = ranks.gather(random_state(ranks.device))
+        if ranks.is_main:
+            save_checkpoint(
+                path,
+                Checkpoint(
+                    config=self._config,
+                    skeleton=self._skeleton,
+                    model=self._model.state_dict(),
+                    criterion=self._criterion.state_dict(),
+                    optimizer=self._optimizer.state_dict(),
+                    progress={"epoch": self.epoch, "validated": self.validated, "best": self.best},
+                    metrics=self.metrics,
+                    random_states=random_states,
+                ),
+            )
+
+    def resume(self, path: Path, ranks: Ranks) -> None:
+        """Take up what `save` wrote. InputError where it belongs to other joints, weights or another optimiser."""
+        checkpoint = load_checkpoint(path)
+        if checkpoint.skeleton.names != self._skeleton.names:
+            raise InputError(
+                f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
+                f"have {', '.join(self._skeleton.names)}; start anew under another --name"
+            )
+        changed = _differences(checkpoint.config.to_dict(), self._config.to_dict())
+        if changed:
+            log.warning("resuming with other options than before: %s", "; ".join(changed))
+        load_state(self._model, checkpoint.model, "model", path)
+        load_state(self._criterion, checkpoint.criterion, "criterion", path)
+        self._load_optimizer(checkpoint)
+        self.epoch, self.validated = checkpoint.progress["epoch"], checkpoint.progress["validated"]
+        self.best = checkpoint.progress["best"]
+        self.metrics = checkpoint.metrics
+        if len(checkpoint.random_states) == ranks.world_size:
+            set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
+        log.info("resuming after epoch %d of %d from %s", self.epoch, self._config.train.epochs, path)
+
+    def _load_optimizer(self, checkpoint: Checkpoint) -> None:
+        before, now = checkpoint.config.train.optimizer.name, self._config.train.optimizer.name
+        if before != now:
+            raise InputError(f"train.optimizer.name: the run was started with {before}; it cannot go on with {now}")
+        options = [{k: v for k, v in group.items() if k != "params"} for group in self._optimizer.param_groups]
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        # The state is the checkpoint's; rates and decays are this config's.
+        for group, values in zip(self._optimizer.param_groups, options, strict=True):
+            group.update(values)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """'train.epochs: 20 -> 30' for each option that differs."""
+    lines: list[str] = []
+    for key in old:
+        if isinstance(old[key], dict) and isinstance(new[key], dict):
+            lines += _differences(old[key], new[key], f"{prefix}{key}.")
+        elif old[key] != new[key]:
+            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
+    return lines
