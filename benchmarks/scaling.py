@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.engine.distributed import choose_precision
 from rlepose.engine.optimization import build_optimizer
-from rlepose.engine.trainer import TrainStep
+from rlepose.engine.train_step import TrainStep
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
 

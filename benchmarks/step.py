@@ -11,7 +11,7 @@ from measuring import Row, cpu_seconds
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.engine.distributed import choose_precision
 from rlepose.engine.optimization import build_optimizer
-from rlepose.engine.trainer import TrainStep
+from rlepose.engine.train_step import TrainStep
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 
