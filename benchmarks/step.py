@@ -1,0 +1,74 @@
+"""A training step on the CPU."""
+
+import functools
+from functools import partial
+
+import inputs
+import torch
+from bench import Bench
+from measuring import Row, cpu_seconds
+
+from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
+from rlepose.engine.distributed import choose_precision
+from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.train_step import TrainStep
+from rlepose.losses import build_criterion
+from rlepose.models.pose_model import PoseModel, build_model
+
+Size = tuple[int, int]
+
+
+def rows(bench: Bench) -> list[Row]:
+    """One thread, processor time."""
+    depth, persons, size_hw = scale(bench)
+    return [
+        Row(
+            f"training step, ResNet-{depth}, batch {persons}, a person",
+            "ms",
+            {
+                "ours, plain float32": partial(_train, depth, persons, size_hw, False),
+                **bench.official("step", depth=depth, size=persons, size_hw=size_hw),
+                "ours": partial(_train, depth, persons, size_hw, True),
+            },
+        )
+    ]
+
+
+def scale(bench: Bench) -> tuple[int, int, Size]:
+    return (18, 2, (64, 64)) if bench.quick else (50, 16, inputs.INPUT_SIZE_HW)
+
+
+def network(depth: int, tuned: bool) -> PoseModel:
+    torch.manual_seed(0)
+    backbone = BackboneConfig(name=f"resnet{depth}", pretrained=False)
+    model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
+    return model.to(memory_format=torch.channels_last) if tuned else model
+
+
+def crops(persons: int, size_hw: Size, tuned: bool) -> torch.Tensor:
+    image = torch.randint(0, 256, (persons, 3, *size_hw), dtype=torch.uint8)
+    return image.to(memory_format=torch.channels_last) if tuned else image
+
+
+@functools.cache
+def _trained(depth: int, tuned: bool) -> tuple[TrainStep, torch.optim.Optimizer]:
+    """The trainer's step and optimiser, or the same network as one writes it down first."""
+    precision = choose_precision("auto", torch.device("cpu")) if tuned else torch.float32
+    step = TrainStep(network(depth, tuned), build_criterion(LossConfig(), inputs.JOINTS), precision).train()
+    if tuned:
+        return step, build_optimizer(OptimizerConfig(), step.parameters())
+    return step, torch.optim.Adam(step.parameters(), lr=1e-3)
+
+
+def _train(depth: int, persons: int, size_hw: Size, tuned: bool) -> float:
+    step, optimizer = _trained(depth, tuned)
+    image = crops(persons, size_hw, tuned)
+    target = torch.from_numpy(inputs.predicted(persons)[2])
+
+    def work() -> None:
+        loss = step(image, target, torch.ones_like(target)).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return cpu_seconds(work) / persons * 1e3
