@@ -47,17 +47,21 @@ def crop_matrix(
     center (…, 2) px, scale (…, 2) px, rotation_deg (…) counter-clockwise as one sees it, flip (…) mirrors the crop
     afterwards -> (…, 2, 3).
     """
-    center, scale = np.asarray(center, float), np.asarray(scale, float)
+    center, scale, flip = np.asarray(center, float), np.asarray(scale, float), np.asarray(flip, bool)
     height, width = crop_size_hw
-    angle = np.deg2rad(np.asarray(rotation_deg, float))
+    angle = np.deg2rad(rotation_deg)
     factor = width / scale[..., 0]
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
-    linear = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], axis=-2)
-    offset = np.array([width / 2, height / 2]) - np.einsum("...ij,...j->...i", linear, center)
-    matrix = np.concatenate([linear, offset[..., None]], axis=-1)
-    mirrored = np.concatenate([-matrix[..., :1, :], matrix[..., 1:, :]], axis=-2)
-    mirrored[..., 0, 2] += width - 1
-    return np.where(np.asarray(flip, bool)[..., None, None], mirrored, matrix)
+    x, y = center[..., 0], center[..., 1]
+    mirror = np.where(flip, -1, 1)
+    matrix = np.empty((*np.broadcast_shapes(cos.shape, x.shape, flip.shape), 2, 3))
+    matrix[..., 0, 0] = mirror * cos
+    matrix[..., 0, 1] = mirror * sin
+    matrix[..., 0, 2] = mirror * (width / 2 - (cos * x + sin * y)) + np.where(flip, width - 1, 0)
+    matrix[..., 1, 0] = -sin
+    matrix[..., 1, 1] = cos
+    matrix[..., 1, 2] = height / 2 - (cos * y - sin * x)
+    return matrix
 
 
 def invert_affine(matrix: ArrayLike) -> Floats:

@@ -27,8 +27,7 @@ def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
     if data.cache == "none":
         return
     reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
-    # Pixels of the closest crop per pixel of the picture.
-    shrink = data.input_size_hw[1] / (scale[:, 0] * (1 - config.augment.scale))
+    shrink = data.input_size_hw[1] / scale[:, 0]  # pixels of the plain crop per pixel of the picture
     dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
 
 
