@@ -178,11 +178,11 @@ class Validator:
 
     def _forward(self, model: nn.Module, criterion: Criterion, image: Tensor) -> PoseOutput:
         output = criterion.main.predict(model(image))
-        if not self.config.eval.flip_test:
-            return output
-        mirrored = criterion.main.predict(model(image.flip(-1)))
-        mirrored = flip_output(mirrored, self._flip_permutation, image.shape[-1])
-        return average_outputs(output, mirrored)
+        if self.config.eval.flip_test:
+            mirrored = criterion.main.predict(model(image.flip(-1)))
+            mirrored = flip_output(mirrored, self._flip_permutation, image.shape[-1])
+            output = average_outputs(output, mirrored)
+        return output._replace(heatmaps=None)  # 200 KB a person, which have served their purpose
 
     def _merge(self, parts: list[_Part]) -> Predictions:
         """Batches from all ranks to arrays in the table's order, in pixels."""

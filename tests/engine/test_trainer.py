@@ -316,7 +316,7 @@ def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: dict[st
     dataset = PoseDataset(table, coco.skeleton(), (64, 64), box_scale=1.25)
     batch = collate([dataset[0, person] for person in range(8)])
     # From random weights, normalised features are slow to tell eight pictures apart.
-    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "normalize_features": False}
+    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "head": {"normalize_features": False}}
     config = config_from_dict({"name": "eight", "model": model_options, "loss": loss})
     model = build_model(config.model, 14, LOSSES[config.loss.name].needs_sigma).to(memory_format=torch.channels_last)
     step = TrainStep(model, build_criterion(config.loss, 14))
