@@ -119,7 +119,8 @@ def init_backbone(backbone: Backbone, name: str, path: str) -> None:
         ) from error
     if theirs.partition(".")[0] != name.partition(".")[0]:
         raise InputError(
-            f"model.init_from: {path} has the backbone {theirs}; set model.backbone.name={theirs}, or take another"
+            f"model.init_from: {path} has the backbone {theirs} and not {name}; set model.backbone.name "
+            "to it, or take another checkpoint"
         )
     found = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     own = backbone.state_dict()

@@ -42,7 +42,8 @@ def losses(config: Config) -> list[float]:
 
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Callable[..., Config], loss: str) -> None:
-    config = tiny_config(f"loss.name={loss}")
+    head = "heatmap" if loss == "heatmap_mse" else "regression"
+    config = tiny_config(f"loss.name={loss}", f"model.head.name={head}")
     metrics = run(config)
     folder = Experiment.of(config).folder
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
