@@ -50,8 +50,10 @@ class RegressionHead(nn.Module):
         self.hidden = nn.Sequential()
         for before, after in itertools.pairwise(widths):
             self.hidden.extend([nn.Linear(before, after), nn.ReLU()])
-        self.coordinates = _last_layer(widths[-1], num_keypoints * dims)
-        self.scales = _last_layer(widths[-1], num_keypoints * dims) if predict_sigma else None
+        self.coordinates = nn.Linear(widths[-1], num_keypoints * dims)
+        self.scales = nn.Linear(widths[-1], num_keypoints * dims) if predict_sigma else None
+        for layer in (self.coordinates, self.scales):
+            _start_in_the_middle(layer)
         self.positive = POSITIVE[sigma]
 
     @property
@@ -151,7 +153,8 @@ class IntegralHead(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = HeatmapLayers(channels[0], reduction, num_keypoints, width, alignment)
-        self.scales = _last_layer(sum(channels), num_keypoints * 2) if predict_sigma else None
+        self.scales = nn.Linear(sum(channels), num_keypoints * 2) if predict_sigma else None
+        _start_in_the_middle(self.scales)
         self.positive = POSITIVE[sigma]
 
     @property
@@ -199,12 +202,11 @@ def needs_first_map_only(config: HeadConfig, predict_sigma: bool) -> bool:
     return config.name == "heatmap" or (config.name == "integral" and not predict_sigma)
 
 
-def _last_layer(in_features: int, out_features: int) -> nn.Linear:
+def _start_in_the_middle(layer: nn.Linear | None) -> None:
     """Small weights, so that training starts from mu = 0 (the crop's middle) and sigma = 1/2 (by the sigmoid)."""
-    layer = nn.Linear(in_features, out_features)
-    nn.init.xavier_uniform_(layer.weight, gain=0.01)
-    nn.init.zeros_(layer.bias)
-    return layer
+    if layer is not None:
+        nn.init.xavier_uniform_(layer.weight, gain=0.01)
+        nn.init.zeros_(layer.bias)
 
 
 def _pooled(maps: list[Tensor], dtype: torch.dtype) -> Tensor:
