@@ -26,6 +26,7 @@ _REACH = 3  # sigmas from the centre to where a Gaussian is cut off
 _BLUR_SIGMA = 2  # pixels; DARK's, that of the targets at 64×48
 _BLUR_REACH = 5
 _LEAST = 1e-10  # before a logarithm
+_FLATTEST = 1e-4  # determinant of the logarithm's second derivatives: a Gaussian 10 pixels wide
 
 
 class Heatmaps(NamedTuple):
@@ -119,7 +120,7 @@ def _quarter(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tenso
 def _dark(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     """To the top of the Gaussian whose logarithm has these derivatives (Zhang et al., CVPR 2020, equations 4 to 9).
 
-    None where the map is no hill there or the border is near; one pixel at most.
+    None where the map is flat or no hill, or the border is near; one pixel at most.
     """
     at = partial(_at, _blurred(values).clamp(min=_LEAST).log(), column, row)
     height, width = values.shape[2:]
@@ -128,7 +129,7 @@ def _dark(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     dxy = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4
     determinant = dxx * dyy - dxy.square()
     inside = (column > 1) & (column < width - 2) & (row > 1) & (row < height - 2)
-    hill = inside & (dxx < 0) & (determinant > 0)
+    hill = inside & (dxx < 0) & (determinant > _FLATTEST)
     determinant = determinant.where(hill, torch.ones_like(determinant))
     shifts = (dxy * dy - dyy * dx) / determinant, (dxy * dx - dxx * dy) / determinant
     return shifts[0].clamp(-1, 1) * hill, shifts[1].clamp(-1, 1) * hill

@@ -317,9 +317,8 @@ PLAIN = {"name": "regression", "normalize_features": False}
         (PLAIN, {"name": "l1"}),
         (PLAIN, {"name": "rle"}),
         (PLAIN, {"name": "rle", "form": "paper"}),
-        ({"name": "integral"}, {"name": "l1"}),
-        ({"name": "integral"}, {"name": "rle"}),
-        ({"name": "heatmap"}, {"name": "heatmap_mse"}),
+        ({"name": "integral", "deconv_width": 32}, {"name": "l1"}),
+        ({"name": "heatmap", "deconv_width": 32}, {"name": "heatmap_mse"}),
     ],
     ids=lambda options: "_".join(value for value in options.values() if isinstance(value, str)),
 )
