@@ -77,7 +77,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         model = tree["config"]["model"]
         model["head"] = {"normalize_features": model.pop("normalize_features")}
     elif tree["format"] != _FORMAT:
-        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads format {_FORMAT}")
+        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads formats up to {_FORMAT}")
     return Checkpoint(
         config=config_from_dict(tree["config"], source=str(path)),
         skeleton=Skeleton.from_dict(tree["skeleton"]),
