@@ -9,7 +9,7 @@ Positions are in network units (codec.py). How pixels of a heatmap lie in the cr
 
 Encoding and decoding use the same pixels, so what is lost lies between pixels alone. Of a perfect heatmap with rounded
 centres every reading gets back the nearest pixel, 1/2 off at most; with exact centres 'quarter' is 1/4 off at most and
-'dark' about 1/100. `expectation` loses nothing but what the border cuts off.
+'dark' less than 1/100, but for what a near border cuts off. `expectation` loses nothing but what the border cuts off.
 """
 
 from functools import partial
