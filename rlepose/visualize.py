@@ -29,19 +29,30 @@ def draw_pose(
     keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
     canvas = image.copy()
+    line = max(2, round(max(image.shape[:2]) / 400))
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
     points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
     for i, j in skeleton.bones:
         if shown[i] and shown[j]:
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
-            cv2.line(canvas, points[i], points[j], color, 2, cv2.LINE_AA)
+            cv2.line(canvas, points[i], points[j], color, line, cv2.LINE_AA)
     for joint in np.flatnonzero(shown):
         if sigma is not None:
             axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
-            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], 1, cv2.LINE_AA)
-        cv2.circle(canvas, points[joint], 3, colors[joint], -1, cv2.LINE_AA)
+            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], line // 2, cv2.LINE_AA)
+        cv2.circle(canvas, points[joint], line + 1, colors[joint], -1, cv2.LINE_AA)
     return canvas
+
+
+def draw_label(image: Picture, text: str, corner: tuple[int, int]) -> None:
+    """Write a text on black into the picture, its top left at `corner` (x, y), moved inside if need be."""
+    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    width, height = text_width + 12, text_height + 12
+    x = max(0, min(corner[0], image.shape[1] - width))
+    y = max(0, min(corner[1], image.shape[0] - height))
+    cv2.rectangle(image, (x, y), (x + width, y + height), (0, 0, 0), -1)
+    cv2.putText(image, text, (x + 6, y + text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
 
 
 def _joint_color(skeleton: Skeleton, joint: int) -> tuple[int, int, int]:
@@ -74,9 +85,7 @@ def truth_and_prediction(
         tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]
     )
     for half, text in ((left, "truth"), (right, title)):
-        (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
-        cv2.rectangle(half, (0, 0), (text_width + 12, text_height + 12), (0, 0, 0), -1)
-        cv2.putText(half, text, (6, text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
+        draw_label(half, text, (0, 0))
     return np.concatenate([left, right], axis=1)
 
 

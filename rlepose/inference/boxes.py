@@ -43,7 +43,7 @@ def box_source(boxes: GivenBoxes, one_picture: bool, detect: Callable[[], Detect
             raise InputError(f"boxes: expected 'whole', 'detector' or boxes, got {boxes!r}")
         return lambda _, frame: Boxes(np.array([[0, 0, *_size_wh(frame)]], float), np.zeros(1))
     if isinstance(boxes, Mapping):
-        return lambda _, frame: _boxes(boxes.get(Path(frame.name).name, np.zeros((0, 4))), frame.name)
+        return lambda _, frame: _boxes_by_name(boxes, frame.name)
     if one_picture:
         return lambda _, frame: _boxes(boxes, frame.name)
     in_order = list(boxes)  # type: ignore[arg-type]
@@ -54,6 +54,13 @@ def box_source(boxes: GivenBoxes, one_picture: bool, detect: Callable[[], Detect
         return _boxes(in_order[number], frame.name)
 
     return of_number
+
+
+def _boxes_by_name(boxes: Mapping[str, ArrayLike], name: str) -> Boxes:
+    """An empty list says that nobody is there; a name that is missing is a mistake."""
+    if Path(name).name not in boxes:
+        return Boxes(*NO_BOXES, (f"{name}: the given boxes have no entry for it; add one, if an empty one",))
+    return _boxes(boxes[Path(name).name], name)
 
 
 def _boxes(values: Any, name: str) -> Boxes:
@@ -77,7 +84,7 @@ def inside_picture(boxes: Boxes, frame: Frame) -> Boxes:
         f"{width}x{height} px; give x, y, width, height in px of the upright picture"
         for box in boxes.bbox_xywh[~inside]
     )
-    return Boxes(clipped[inside], boxes.score[inside], problems)
+    return Boxes(clipped[inside], boxes.score[inside], boxes.problems + problems)
 
 
 def read_boxes(path: Path) -> dict[str, list[list[float]]]:

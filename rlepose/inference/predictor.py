@@ -57,7 +57,7 @@ class Predictor:
         self.skeleton = loaded.skeleton
         self.max_pixels = max_pixels
         self.device = choose_device(self.config.system.device)
-        self._detector = detector
+        self.detector = detector
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
         likelihood = copy.deepcopy(self._criterion.main).cpu()
@@ -96,9 +96,9 @@ class Predictor:
         yield from self._finish(waiting)
 
     def _detect(self) -> Detect:
-        if self._detector is None:
-            self._detector = Detector(device=self.device)
-        return self._detector
+        if self.detector is None:
+            self.detector = Detector(device=self.device)
+        return self.detector
 
     def _prepare(self, frame: Frame, number: int, find: BoxSource) -> "_Waiting":
         boxes = Boxes(*NO_BOXES, (frame.problem,))
@@ -127,10 +127,9 @@ class Predictor:
         size_hw = self.config.data.input_size_hw
         sigma = None if output.sigma is None else output.sigma.cpu().numpy()
         keypoints, scale = in_picture(mu, sigma, self._recalibration, matrices, size_hw)
-        if scale is None:  # the density has the constant scale 1, a crop's width and height
-            _, density_scale = in_picture(mu, np.ones_like(mu), None, matrices, size_hw)
-        else:
-            density_scale = scale
+        # Without a learned sigma the density has the constant scale 1, a crop's width and height.
+        density_scale = in_picture(mu, np.ones_like(mu), None, matrices, size_hw)[1] if scale is None else scale
+        assert density_scale is not None
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
         for i, box in enumerate(boxes):
@@ -155,7 +154,7 @@ class Predictor:
         ):
             parts = [
                 predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
-                for part in images.split(self.config.eval.batch_size)
+                for part in torch.split(images, self.config.eval.batch_size)
             ]
         mu, sigmas = torch.cat([part.mu for part in parts]), [part.sigma for part in parts if part.sigma is not None]
         return PoseOutput(mu, torch.cat(sigmas) if sigmas else None)
