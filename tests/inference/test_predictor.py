@@ -6,41 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config import Config
 from rlepose.datasets.coco import CocoFile
 from rlepose.datasets.images import read_image
-from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.inference import Predictor, coco_entries
-from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import build_model
-from rlepose.skeleton import COCO
+from rlepose.inference.boxes import Boxes
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
-
-
-@pytest.fixture
-def checkpoint(tiny_config: Callable[..., Config], tmp_path: Path) -> Callable[..., Path]:
-    """checkpoint('loss.name=l1', …, recalibration=…) -> a file with random weights whose output varies."""
-
-    def make(*overrides: str, recalibration: Recalibration | None = None) -> Path:
-        config = tiny_config("name=tiny", *overrides)
-        torch.manual_seed(0)
-        model = build_model(config.model, 17, LOSSES[config.loss.name].needs_sigma)
-        for layer in (model.head.coordinates, model.head.scales):
-            if layer is not None:
-                torch.nn.init.normal_(layer.weight, std=0.3)
-        criterion = build_criterion(config.loss, 17)
-        path = tmp_path / "tiny.pt"
-        save_checkpoint(
-            path, Checkpoint(config, COCO, model.state_dict(), criterion.state_dict(), {}, {}, {}, [], recalibration)
-        )
-        return path
-
-    return make
 
 
 def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]:
@@ -143,8 +119,6 @@ def test_a_bad_picture_and_a_bad_box_leave_the_rest(
 
 
 def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Path], synthetic: Path) -> None:
-    from rlepose.inference.boxes import Boxes
-
     def two_persons(pixels: np.ndarray) -> Boxes:
         return Boxes(np.array([[5.0, 5, 50, 80], [5, 5, 50, 80]]), np.array([0.9, 0.6]))
 
