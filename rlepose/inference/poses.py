@@ -2,15 +2,44 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from rlepose.evaluation.results import coco_results
 from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
+
+
+class ResidualDensity:
+    """What a loss has learned of (position − prediction) / scale; what takes seconds is computed once."""
+
+    def __init__(self, likelihood: LocationScale, joints: int) -> None:
+        self._likelihood = likelihood
+        self._joints = torch.arange(joints)
+
+    @cached_property
+    def spread(self) -> Floats:
+        """The standard deviation of each joint's residual: (K, 2)."""
+        return self._likelihood.residual_spread().expand(len(self._joints), -1).numpy()
+
+    @cached_property
+    @torch.no_grad()
+    def _log_normaliser(self) -> Tensor:
+        at_zero = torch.zeros(len(self._joints), self._likelihood.dims)
+        normalised = self._likelihood.residual_log_prob(at_zero, self._joints)
+        return self._likelihood.unnormalised_log_prob(at_zero, self._joints) - normalised
+
+    @torch.no_grad()
+    def log_prob(self, residual: Floats, joint: int) -> Floats:
+        """(N, 2) -> (N,), nats."""
+        rows = torch.from_numpy(residual).float()
+        values = self._likelihood.unnormalised_log_prob(rows, torch.full((len(rows),), joint))
+        return (values - self._log_normaliser[joint]).numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,29 +47,28 @@ class PoseDensity:
     """Where the joints of one person are, as densities over the picture: what the loss has learned.
 
     keypoints, scale (K, 2): the predicted positions and the network's sigma, px. The scale is no standard deviation:
-    the likelihood's own spread is in its density.
+    it is multiplied by the spread of `residuals`.
     """
 
-    likelihood: LocationScale
+    residuals: ResidualDensity
     keypoints: Floats
     scale: Floats
 
-    @torch.no_grad()
     def log_prob(self, joint: int, points: ArrayLike) -> Floats:
         """Log density of a joint's position, nats, per squared pixel: points (…, 2) px -> (…)."""
         points = np.asarray(points, float)
-        rows = torch.from_numpy(points.reshape(-1, 2)).float()
-        mu, scale = (torch.from_numpy(values[joint]).float().expand_as(rows) for values in (self.keypoints, self.scale))
-        values = self.likelihood.log_prob(mu, scale, rows, torch.full((len(rows),), joint))
-        return values.numpy().reshape(points.shape[:-1])
+        scale = self.scale[joint]
+        residual = (points - self.keypoints[joint]) / scale
+        return (self.residuals.log_prob(residual.reshape(-1, 2), joint) - np.log(scale).sum()).reshape(
+            points.shape[:-1]
+        )
 
     def on_grid(self, joint: int, radius: float = 4.0, count: int = 101) -> tuple[Floats, Floats, Floats]:
         """The log density on a grid of `radius` standard deviations around the prediction.
 
         -> x (count,) px, y (count,) px, log_prob (count, count), rows along y.
         """
-        spread = self.likelihood.residual_spread().numpy()
-        reach = radius * self.scale[joint] * spread[joint % len(spread)]
+        reach = radius * self.scale[joint] * self.residuals.spread[joint]
         x, y = np.linspace(self.keypoints[joint] - reach, self.keypoints[joint] + reach, count).T
         return x, y, self.log_prob(joint, np.stack(np.meshgrid(x, y), axis=-1))
 

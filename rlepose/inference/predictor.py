@@ -23,7 +23,7 @@ from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_video
-from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity
+from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
 from rlepose.losses import LocationScale
 
 _HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
@@ -61,8 +61,9 @@ class Predictor:
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
         likelihood = copy.deepcopy(self._criterion.main).cpu()
-        self._likelihood = likelihood if isinstance(likelihood, LocationScale) else None
-        self._spread = likelihood.residual_spread().numpy()
+        # `basic` has a density of absolute positions, none around a prediction.
+        residuals = ResidualDensity(likelihood, len(self.skeleton)) if isinstance(likelihood, LocationScale) else None
+        self._residuals = residuals
         permutation = torch.tensor(self.skeleton.flip_permutation, device=self.device)
         self._flip_permutation = permutation if self.config.eval.flip_test else None
 
@@ -130,20 +131,19 @@ class Predictor:
         # Without a learned sigma the density has the constant scale 1, a crop's width and height.
         density_scale = in_picture(mu, np.ones_like(mu), None, matrices, size_hw)[1] if scale is None else scale
         assert density_scale is not None
+        residuals = self._residuals
+        spread = 1.0 if residuals is None else residuals.spread
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
         for i, box in enumerate(boxes):
             yield PersonPose(
                 bbox_xywh=box,
                 keypoints=keypoints[i],
-                sigma=None if scale is None else scale[i] * self._spread,
+                sigma=None if scale is None else scale[i] * spread,
                 joint_scores=joints[i],
                 score=float(scores[i]),
-                density=self._density(keypoints[i], density_scale[i]),
+                density=None if residuals is None else PoseDensity(residuals, keypoints[i], density_scale[i]),
             )
-
-    def _density(self, keypoints: Floats, scale: Floats) -> PoseDensity | None:
-        return None if self._likelihood is None else PoseDensity(self._likelihood, keypoints, scale)
 
     def _forward(self, images: Tensor) -> PoseOutput:
         """Crops (N, 3, H, W) uint8 in batches of at most eval.batch_size."""

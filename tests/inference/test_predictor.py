@@ -26,9 +26,11 @@ def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]
     return files, [[a["bbox"] for a in coco.annotations if a["image_id"] == i["id"]] for i in coco.images]
 
 
-@pytest.mark.parametrize("flip_test", ["true", "false"])
-def test_predicts_what_the_validator_does(checkpoint: Callable[..., Path], synthetic: Path, flip_test: str) -> None:
-    path = checkpoint(f"eval.flip_test={flip_test}", recalibration=Recalibration("scale", (1.5,)))
+@pytest.mark.parametrize(("flip_test", "loss"), [("true", "rle"), ("false", "laplace"), ("true", "basic")])
+def test_predicts_what_the_validator_does(
+    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str
+) -> None:
+    path = checkpoint(f"eval.flip_test={flip_test}", f"loss.name={loss}", recalibration=Recalibration("scale", (1.5,)))
     loaded = load_checkpoint(path)
     model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
     validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
@@ -83,7 +85,7 @@ def test_an_array_is_predicted_as_its_file(checkpoint: Callable[..., Path], synt
 def test_the_density_integrates_to_one_and_has_the_stated_deviation(
     checkpoint: Callable[..., Path], synthetic: Path
 ) -> None:
-    path = checkpoint("loss.form=paper", recalibration=Recalibration("scale", (0.5,)))
+    path = checkpoint("loss.name=rle", "loss.form=paper", recalibration=Recalibration("scale", (0.5,)))
     (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     person = picture.persons[0]
     x, y, log_prob = person.density.on_grid(3, radius=12, count=301)
