@@ -76,17 +76,29 @@ def truth_and_prediction(
 
     bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,) -> RGB (h, 2 w, 3).
     """
-    height, width = tile_size_hw
-    center, scale = box_to_center_scale(bbox_xywh, width / height, 1.4)
-    matrix = crop_matrix(center, scale, tile_size_hw)
-    tile = warp_crop(image, matrix, tile_size_hw)
-    left = draw_pose(tile, transform_points(matrix, truth), skeleton, visible=visible)
-    right = draw_pose(
-        tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]
-    )
-    for half, text in ((left, "truth"), (right, title)):
-        draw_label(half, text, (0, 0))
+    left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
+    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma=sigma, tile_size_hw=tile_size_hw)
     return np.concatenate([left, right], axis=1)
+
+
+def person_tile(
+    image: Picture,
+    bbox_xywh: Floats,
+    skeleton: Skeleton,
+    keypoints: Floats,
+    title: str,
+    sigma: Floats | None = None,
+    visible: NDArray[np.integer] | None = None,
+    tile_size_hw: tuple[int, int] = (320, 240),
+) -> Picture:
+    """A person cut out of the picture and drawn, with a title: as in `truth_and_prediction` -> RGB (h, w, 3)."""
+    center, scale = box_to_center_scale(bbox_xywh, tile_size_hw[1] / tile_size_hw[0], 1.4)
+    matrix = crop_matrix(center, scale, tile_size_hw)
+    points = transform_points(matrix, keypoints)
+    sigma = None if sigma is None else sigma * matrix[0, 0]
+    tile = draw_pose(warp_crop(image, matrix, tile_size_hw), points, skeleton, sigma, visible)
+    draw_label(tile, title, (0, 0))
+    return tile
 
 
 def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
