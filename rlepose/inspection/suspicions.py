@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
@@ -13,6 +14,7 @@ from rlepose.skeleton import Skeleton
 
 _OUTSIDE = 0.1  # of the box's longer side
 _TOO_LONG = 1.5  # times what 19 of 20 bones of this kind have
+_BONES_TO_KNOW = 20  # labels that tell how long a bone usually is
 _SAME_PX = 0.5
 _WIDE = 0.15  # of the box's longer side: shoulders and hips narrower than this may cross by turning
 
@@ -69,22 +71,25 @@ def _duplicates(table: PersonTable) -> Iterator[Suspicion]:
 
 def _swapped_limbs(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
     """Pairs whose bones are too long as labelled and are not when left and right change places."""
-    bones = np.array(skeleton.bones, int).reshape(-1, 2)
-    size = table.bbox_xywh[:, 2:].max(axis=1)
-    lengths, labelled = _bone_lengths(table.keypoints, table.visible, bones)
-    relative = np.where(labelled, lengths / size[:, None], np.nan)
-    usual = np.array([np.quantile(r[~np.isnan(r)], 0.95) if (~np.isnan(r)).sum() >= 20 else np.inf for r in relative.T])
+    bones = np.array(skeleton.bones, np.int64).reshape(-1, 2)
+    size = table.bbox_xywh[:, 2:].max(axis=1, keepdims=True)
+    labelled = (table.visible[:, bones] > 0).all(axis=-1)
+    relative = np.where(labelled, _bone_lengths(table.keypoints, bones) / size, 0)
+    enough = labelled.sum(axis=0) >= _BONES_TO_KNOW
+    usual = np.array(
+        [np.quantile(lengths[there], 0.95) if known else np.inf
+         for lengths, there, known in zip(relative.T, labelled.T, enough, strict=True)]
+    )  # fmt: skip
     for left, right in skeleton.flip_pairs:
         touching = np.isin(bones, (left, right)).any(axis=1)
         if not touching.any():
             continue
         order = np.arange(len(skeleton))
         order[[left, right]] = right, left
-        swapped, _ = _bone_lengths(table.keypoints[:, order], table.visible[:, order], bones)
-        with np.errstate(invalid="ignore"):
-            excess = np.nanmax(np.where(labelled, relative / usual, 0)[:, touching], axis=1)
-        excess_swapped = np.where(labelled, swapped / size[:, None] / usual, 0)[:, touching].max(axis=1)
-        for person in np.flatnonzero((excess > _TOO_LONG) & (excess_swapped < 1)):
+        if_swapped = np.where(labelled, _bone_lengths(table.keypoints[:, order], bones) / size, 0)
+        both = (table.visible[:, [left, right]] > 0).all(axis=1)
+        excess, excess_swapped = ((values / usual)[:, touching].max(axis=1) for values in (relative, if_swapped))
+        for person in np.flatnonzero(both & (excess > _TOO_LONG) & (excess_swapped < 1)):
             what = (
                 f"the bones of {skeleton.names[left]} and {skeleton.names[right]} are up to {excess[person]:.1f} times "
                 "as long as usual, but not if both change places"
@@ -92,16 +97,17 @@ def _swapped_limbs(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion
             yield Suspicion("swapped sides", int(table.person_ids[person]), what)
 
 
-def _bone_lengths(keypoints: Floats, visible: Floats, bones: Floats) -> tuple[Floats, Floats]:
-    """px (N, bones), and whether both ends have labels."""
+def _bone_lengths(keypoints: Floats, bones: NDArray[np.int64]) -> Floats:
+    """px (N, bones)."""
     ends = keypoints[:, bones]
-    return np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1), (visible[:, bones] > 0).all(axis=-1)
+    return np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
 
 
 def _crossed_torsos(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
     """Bodies whose left and right flank cross although shoulders and hips are wide."""
-    corners = [skeleton.index(side, part) for side in ("left", "right") for part in ("shoulder", "hip")]
-    if any(corner is None for corner in corners):
+    found = [skeleton.index(side, part) for side in ("left", "right") for part in ("shoulder", "hip")]
+    corners = [corner for corner in found if corner is not None]
+    if len(corners) < 4:
         return
     points = table.keypoints[:, corners].astype(float)
     left_shoulder, left_hip, right_shoulder, right_hip = points.transpose(1, 0, 2)
@@ -116,7 +122,7 @@ def _crossed_torsos(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicio
         yield Suspicion("swapped sides", int(table.person_ids[person]), what)
 
 
-def _segments_cross(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
+def _segments_cross(a: Floats, b: Floats, c: Floats, d: Floats) -> NDArray[np.bool_]:
     """Whether the segments a – b and c – d cross: (N, 2) each -> (N,)."""
 
     def side(p: Floats, q: Floats, r: Floats) -> Floats:
