@@ -68,5 +68,6 @@ def _load(name: str, weights: str) -> Any:
     except OSError as error:  # urllib's errors are OSErrors
         raise InputError(
             f"detector: cannot download the weights of {name} ({first_line(error)}); fetch {known[weights].url} "
-            "elsewhere and pass that file as weights, or give boxes, or 'whole' for one person a picture"
+            "elsewhere and give that file (--detector-weights), or give boxes (--boxes FILE), or take one person a "
+            "picture (--boxes whole)"
         ) from error
