@@ -198,7 +198,7 @@ def test_what_cannot_be_converted_is_told(
     ]
     for content, message in cases:
         if isinstance(content, Harmful):
-            path.write_bytes(pickle.dumps(content))
+            path.write_bytes(pickle.dumps(content, protocol=2))
         else:
             torch.save(content, path)
         with pytest.raises(InputError, match=message):
