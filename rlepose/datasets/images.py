@@ -56,8 +56,9 @@ class View(NamedTuple):
 
     def crop(self, matrix: Floats, crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Cut (h, w, 3) out by a matrix (2, 3) from picture to crop."""
-        linear = matrix[:, :2]
-        from_view = np.concatenate([linear * self.step, (linear @ self.origin + matrix[:, 2])[:, None]], axis=1)
+        from_view = np.empty((2, 3))
+        from_view[:, :2] = matrix[:, :2] * self.step
+        from_view[:, 2] = matrix[:, :2] @ self.origin + matrix[:, 2]
         return warp_crop(self.pixels, from_view, crop_size_hw)
 
 
