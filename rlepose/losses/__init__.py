@@ -61,8 +61,10 @@ __all__ = [
     "Criterion",
     "Gaussian",
     "HeatmapMSE",
+    "JointFlows",
     "JointLikelihood",
     "Laplace",
     "LocationScale",
+    "RealNVP",
     "build_criterion",
 ]
