@@ -9,6 +9,7 @@ import torch
 from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.estimator import Predictions
 from rlepose.engine.uncertainty import (
     calibration_metrics,
     format_calibration,
@@ -16,7 +17,7 @@ from rlepose.engine.uncertainty import (
     location_scale,
     write_calibration,
 )
-from rlepose.engine.validator import Predictions, Validator, format_table
+from rlepose.engine.validator import Validator, format_table
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json, write_results
 from rlepose.export.onnx_model import OnnxModel
