@@ -66,6 +66,9 @@ def _finish(
         raise RuntimeError(f"{state.detail}; pass --overwrite to train it anew, or --out DIR to keep both")
     if earlier is not None and earlier.exception() is not None:
         raise RuntimeError(f"the row {run.row.after}, which it starts from, failed")
+    data = run.config.data
+    if data.detections is not None and not (Path(data.root) / data.detections).is_file():
+        raise RuntimeError(f"data.detections: {Path(data.root) / data.detections} does not exist")
     log.info("%s: %s", run.name, state.detail)
     output = suite.out / "logs" / f"{run.name}.log"
     if state.kind != "trained":

@@ -12,7 +12,7 @@ from rlepose.config_reading import load_config, read_yaml
 from rlepose.engine.experiment import Experiment
 from rlepose.errors import InputError
 
-_SUITE_KEYS = ("seeds", "calibration", "set", "rows")
+_SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "rows")
 _ROW_KEYS = ("name", "cfg", "set", "calibration", "after", "published")
 
 
@@ -53,17 +53,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Suite:
-    """A comparison; every run's folder and all tables lie in `out`."""
+    """A comparison. runs_in: where the runs' folders lie, which suites may share. out: where the tables go."""
 
     path: Path
+    runs_in: Path
     out: Path
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
 
     def arguments(self, row: Row, seed: int) -> list[str]:
         """What a run overrides in its row's config: `section.key=value` each."""
-        after = str(self.out / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else ""
-        own = [f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.out}"]
+        after = str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else ""
+        own = [f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
         return [*(text.replace("{after}", after) for text in row.overrides), *own]
 
     def runs(self) -> list[Run]:
@@ -78,6 +79,7 @@ def load_suite(
 ) -> Suite:
     """Read a suite file. Paths in it are relative to it; `set` of the suite, of a row, then `overrides` apply.
 
+        runs_in: exp/lspet64                  # default: where the tables go
         seeds: [0, 1, 2]                      # default [0]; `seeds` here replaces them
         calibration: true                     # default false: validate.py --calibration; a row may differ
         set: [train.epochs=20]                # for all rows, as on the command line
@@ -85,7 +87,8 @@ def load_suite(
           - {name: l1, cfg: ../lspet64_l1.yaml}
           - {cfg: ../lspet64_rle.yaml, set: [loss.flow.depth=4], published: ../../docs/published.md#val-rle}
 
-    out: default exp/<the file's name>. Raises InputError for whatever is wrong in the file.
+    out: for tables and runs; default exp/<the file's name>, and the suite's `runs_in` for the runs. Raises InputError
+    for whatever is wrong in the file.
     """
     path = Path(path)
     tree = read_yaml(path)
@@ -105,8 +108,13 @@ def load_suite(
     chosen = tree.get("seeds", [0]) if seeds is None else list(seeds)
     if not isinstance(chosen, list) or not chosen or not all(type(seed) is int and seed >= 0 for seed in chosen):
         raise InputError(f"{path}: seeds: expected a list of whole numbers, got {chosen!r}")
-    folder = Path("exp") / path.stem if out is None else Path(out)
-    return Suite(path, folder, tuple(rows.values()), tuple(dict.fromkeys(chosen)))
+    tables = Path("exp") / path.stem if out is None else Path(out)
+    runs_in = tree.get("runs_in", str(tables))
+    if not isinstance(runs_in, str):
+        raise InputError(f"{path}: runs_in: expected the path of a folder, got {runs_in!r}")
+    return Suite(
+        path, tables if out is not None else Path(runs_in), tables, tuple(rows.values()), tuple(dict.fromkeys(chosen))
+    )
 
 
 def _row(path: Path, where: str, entry: Any, common: Sequence[str], overrides: Sequence[str], calibration: bool) -> Row:

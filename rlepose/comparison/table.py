@@ -51,7 +51,8 @@ def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
     missing = [f"* {run.name}: {states[run.name].detail}" for run in runs if states[run.name].kind != "finished"]
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
-    parts = [f"`{command}`", "\n".join(lines), "Mean ± standard deviation where there are several seeds."]
+    note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
+    parts = [f"`{command}`", "\n".join(lines), note]
     if missing:
         parts.append("\n".join(["Not finished:", "", *missing]))
     return "\n\n".join(parts) + "\n"

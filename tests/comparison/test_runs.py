@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import os
 import subprocess
 import threading
@@ -23,11 +24,12 @@ from rlepose.engine.validate_checkpoint import validate_checkpoint
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))
-ROWS = """
+SUITE = """
+set: OPTIONS
 rows:
   - {name: fails, cfg: CONFIG, set: [data.train_images=nowhere]}
   - {name: interrupted, cfg: CONFIG, set: [loss.name=l1], published: papers.md#one}
-  - {name: whole, cfg: CONFIG}
+  - {name: whole, cfg: CONFIG, calibration: true}
   - {name: follows, cfg: CONFIG, after: fails}
 """
 
@@ -35,16 +37,11 @@ rows:
 @pytest.fixture
 def suite(tmp_path: Path, tiny_overrides: list[str]) -> Suite:
     (tmp_path / "papers.md").write_text("| id | AP |\n|---|---|\n| `one` | 12.3 |\n")
+    tiny = [*tiny_overrides, "loss.name=laplace", "model.backbone.name=test_resnet", "eval.pictures=0"]
+    config = ROOT / "configs" / "synthetic_res18_rle.yaml"
     path = tmp_path / "tiny.yaml"
-    path.write_text(ROWS.replace("CONFIG", str(ROOT / "configs" / "synthetic_res18_rle.yaml")))
-    tiny = ["loss.name=laplace", "model.backbone.name=test_resnet", "eval.pictures=0"]
-    # A row's own options come last.
-    suite = load_suite(path, tmp_path / "out")
-    rows = tuple(
-        dataclasses.replace(row, overrides=(*tiny_overrides, *tiny, *row.overrides), calibration=row.name == "whole")
-        for row in suite.rows
-    )
-    return dataclasses.replace(suite, rows=rows)
+    path.write_text(SUITE.replace("CONFIG", str(config)).replace("OPTIONS", json.dumps(tiny)))
+    return load_suite(path, tmp_path / "out")
 
 
 def interrupt(path: Path, epoch: int) -> None:
@@ -62,14 +59,18 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
     interrupt(runs["interrupted"].experiment.last, 1)
     assert state_of(runs["interrupted"]).detail == "stopped after epoch 1 of 2"
 
-    assert run_all(suite, ROOT / "scripts") == ["fails_seed0", "follows_seed0"]
+    result = run_script("compare.py", "--suite", suite.path, "--out", suite.out)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr == "failed: fails_seed0, follows_seed0\n"
+    assert "follows_seed0 FAILED: the row fails, which it starts from, failed" in result.stdout
     states = {name: state_of(run).kind for name, run in runs.items()}
     assert states == {"fails": "new", "interrupted": "finished", "whole": "finished", "follows": "new"}
     assert "resuming after epoch 1 of 2" in (suite.out / "logs" / "interrupted_seed0.log").read_text()
     assert "nowhere" in (suite.out / "logs" / "fails_seed0.log").read_text()
     assert not runs["follows"].experiment.folder.exists()
 
-    text = write_tables(suite)
+    text = (suite.out / "results.md").read_text()
+    assert text in result.stdout
     assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")] == [
         "| row",
         "| fails",

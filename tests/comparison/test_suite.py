@@ -28,6 +28,7 @@ def test_the_suites_that_the_project_ships_load(path: Path) -> None:
 
 def test_a_rows_options_win_over_the_suites_and_the_command_lines_over_both(tmp_path: Path) -> None:
     text = """
+        runs_in: elsewhere
         seeds: [0, 3]
         set: [train.epochs=20, train.batch_size=10, eval.batch_size=7]
         rows:
@@ -41,7 +42,8 @@ def test_a_rows_options_win_over_the_suites_and_the_command_lines_over_both(tmp_
     assert [run.config.train.epochs for run in runs] == [30, 20, 30, 20]
     assert {(run.config.train.batch_size, run.config.eval.batch_size) for run in runs} == {(40, 7)}
     assert runs[0].experiment.folder == tmp_path / "out" / "a_seed0"
-    assert [run.name for run in suite_of(tmp_path, text, seeds=[5]).runs()] == ["a_seed5", "b_seed5"]
+    elsewhere = suite_of(tmp_path, text, seeds=[5]).runs()
+    assert [str(run.experiment.folder) for run in elsewhere] == ["elsewhere/a_seed5", "elsewhere/b_seed5"]
 
 
 def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp_path: Path) -> None:
@@ -80,6 +82,7 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
         ("rows: [{cfg: CONFIG, set: train.epochs=3}]", "row 1: set: expected a list"),
         ("rows: [{cfg: CONFIG, calibration: maybe}]", "row 1: calibration: expected true or false"),
+        ("{runs_in: 3, rows: [{cfg: CONFIG}]}", "runs_in: expected the path of a folder, got 3"),
         ("{seeds: 3, rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers, got 3"),
         ("{seeds: [a], rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers"),
         ("rows: [{cfg: CONFIG, set: [train.epoch=3]}]", "train.epoch: no such option; did you mean train.epochs"),
