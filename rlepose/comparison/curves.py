@@ -22,7 +22,7 @@ def curves_figure(curves: Mapping[str, Sequence[Curve]]) -> "Figure":
             images, values = zip(*curve, strict=True) if curve else ((), ())
             label = row if seed == 0 else None
             axes.plot(images, values, marker=".", linewidth=1, color=colors(number % colors.N), label=label)
-    axes.set(xlabel="training images", ylabel="gt/AP", ylim=(0, None))
+    axes.set(xlabel="training images", ylabel="gt/AP", xlim=(0, None), ylim=(0, None))
     if curves:
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure

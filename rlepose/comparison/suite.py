@@ -21,6 +21,7 @@ class Row:
     """One line of the table.
 
     calibration: whether its uncertainty is judged as well.
+    overrides: its own, beside the suite's.
     after: name of an earlier row that must be trained first; `{after}` in `overrides` is its best checkpoint.
     published: what a paper reports for it, empty for nothing.
     """
@@ -53,19 +54,26 @@ class Run:
 
 @dataclass(frozen=True)
 class Suite:
-    """A comparison. runs_in: where the runs' folders lie, which suites may share. out: where the tables go."""
+    """A comparison.
+
+    runs_in: where the runs' folders lie, which suites may share. out: where the tables go.
+    common, overrides: options of all rows, before and after a row's own.
+    """
 
     path: Path
     runs_in: Path
     out: Path
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
+    common: tuple[str, ...]
+    overrides: tuple[str, ...]
 
     def arguments(self, row: Row, seed: int) -> list[str]:
         """What a run overrides in its row's config: `section.key=value` each."""
         after = str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else ""
         own = [f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
-        return [*(text.replace("{after}", after) for text in row.overrides), *own]
+        given = (*self.common, *row.overrides, *self.overrides)
+        return [*(text.replace("{after}", after) for text in given), *own]
 
     def runs(self) -> list[Run]:
         """All runs, the first seed of every row first. InputError for what is wrong in any row's config."""
@@ -93,13 +101,13 @@ def load_suite(
     path = Path(path)
     tree = read_yaml(path)
     _check_keys(path, "", tree, _SUITE_KEYS)
-    common, calibration = _texts(path, "set", tree), _flag(path, "", tree, False)
+    calibration = _flag(path, "", tree, False)
     entries = tree.get("rows")
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path}: rows: expected a list of {{name, cfg, set}}, got {entries!r}")
     rows: dict[str, Row] = {}
     for number, entry in enumerate(entries, 1):
-        row = _row(path, f"row {number}: ", entry, common, overrides, calibration)
+        row = _row(path, f"row {number}: ", entry, calibration)
         if row.name in rows:
             raise InputError(f"{path}: row {number}: the name {row.name} stands twice; give it another")
         if row.after is not None and row.after not in rows:
@@ -113,11 +121,17 @@ def load_suite(
     if not isinstance(runs_in, str):
         raise InputError(f"{path}: runs_in: expected the path of a folder, got {runs_in!r}")
     return Suite(
-        path, tables if out is not None else Path(runs_in), tables, tuple(rows.values()), tuple(dict.fromkeys(chosen))
+        path=path,
+        runs_in=Path(runs_in) if out is None else tables,
+        out=tables,
+        rows=tuple(rows.values()),
+        seeds=tuple(dict.fromkeys(chosen)),
+        common=_texts(path, "", tree),
+        overrides=tuple(overrides),
     )
 
 
-def _row(path: Path, where: str, entry: Any, common: Sequence[str], overrides: Sequence[str], calibration: bool) -> Row:
+def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("cfg"), str):
         raise InputError(f"{path}: {where}expected {{name: NAME, cfg: FILE}}, got {entry!r}")
     _check_keys(path, where, entry, _ROW_KEYS)
@@ -129,7 +143,7 @@ def _row(path: Path, where: str, entry: Any, common: Sequence[str], overrides: S
     return Row(
         name=entry.get("name", cfg.stem),
         cfg=cfg,
-        overrides=(*common, *_texts(path, f"{where}set", entry), *overrides),
+        overrides=_texts(path, where, entry),
         calibration=_flag(path, where, entry, calibration),
         after=entry.get("after"),
         published="" if link is None else published_row(path.parent, link),
@@ -154,8 +168,8 @@ def _flag(path: Path, where: str, tree: Mapping[str, Any], default: bool) -> boo
     return value
 
 
-def _texts(path: Path, where: str, tree: Mapping[str, Any]) -> list[str]:
+def _texts(path: Path, where: str, tree: Mapping[str, Any]) -> tuple[str, ...]:
     value = tree.get("set", [])
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise InputError(f"{path}: {where}: expected a list like [train.epochs=20], got {value!r}")
-    return value
+        raise InputError(f"{path}: {where}set: expected a list like [train.epochs=20], got {value!r}")
+    return tuple(value)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,6 +52,8 @@ def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
     missing = [f"* {run.name}: {states[run.name].detail}" for run in runs if states[run.name].kind != "finished"]
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
+    if suite.overrides:
+        command += f" --set {shlex.join(suite.overrides)}"
     note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
     parts = [f"`{command}`", "\n".join(lines), note]
     if missing:

@@ -76,7 +76,7 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("rows: []", "rows: expected a list"),
         ("rows: [CONFIG]", "row 1: expected {name: NAME, cfg: FILE}"),
         ("rows: [{cfg: CONFIG, sets: []}]", "row 1: sets: no such key; there is name, cfg, set"),
-        ("row: [{cfg: CONFIG}]", "row: no such key; there is seeds"),
+        ("row: [{cfg: CONFIG}]", "row: no such key; there is runs_in"),
         ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle stands twice"),
         ("rows: [{cfg: CONFIG, after: x}]", "row 1: after: no earlier row x"),
         ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
