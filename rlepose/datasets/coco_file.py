@@ -108,7 +108,7 @@ class CocoFile(Pictures):
 def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
     """The list of this name in a parsed file; InputError where there is none, or its ids are not unique."""
     if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
-        raise InputError(f"{path}: no list '{key}'; expected COCO's keypoint layout")
+        raise InputError(f"{path}: no list '{key}'; expected COCO's layout")
     seen: set[int] = set()
     for number, entry in enumerate(tree[key]):
         identity = entry.get("id") if isinstance(entry, dict) else None

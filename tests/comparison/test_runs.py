@@ -59,7 +59,7 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
     interrupt(runs["interrupted"].experiment.last, 1)
     assert state_of(runs["interrupted"]).detail == "stopped after epoch 1 of 2"
 
-    result = run_script("compare.py", "--suite", suite.path, "--out", suite.out)
+    result = run_script("compare.py", "--suite", suite.path, "--out", suite.out, "--jobs", 2)
     assert result.returncode == 1, result.stderr
     assert result.stderr == "failed: fails_seed0, follows_seed0\n"
     assert "follows_seed0 FAILED: the row fails, which it starts from, failed" in result.stdout
