@@ -69,6 +69,16 @@ def rows(bench: Bench) -> list[Row]:
             },
             exact=True,
         ),
+        Row(
+            "difference of a crop from that of the file, mean",
+            "levels",
+            {
+                side: partial(_difference, datasets["ours"], datasets[side], items)
+                for side, kind in CACHES.items()
+                if kind != "none"
+            },
+            exact=True,
+        ),
         *(
             Row(
                 name,
@@ -128,6 +138,12 @@ def _picture_kb(dataset: PoseDataset) -> float:
 def _crop_kb(cache_dir: Path, kind: str, persons: int) -> float:
     (crops,) = cache_dir.glob(f"crops-{kind}-*/crops.bin")
     return crops.stat().st_size / persons / 1e3
+
+
+def _difference(truth: PoseDataset, dataset: PoseDataset, items: int) -> float:
+    """Mean of |grey levels| over the pixels of augmented crops."""
+    keys = _keys(truth, 0, items)
+    return float(np.mean([(dataset[key]["image"].float() - truth[key]["image"]).abs().mean() for key in keys]))
 
 
 def _detection_file(bench: Bench) -> Path:
