@@ -37,6 +37,13 @@ class DataConfig:
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
     )
+    test_image_info: str = option(
+        "annotations/image_info_test-dev2017.json", "COCO image info JSON of the pictures for `--split test-dev`"
+    )
+    test_images: str = option("test2017", "folder of the test pictures")
+    test_detections: str | None = option(
+        None, "person boxes of a detector on the test pictures, in COCO results format; null: none"
+    )
     category: str | None = option(None, "name of the category to learn; null: the only one that has keypoints")
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1
