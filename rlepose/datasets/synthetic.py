@@ -22,11 +22,10 @@ from rlepose.datasets.synthetic_drawing import (
     Bytes,
     Canvas,
     PersonPainter,
-    hull_of_circles,
     random_colour,
-    random_skin,
     sample_clothes,
 )
+from rlepose.datasets.synthetic_scene import background, photograph
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
 from rlepose.skeleton import COCO
@@ -44,11 +43,6 @@ MAX_OVERHANG = 0.4  # ... by at most this share of their box
 MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
 OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
-BACKGROUND_SHAPES = (8, 24)
-LIMB_DISTRACTORS = (0, 7)
-BLUR_SIGMA = (0.2, 0.7)  # pixels
-NOISE_SIGMA = (1.0, 5.0)  # grey levels
-BRIGHTNESS = (0.75, 1.15)
 JPEG_QUALITY = 90
 
 # What decides which people and joints are labelled.
@@ -180,7 +174,7 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
 def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]:
     """One picture (H, W, 3) uint8 BGR and the COCO annotations of its people, without their ids."""
     width, height = PICTURE_SIZES[rng.integers(len(PICTURE_SIZES))]
-    canvas = Canvas(_background(rng, width, height), np.zeros((height, width), np.uint8))
+    canvas = Canvas(background(rng, width, height), np.zeros((height, width), np.uint8))
     light = rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
     people: list[Person] = []
     for index, body in enumerate(_place_bodies(rng, width, height)):
@@ -191,7 +185,7 @@ def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]
         if rng.uniform() < OCCLUDER_SHARE:
             _draw_occluder(rng, canvas, body)
     labels = [label for person in people if (label := _label(person, canvas.owner)) is not None]
-    return _photograph(rng, canvas.image), labels
+    return photograph(rng, canvas.image), labels
 
 
 def _place_bodies(rng: np.random.Generator, width: int, height: int) -> list[Body]:
@@ -290,26 +284,6 @@ def _visibility(person: Person, joint: int, owner: Bytes) -> int:
     return 2 if np.isin(around, own).mean() >= OWN_PIXEL_SHARE else 1
 
 
-def _background(rng: np.random.Generator, width: int, height: int) -> Bytes:
-    """Soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8."""
-    coarse = random_colour(rng) * 0.5 + 60 + rng.normal(0, 12, size=(5, 5, 3)) + rng.normal(0, 22, size=(5, 5, 1))
-    clouds = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    canvas = Canvas(np.clip(clouds, 0, 255).astype(np.uint8), np.zeros((height, width), np.uint8))
-    size = np.array([width, height])
-    for _ in range(rng.integers(*BACKGROUND_SHAPES, endpoint=True)):
-        corners = rng.integers(1, 6)
-        centres = rng.uniform(0, size) + rng.normal(0, 0.1, size=(corners, 2)) * size
-        radius = rng.uniform(4, 25) if corners == 1 else rng.uniform(0.6, 6)
-        canvas.fill(hull_of_circles(centres, np.full(corners, radius)), random_colour(rng), 0)
-    for _ in range(rng.integers(*LIMB_DISTRACTORS, endpoint=True)):
-        start, radius = rng.uniform(0, size), rng.uniform(2, 9)
-        ends = np.stack([start, start + rng.normal(0, 5 * radius, size=2)])
-        colour = random_skin(rng) if rng.uniform() < 0.4 else random_colour(rng)
-        for scale, brightness in ((1.0, 0.7), (0.6, 1.0)):
-            canvas.fill(hull_of_circles(ends, np.array([1.0, 0.7]) * radius * scale), colour * brightness, 0)
-    return canvas.image
-
-
 def _draw_occluder(rng: np.random.Generator, canvas: Canvas, body: Body) -> None:
     """A striped convex object in front of one of the body's joints."""
     centre = body.joints[rng.integers(len(body.joints)), :2] + rng.normal(0, 0.04, size=2) * body.height
@@ -320,10 +294,3 @@ def _draw_occluder(rng: np.random.Generator, canvas: Canvas, body: Body) -> None
     canvas.fill(centre + corners * radii, colour, _OCCLUDER_OWNER)
     for first in range(0, len(corners) - 3, 2):
         canvas.fill(centre + corners[first : first + 4] * radii * 0.85, 0.5 * (colour + stripe), _OCCLUDER_OWNER)
-
-
-def _photograph(rng: np.random.Generator, image: Bytes) -> Bytes:
-    """Blur, brightness and sensor noise."""
-    blurred = cv2.GaussianBlur(image, (5, 5), rng.uniform(*BLUR_SIGMA)).astype(np.float32)
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(*NOISE_SIGMA))
-    return np.clip(blurred * np.float32(rng.uniform(*BRIGHTNESS)) + noise, 0, 255).astype(np.uint8)
