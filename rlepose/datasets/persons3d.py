@@ -62,8 +62,8 @@ def persons_from_joints(
 ) -> Person3DTable:
     """A table of N pictures with one person each, every joint labelled.
 
-    joints (N, K, 3) mm in the camera's frame, root the index of the root joint, the rest as the table's fields; boxes are
-    cut at the picture's border, and persons whose box is then empty are left out with a warning.
+    joints (N, K, 3) mm in the camera's frame, root the index of the root joint, the rest as the table's fields. Boxes
+    are cut at the picture's border, and persons whose box is then empty are left out with a warning.
     """
     boxes = clip_boxes(bbox_xywh, image_size_wh)
     table = Person3DTable(

@@ -2,17 +2,12 @@
 
 import functools
 import json
-import multiprocessing
-import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -25,6 +20,7 @@ from rlepose.datasets.synthetic_drawing import (
     random_colour,
     sample_clothes,
 )
+from rlepose.datasets.synthetic_files import make_once, mapping, write_jpeg
 from rlepose.datasets.synthetic_scene import background, photograph
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
@@ -32,7 +28,6 @@ from rlepose.skeleton import COCO
 
 # Raise it whenever the same arguments give other pictures or labels.
 DRAWING_VERSION = 2
-SPREAD_FROM = 100  # pictures; fewer are drawn by this process alone
 
 # What decides how hard the data set is.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
@@ -43,7 +38,6 @@ MAX_OVERHANG = 0.4  # ... by at most this share of their box
 MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
 OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
-JPEG_QUALITY = 90
 
 # What decides which people and joints are labelled.
 MIN_VISIBLE_AREA = 0.05  # squared person heights; a whole standing person covers about 0.2
@@ -93,47 +87,21 @@ def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
             raise InputError(f"--{split} is {num_images}; give at least 1 picture")
     if seed < 0:
         raise InputError(f"--seed is {seed}; give a number that is not negative")
-    arguments = {"sizes": dict(sizes), "seed": seed, "drawing_version": DRAWING_VERSION}
-    stamp, unfinished = root / "synthetic.json", root / "synthetic.unfinished"
-    stamp_text = json.dumps(arguments, indent=2) + "\n"
-    if stamp.is_file() and stamp.read_text() == stamp_text:
-        return False
-    if unfinished.is_file():
-        shutil.rmtree(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(
-            f"{root} is in the way and was not made with the arguments {json.dumps(arguments)}; "
-            "delete it or give another --out"
-        )
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
-    for split, num_images in sizes.items():
-        write_synthetic(root, split, num_images, seed)
-    stamp.write_text(stamp_text)
-    unfinished.unlink()
-    return True
+
+    def write() -> None:
+        for split, num_images in sizes.items():
+            write_synthetic(root, split, num_images, seed)
+
+    return make_once(root, {"sizes": dict(sizes), "seed": seed, "drawing_version": DRAWING_VERSION}, write)
 
 
 def _write_picture(folder: Path, split: str, seed: int, image_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Draw and write one picture; -> its entries in the annotation file."""
     picture, labels = draw_picture(np.random.default_rng((seed, zlib.crc32(split.encode()), image_id)))
     name = f"{image_id:012d}.jpg"
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    (folder / name).write_bytes(encoded.tobytes())
+    write_jpeg(folder / name, picture)
     height, width = picture.shape[:2]
     return {"id": image_id, "file_name": name, "width": width, "height": height}, labels
-
-
-@contextmanager
-def _mapping(num_images: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`, or for more than a few pictures one that uses all cores."""
-    if num_images < SPREAD_FROM:
-        yield map
-        return
-    # Spawned, not forked: a process that is forked while OpenCV has threads hangs.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(0,), mp_context=context) as pool:
-        yield functools.partial(pool.map, chunksize=16)
 
 
 def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
@@ -146,7 +114,7 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
     draw = functools.partial(_write_picture, picture_folder, split, seed)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    with _mapping(num_images) as map_all:
+    with mapping(num_images) as map_all:
         drawn = map_all(draw, range(1, num_images + 1))
         for image, labels in tqdm(drawn, total=num_images, desc=f"drawing {split}", unit="picture"):
             images.append(image)
