@@ -44,6 +44,11 @@ def _without_side(name: str) -> str:
     return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
 
 
+def _canonical(name: str) -> frozenset[str]:
+    """The words of a name, with the side in full."""
+    return frozenset({"l": "left", "r": "right"}.get(token, token) for token in _tokens(name))
+
+
 def side_of(name: str) -> str | None:
     """'left' or 'right' as a joint's name says, None for one in the middle."""
     tokens = set(_tokens(name))
@@ -105,13 +110,10 @@ class Skeleton:
             return None
         return tuple(not w & _LOWER_BODY for w in words)
 
-    def index(self, side: str, part: str) -> int | None:
-        """Index of e.g. ('left', 'hip'), or None."""
-        wanted = {side, part}
-        for index, name in enumerate(self.names):
-            if set(_tokens(name)) == wanted:
-                return index
-        return None
+    def find(self, name: str) -> int | None:
+        """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        wanted = _canonical(name)
+        return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, for JSON and checkpoints."""

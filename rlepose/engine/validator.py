@@ -21,7 +21,7 @@ from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.prefetch import on_device
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.oks import oks_nms
-from rlepose.evaluation.pck import pck, reference_length, torso_joints
+from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, coco_results, pose_scores
 from rlepose.evaluation.truth import truth_of
@@ -31,8 +31,6 @@ from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.visualize import Picture, sheet, truth_and_prediction
 
 log = logging.getLogger(__name__)
-
-PCK_THRESHOLDS = (0.1, 0.2)
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,7 @@ class Validator:
         else:
             table = persons_from_annotations(self.coco, images)
         self.table = table.with_pictures(data.on_bad_image)
-        if config.eval.pck_reference == "torso":
-            torso_joints(self.skeleton)
+        reference_joints(config.eval.pck_reference, self.skeleton)  # an InputError now rather than after an epoch
         self.dataset = PoseDataset(self.table, self.skeleton, data.input_size_hw, data.box_scale)
 
     def predict(self, model: nn.Module, criterion: Criterion) -> Predictions:
@@ -203,7 +200,7 @@ class Validator:
         truth, visible = self.table.keypoints[persons], self.table.visible[persons]
         kind = self.config.eval.pck_reference
         reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
-        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS}
+        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS[kind]}
 
 
 def _on_host(persons: NDArray[np.int64], valid: NDArray[np.bool_], output: PoseOutput) -> _Part:
@@ -214,7 +211,7 @@ def _on_host(persons: NDArray[np.int64], valid: NDArray[np.bool_], output: PoseO
 def format_table(metrics: dict[str, Any]) -> str:
     """The metrics as a table: a row for the kind of boxes, a column a number."""
     kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
-    names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in PCK_THRESHOLDS)]
+    names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))]
     names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]
     lines = ["boxes " + " ".join(f"{name:>7}" for name in names)]
     for kind in kinds:
