@@ -58,6 +58,9 @@ class LiftingNet(nn.Module):
     def forward(self, inputs: Tensor) -> PoseOutput:
         """inputs (B, 34) -> mu, sigma (B, 16, 3) of all joints but the root, relative to it, in units of 2000 mm."""
         features = self.trunk((inputs - self.mean) / self.std)
-        mu = self.coordinates(features).view(-1, NUM_LIFTED, 3)
-        sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).view(-1, NUM_LIFTED, 3)
+        # In float32 also under autocast: bfloat16 would round a metre to 4 mm.
+        with torch.autocast(inputs.device.type, enabled=False):
+            features = features.to(self.coordinates.weight.dtype)
+            mu = self.coordinates(features).view(-1, NUM_LIFTED, 3)
+            sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).view(-1, NUM_LIFTED, 3)
         return PoseOutput(mu, sigma)

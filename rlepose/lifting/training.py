@@ -12,6 +12,7 @@ import torch
 from rlepose.codec import PoseOutput, average_outputs
 from rlepose.config import LossConfig
 from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.engine.distributed import choose_precision
 from rlepose.errors import DivergedError, InputError, first_line
 from rlepose.evaluation.mpjpe import errors_by_action
 from rlepose.lifting.network import LiftingNet
@@ -45,11 +46,12 @@ def train_lifting(poses: LiftingPoses, options: LiftingOptions, report: Callable
         predict_sigma=criterion.main.needs_sigma,
     )
     parameters = [*network.parameters(), *criterion.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=options.lr)
+    optimizer = torch.optim.Adam(parameters, lr=options.lr, fused=True)
     batches = len(poses.inputs) // options.batch_size
     if batches == 0:
         raise InputError(f"--batch-size is {options.batch_size}, but there are {len(poses.inputs)} poses; give less")
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * batches)
+    precision = choose_precision("auto", torch.device("cpu"))
     started = time.perf_counter()
     for epoch in range(options.epochs):
         total = 0.0
@@ -60,7 +62,9 @@ def train_lifting(poses: LiftingPoses, options: LiftingOptions, report: Callable
             mirrored = torch.rand(len(rows), generator=order) < 0.5
             inputs = torch.where(mirrored[:, None], mirror_inputs(inputs), inputs)
             targets = torch.where(mirrored[:, None, None], mirror_joints(targets), targets)
-            loss = criterion(network(inputs), targets, torch.ones_like(targets)).mean()
+            with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                output = network(inputs)
+            loss = criterion(output, targets, torch.ones_like(targets)).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
