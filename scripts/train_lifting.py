@@ -39,9 +39,10 @@ def main() -> None:
     options = LiftingOptions(loss, args.epochs, args.batch_size, args.lr, args.dropout, args.width, args.seed)
     network = train_lifting(lifting_poses(train), options, print)
     errors = lifting_errors(network, lifting_poses(test))
+    print(error_table(errors))
     out = args.out or Path("exp") / f"lifting_{args.loss}_{args.seed}.pt"
     save_lifting(out, network, errors)
-    print(f"{error_table(errors)}\n{out}")
+    print(f"network in {out}")
 
 
 if __name__ == "__main__":
