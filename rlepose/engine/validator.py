@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from rlepose.codec import PoseOutput, average_outputs, decode, flip_output, joint_scores
+from rlepose.codec import PoseOutput, joint_scores
 from rlepose.config import Config
 from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
 from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch
 from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.forward import in_picture, predict_crops
 from rlepose.engine.prefetch import on_device
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.oks import oks_nms
@@ -27,7 +28,6 @@ from rlepose.evaluation.results import CocoResults, coco_results, pose_scores
 from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
-from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.visualize import Picture, sheet, truth_and_prediction
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ class Validator:
         """Poses of all persons, gathered from all ranks."""
         config, ranks = self.config, self.ranks
         size = config.eval.batch_size
+        permutation = self._flip_permutation if config.eval.flip_test else None
         batches = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
         loader = make_loader(self.dataset, batches, config.system.workers, ranks.device.type == "cuda")
         bad_images = BadImages(config.data.on_bad_image)
@@ -109,7 +110,7 @@ class Validator:
                 # A copy: what comes from a worker keeps a file open for as long as it is held.
                 persons = batch["index"].numpy().copy()
                 # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
-                outputs.append((persons, valid, self._forward(model, criterion, tensors["image"])))
+                outputs.append((persons, valid, predict_crops(model, criterion, tensors["image"], permutation)))
         bad_images.report(ranks.gather(bad_images.seen))
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
@@ -173,14 +174,6 @@ class Validator:
             ]
         )
 
-    def _forward(self, model: nn.Module, criterion: Criterion, image: Tensor) -> PoseOutput:
-        output = criterion.main.predict(model(image))
-        if not self.config.eval.flip_test:
-            return output
-        mirrored = criterion.main.predict(model(image.flip(-1)))
-        mirrored = flip_output(mirrored, self._flip_permutation, image.shape[-1])
-        return average_outputs(output, mirrored)
-
     def _merge(self, parts: list[_Part]) -> Predictions:
         """Batches from all ranks to arrays in the table's order, in pixels."""
         count, joints = len(self.table), len(self.skeleton)
@@ -190,10 +183,9 @@ class Validator:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
             if sigma is not None:
                 assert part.sigma is not None
-                sigma[part.persons] = np.maximum(part.sigma, SMALLEST_SIGMA)
-        if self.recalibration is not None:
-            sigma = self.recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
-        keypoints, sigma = decode(mu, sigma, self.dataset.crop_matrices(), self.config.data.input_size_hw)
+                sigma[part.persons] = part.sigma
+        matrices = self.dataset.crop_matrices()
+        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, self.config.data.input_size_hw)
         return Predictions(keypoints, sigma, scores, valid)
 
     def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:

@@ -55,8 +55,10 @@ __all__ = [
     "Basic",
     "Criterion",
     "Gaussian",
+    "JointFlows",
     "JointLikelihood",
     "Laplace",
     "LocationScale",
+    "RealNVP",
     "build_criterion",
 ]
