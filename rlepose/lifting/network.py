@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from rlepose.codec import PoseOutput
 from rlepose.lifting.poses import INPUTS, NUM_LIFTED
 
+# sigma = 0.047, 95 mm: near what it learns. A metre, as models/heads.py starts with, takes half a short training to shrink.
+_FIRST_SIGMA_LOGIT = -3.0
+
 
 class _Block(nn.Module):
     """Two linear layers around which the input passes, too."""
@@ -51,9 +54,11 @@ class LiftingNet(nn.Module):
         self.scales = nn.Linear(width, NUM_LIFTED * 3) if predict_sigma else None
         for layer in (self.coordinates, self.scales):
             if layer is not None:
-                # Small weights, so that training starts from mu = 0 and sigma = 1/2, as models/heads.py does.
+                # Small weights, so that training starts from mu = 0 and the sigma of the bias.
                 nn.init.xavier_uniform_(layer.weight, gain=0.01)
                 nn.init.zeros_(layer.bias)
+        if self.scales is not None:
+            nn.init.constant_(self.scales.bias, _FIRST_SIGMA_LOGIT)
 
     def forward(self, inputs: Tensor) -> PoseOutput:
         """inputs (B, 34) -> mu, sigma (B, 16, 3) of all joints but the root, relative to it, in units of 2000 mm."""

@@ -76,12 +76,12 @@ def test_mirrored_poses_are_the_poses_of_a_mirrored_world(table: Person3DTable) 
     torch.testing.assert_close(mirror_joints(poses.targets), torch.from_numpy(targets).float(), atol=1e-5, rtol=0)
 
 
-def test_a_fresh_network_predicts_the_root_for_all_joints_and_a_sigma_of_a_half() -> None:
+def test_a_fresh_network_predicts_the_root_for_all_joints_and_a_sigma_of_95_mm() -> None:
     network = LiftingNet(torch.zeros(34), torch.ones(34), width=16).eval()
     output = network(torch.randn(5, 34))
     assert output.sigma is not None
     assert output.mu.shape == output.sigma.shape == (5, NUM_LIFTED, 3)
-    assert output.mu.abs().max() < 0.05 and (output.sigma - 0.5).abs().max() < 0.05
+    assert output.mu.abs().max() < 0.05 and (2000 * output.sigma - 95).abs().max() < 10
 
 
 def test_predictions_of_a_pose_and_of_its_mirror_image_mirror_each_other(table: Person3DTable) -> None:
