@@ -234,10 +234,10 @@ class EvalConfig:
         "what computes COCO's table: the project's arrays or the reference, some twenty times slower; equal to 1e-12 "
         "on 2,000 random sets and on real files (tests/evaluation/test_keypoint_ap.py)",
     )
-    pck_reference: Literal["torso", "box"] = option(
+    pck_reference: Literal["torso", "head", "box"] = option(
         "box",
-        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, or the "
-        "longer side of the person's box",
+        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, neck "
+        "to the head's top, or the longer side of the person's box",
     )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.errors import InputError
-from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
+from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, side_of, skeleton_from_names
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +47,20 @@ class CocoFile(Pictures):
 
     images, annotations (of the chosen category) and category are as in the file.
     category: name of the category to take; None takes the only one that has keypoints.
+    joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
+    of some data sets are misspelled or counted from 0. Sides must agree.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
     """
 
-    def __init__(self, path: str | Path, category: str | None = None) -> None:
+    def __init__(self, path: str | Path, category: str | None = None, joints: Skeleton | None = None) -> None:
         path = Path(path)
         tree = read_json(path, "annotation file")
         super().__init__(path, tree)
         annotations = entries(path, tree, "annotations")
         self.category = self._choose_category(entries(path, tree, "categories"), category)
         self.annotations = [a for a in annotations if a.get("category_id") == self.category["id"]]
+        if joints is not None:
+            self._rename_joints(joints)
         self._check_joints()
         self._check_boxes()
 
@@ -89,6 +93,14 @@ class CocoFile(Pictures):
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):
                 raise InputError(f"{self.path}: annotation {annotation['id']}: bbox: expected 4 numbers, got {box}")
+
+    def _rename_joints(self, joints: Skeleton) -> None:
+        found = self.category["keypoints"]
+        alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
+        if not alike or [side_of(name) for name in found] != [side_of(name) for name in joints.names]:
+            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
+        bones = [[i + 1, j + 1] for i, j in joints.bones]
+        self.category = self.category | {"keypoints": list(joints.names), "skeleton": bones}
 
     def _check_joints(self) -> None:
         """The category's names and bones; the labels themselves are checked where they become arrays."""

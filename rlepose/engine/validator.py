@@ -13,15 +13,13 @@ from rlepose.datasets.images import read_image
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Estimator, Predictions
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
-from rlepose.evaluation.pck import pck, reference_length, torso_joints
+from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults
 from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.visualize import Picture, sheet, truth_and_prediction
-
-PCK_THRESHOLDS = (0.1, 0.2)
 
 
 class Validator(Estimator):
@@ -44,8 +42,7 @@ class Validator(Estimator):
             table = persons_from_detections(self.coco, images, boxes, category, len(skeleton))
         else:
             table = persons_from_annotations(self.coco, images)
-        if config.eval.pck_reference == "torso":
-            torso_joints(skeleton)
+        reference_joints(config.eval.pck_reference, skeleton)  # an InputError now rather than after an epoch
         super().__init__(config, table, skeleton, ranks, recalibration)
 
     def run(self, model: nn.Module, criterion: Criterion) -> tuple[dict[str, Any], CocoResults | None, Predictions]:
@@ -102,13 +99,13 @@ class Validator(Estimator):
         truth, visible = self.table.keypoints[persons], self.table.visible[persons]
         kind = self.config.eval.pck_reference
         reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
-        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS}
+        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS[kind]}
 
 
 def format_table(metrics: dict[str, Any]) -> str:
     """The metrics as a table: a row for the kind of boxes, a column a number."""
     kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
-    names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in PCK_THRESHOLDS)]
+    names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))]
     names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]
     lines = ["boxes " + " ".join(f"{name:>7}" for name in names)]
     for kind in kinds:

@@ -105,7 +105,7 @@ def _bone_lengths(keypoints: Floats, bones: NDArray[np.int64]) -> Floats:
 
 def _crossed_torsos(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
     """Bodies whose left and right flank cross although shoulders and hips are wide."""
-    found = [skeleton.index(side, part) for side in ("left", "right") for part in ("shoulder", "hip")]
+    found = [skeleton.find(f"{side}_{part}") for side in ("left", "right") for part in ("shoulder", "hip")]
     corners = [corner for corner in found if corner is not None]
     if len(corners) < 4:
         return
