@@ -171,6 +171,11 @@ class TrainConfig:
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
     log_every: int = option(50, "steps between two entries of loss and speed in the log", low=1)
+    save_every: int | None = option(
+        None,
+        "steps between two checkpoints within an epoch; null: one at its end, and one when a signal stops the run",
+        low=1,
+    )
 
 
 @dataclass(frozen=True)

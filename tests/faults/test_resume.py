@@ -1,0 +1,99 @@
+"""A run that was stopped, anywhere and on anything, and goes on as if it had not been."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlepose.config import Config
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.trainer import Trainer, train
+from rlepose.errors import Stopped
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+# Batch statistics, random numbers within the network, log entries and epochs that end between the stops.
+OPTIONS = (
+    "model.backbone.name=resnet18",
+    "model.backbone.options={drop_path_rate: 0.2}",
+    "model.backbone.pretrained=false",
+    "train.batch_size=12",
+    "train.log_every=2",
+    "train.schedule={name: cosine, warmup_epochs: 1}",
+)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without the speed."""
+    tree = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "train/images_per_second"} for line in tree]
+
+
+def assert_same_bits(ours: Path, theirs: Path) -> None:
+    one, other = (load_checkpoint(folder / "checkpoints" / "last.pt") for folder in (ours, theirs))
+    for part in ("model", "criterion", "optimizer", "progress", "metrics", "random_states"):
+        assert _equal(getattr(one, part), getattr(other, part)), part
+    assert lines(ours) == lines(theirs)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other
+
+
+def stop_after_a_step(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """Send the signal to this process in its next step."""
+    step = Trainer.step
+
+    def interrupted(trainer: Trainer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        os.kill(os.getpid(), number)
+        return step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+
+
+def test_a_run_stopped_after_every_single_step_ends_with_the_bits_of_one_that_was_not(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, stopped = (tiny_config(f"name={name}", *OPTIONS) for name in ("straight", "stopped"))
+    steps = len(Trainer(straight, ALONE).batches)
+    train(straight, ALONE)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    for count in range(2 * steps):
+        with monkeypatch.context() as patch:
+            stop_after_a_step(patch, signals[count % 3])
+            with pytest.raises(Stopped):
+                train(stopped, ALONE, resume=count > 0)
+        progress = load_checkpoint(Experiment.of(stopped).last).progress
+        assert progress["epoch"] * steps + progress["seen"] // 12 == count + 1
+    train(stopped, ALONE, resume=True)  # what is left is the last validation
+    assert_same_bits(Experiment.of(stopped).folder, Experiment.of(straight).folder)
+
+
+def test_a_checkpoint_within_the_epoch_is_written_every_so_many_steps(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(
+        *OPTIONS, "train.save_every=2", "train.epochs=1", "train.schedule={name: cosine, warmup_epochs: 0}"
+    )
+    step, left = Trainer.step, iter(range(5))
+
+    def dying(trainer: Trainer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        next(left)
+        return step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "step", dying)
+    with pytest.raises(StopIteration):
+        train(config, ALONE)
+    assert load_checkpoint(Experiment.of(config).last).progress["seen"] == 24
