@@ -29,6 +29,7 @@ class RunState:
     """Weights, optimiser, random numbers, and how far the run is.
 
     epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
+    rewinds: how often the run went back to a checkpoint.
     validated: the epoch of the last validation. best: the highest value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
     """
@@ -42,7 +43,7 @@ class RunState:
         optimizer: Optimizer,
         losses: LossSums,
     ) -> None:
-        self.epoch = self.seen = self.lines = 0
+        self.epoch = self.seen = self.lines = self.rewinds = 0
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
@@ -53,13 +54,14 @@ class RunState:
         self._optimizer = optimizer
         self._losses = losses
 
-    def save(self, path: Path, ranks: Ranks) -> None:
-        """Rank 0 writes the checkpoint; every rank has to call."""
+    def save(self, path: Path, ranks: Ranks, previous: Path | None = None) -> None:
+        """Rank 0 writes the checkpoint, and moves the file there to `previous`; every rank has to call."""
         random_states = ranks.gather(random_state(ranks.device))
         progress = {
             "epoch": self.epoch,
             "seen": self.seen,
             "lines": self.lines,
+            "rewinds": self.rewinds,
             "validated": self.validated,
             "best": self.best,
             "losses": self._losses.state(),
@@ -77,13 +79,14 @@ class RunState:
                     metrics=self.metrics,
                     random_states=random_states,
                 ),
+                previous,
             )
 
     def resume(self, path: Path, ranks: Ranks) -> None:
         """Take up what `save` wrote. InputError where it belongs to other joints, weights or another optimiser."""
         checkpoint = load_checkpoint(path)
         progress = checkpoint.progress
-        missing = {"epoch", "seen", "lines", "validated", "best", "losses"} - progress.keys()
+        missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
         if missing:
             raise InputError(
                 f"--resume: {path} does not tell {', '.join(sorted(missing))}, since another version of rlepose wrote "
@@ -101,6 +104,7 @@ class RunState:
         load_state(self._criterion, checkpoint.criterion, "criterion", path)
         self._load_optimizer(checkpoint)
         self.epoch, self.seen, self.lines = progress["epoch"], progress["seen"], progress["lines"]
+        self.rewinds = progress["rewinds"]
         self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
         self._losses.resume(progress["losses"])
         if len(checkpoint.random_states) == ranks.world_size:

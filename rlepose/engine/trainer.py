@@ -16,6 +16,7 @@ from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
+from rlepose.engine.checkpoint import newest_whole
 from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
@@ -29,7 +30,7 @@ from rlepose.engine.run_state import RunState
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validator import Validator, format_table
-from rlepose.errors import Stopped
+from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
 
@@ -83,7 +84,7 @@ class Trainer:
         self.losses = LossSums(ranks)
         self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses)
         if resume:
-            self.state.resume(self.experiment.last, ranks)
+            self._take_up_newest()
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation.
@@ -108,17 +109,23 @@ class Trainer:
             disable=None if self.ranks.is_main else True,
         )
         try:
+            if not self.global_step and self.config.train.on_nonfinite == "rewind":
+                self._save_last(run_log)  # to go back to in the first epoch
             # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
             while True:
                 if self._validation_is_due():
                     with self.stop.at_once():
                         self._validate(run_log)
-                    self._save(run_log, self.experiment.last)
+                    self._save_last(run_log)
                 if self.state.epoch == epochs:
                     break
-                self._train_epoch(run_log, progress)
-                self.state.epoch, self.state.seen = self.state.epoch + 1, 0
-                self._save(run_log, self.experiment.last)
+                try:
+                    self._train_epoch(run_log, progress)
+                    self.state.epoch, self.state.seen = self.state.epoch + 1, 0
+                    self._save_last(run_log)
+                except DivergedError as error:
+                    run_log = self._rewind(run_log, error)
+                    progress.n = self.global_step * size
                 self._stop_if_agreed()
         finally:
             progress.close()
@@ -135,10 +142,33 @@ class Trainer:
         due = self.state.epoch % self.config.train.validate_every == 0
         return self.state.epoch > self.state.validated and (due or last)
 
-    def _save(self, run_log: RunLog, path: Path) -> None:
+    def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
         self.nonfinite.check_weights(self.parameters, self.global_step)
         self.state.lines = run_log.lines
-        self.state.save(path, self.ranks)
+        self.state.save(path, self.ranks, previous)
+
+    def _save_last(self, run_log: RunLog) -> None:
+        self._save(run_log, self.experiment.last, self.experiment.previous)
+
+    def _rewind(self, run_log: RunLog, error: DivergedError) -> RunLog:
+        """Go back to the last checkpoint, for another order of the persons; -> the log, as it was then.
+
+        Raises the error again where that is not asked for, or was tried often enough.
+        """
+        train, rewinds = self.config.train, self.state.rewinds + 1
+        if train.on_nonfinite != "rewind" or rewinds > train.max_rewinds:
+            raise error
+        log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, train.max_rewinds)
+        run_log.close()
+        self._take_up_newest()
+        self.state.rewinds = rewinds
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
+        self._save_last(run_log)  # a run that dies now does not try once more than it may
+        return run_log
+
+    def _take_up_newest(self) -> None:
+        paths = (self.experiment.last, self.experiment.previous)
+        self.state.resume(self.ranks.on_main(lambda: newest_whole(paths)), self.ranks)
 
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:
@@ -149,7 +179,7 @@ class Trainer:
         """The steps of an epoch that are still to do: all, or the rest of one that was left in the middle."""
         train, steps, size = self.config.train, len(self.batches), self.batches.batch_size
         first = self.state.seen // size
-        self.batches.epoch, self.batches.first_step = self.state.epoch, first
+        self.batches.epoch, self.batches.first_step, self.batches.attempt = self.state.epoch, first, self.state.rewinds
         if not first:
             self.losses.start_epoch()
         self.step_module.train()
@@ -177,7 +207,7 @@ class Trainer:
                 started, timed = time.perf_counter(), done
             due = train.save_every is not None and done % train.save_every == 0
             if done < steps and (due or self.stop.agreed):
-                self._save(run_log, self.experiment.last)
+                self._save_last(run_log)
                 self._stop_if_agreed()
         loss = self.losses.epoch_mean()
         if loss is None:
@@ -258,12 +288,14 @@ def train(
     """
     experiment = Experiment.of(config)
     ranks.on_main(lambda: experiment.check(resume, overwrite))
-    trainer = Trainer(config, ranks, resume)
-    ranks.on_main(lambda: experiment.open(config, resume))
-    if ranks.is_main:
-        log_to_file(experiment.log_file)
-    if profile is not None:
-        profile_training(trainer, profile)
-        return {}
-    with trainer.stop.listening():
-        return trainer.fit()
+    with contextlib.ExitStack() as until_the_end:
+        ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
+        trainer = Trainer(config, ranks, resume)
+        ranks.on_main(lambda: experiment.open(config, resume))
+        if ranks.is_main:
+            log_to_file(experiment.log_file)
+        if profile is not None:
+            profile_training(trainer, profile)
+            return {}
+        with trainer.stop.listening():
+            return trainer.fit()
