@@ -166,8 +166,8 @@ class TrainConfig:
     schedule: ScheduleConfig = section(ScheduleConfig)
     on_nonfinite: Literal["error", "skip", "rewind"] = option(
         "error",
-        "what a NaN or infinite loss or gradient does: end the run, have its step skipped and reported, or take the run "
-        "back to its last checkpoint, from which it goes on with the persons in another order",
+        "what a NaN or infinite loss or gradient does: end the run, have its step skipped and reported, or take the "
+        "run back to its last checkpoint, from which it goes on with the persons in another order",
     )
     max_rewinds: int = option(3, "on_nonfinite=rewind: how often, before the run ends after all", low=1)
     clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)

@@ -1,23 +1,27 @@
 """Where pixels come from: pictures on disk, and crops of them."""
 
+import io
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
 
+_MOST_PIXELS = 2**28 // 3  # 256 MiB as RGB
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """A picture as RGB uint8 (H, W, 3), as stored: EXIF rotation is ignored, since COCO's coordinates ignore it.
 
-    Raises InputError naming the file when it is missing, cannot be decoded, or is cut off.
+    Raises InputError naming the file when it is missing, cannot be decoded, is cut off, or would take more memory than
+    a photograph does.
     """
     try:
         data = Path(path).read_bytes()
@@ -25,6 +29,17 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
+    try:
+        with Image.open(io.BytesIO(data)) as header:  # decodes nothing; 1 % of the time that decoding takes
+            width, height = header.size
+    except Image.DecompressionBombError:
+        width = height = _MOST_PIXELS
+    except Exception as error:  # of the many formats that it knows, each has its own
+        raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again") from error
+    if width * height > _MOST_PIXELS:
+        raise InputError(
+            f"{path}: has more than {_MOST_PIXELS / 1e6:.0f} megapixels; shrink it, and its labels with it"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:  # an empty file, or more pixels than OpenCV's limit

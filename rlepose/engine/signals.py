@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -20,12 +21,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 class StopSignals:
     """What the ranks were asked, and what they agreed on."""
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Ranks, timeout_s: float) -> None:
         self._received = self._at_once = self._agreed = False
         self._process = os.getpid()
         # Over the network and not the device, beside the step: no kernel waits for it, and it fails as soon as a rank
         # is gone, where a collective of NCCL would wait for its timeout.
-        self._group: Any = dist.new_group(backend="gloo") if ranks.world_size > 1 else None
+        self._group: Any = None
+        if ranks.world_size > 1:
+            self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
     @contextmanager
     def listening(self) -> Iterator[None]:

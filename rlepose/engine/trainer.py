@@ -62,7 +62,7 @@ class Trainer:
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
         self.nonfinite = NonFinite(table, ranks, self.experiment.last)
-        self.stop = StopSignals(ranks)
+        self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
