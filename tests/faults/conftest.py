@@ -8,8 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+from rlepose.engine.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -81,3 +85,32 @@ def start(tmp_path: Path, tiny_overrides: list[str]) -> Iterator[Callable[..., R
     yield begin
     for run in runs:
         run.kill()
+
+
+@pytest.fixture
+def assert_same_bits() -> Callable[[Path, Path], None]:
+    return same_bits
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without the speed."""
+    tree = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "train/images_per_second"} for line in tree]
+
+
+def same_bits(ours: Path, theirs: Path) -> None:
+    """Two experiments ended with equal checkpoints and equal numbers on the way, their speed aside."""
+    one, other = (load_checkpoint(folder / "checkpoints" / "last.pt") for folder in (ours, theirs))
+    for part in ("model", "criterion", "optimizer", "progress", "metrics", "random_states"):
+        assert _equal(getattr(one, part), getattr(other, part)), part
+    assert _lines(ours) == _lines(theirs)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other

@@ -1,11 +1,8 @@
 """A run that was stopped, anywhere and on anything, and goes on as if it had not been."""
 
-import json
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -29,29 +26,6 @@ OPTIONS = (
 )
 
 
-def lines(folder: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without the speed."""
-    tree = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "train/images_per_second"} for line in tree]
-
-
-def assert_same_bits(ours: Path, theirs: Path) -> None:
-    one, other = (load_checkpoint(folder / "checkpoints" / "last.pt") for folder in (ours, theirs))
-    for part in ("model", "criterion", "optimizer", "progress", "metrics", "random_states"):
-        assert _equal(getattr(one, part), getattr(other, part)), part
-    assert lines(ours) == lines(theirs)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return one == other
-
-
 def stop_after_a_step(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     """Send the signal to this process in its next step."""
     step = Trainer.step
@@ -64,7 +38,7 @@ def stop_after_a_step(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -
 
 
 def test_a_run_stopped_after_every_single_step_ends_with_the_bits_of_one_that_was_not(
-    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, assert_same_bits: Callable[..., None]
 ) -> None:
     straight, stopped = (tiny_config(f"name={name}", *OPTIONS) for name in ("straight", "stopped"))
     steps = len(Trainer(straight, ALONE).batches)
