@@ -17,7 +17,7 @@ from rlepose.errors import Stopped
 ALONE = Ranks(0, 1, torch.device("cpu"))
 # Batch statistics, random numbers within the network, log entries and epochs that end between the stops.
 OPTIONS = (
-    "model.backbone.name=resnet18",
+    "model.backbone.name=mobilenetv3_small_050",
     "model.backbone.options={drop_path_rate: 0.2}",
     "model.backbone.pretrained=false",
     "train.batch_size=12",
