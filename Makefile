@@ -1,10 +1,11 @@
 # make setup   install into .venv          make demo         draw people, train on them, validate, show pictures
 # make test    lint, types and tests       make demo-short   the same path in a minute; the numbers mean nothing
+#                                          make test-faults  kill, cut and fill what a run depends on, for minutes
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := configs/synthetic_res18_rle.yaml
 
-.PHONY: setup demo demo-short test
+.PHONY: setup demo demo-short test test-faults
 
 setup: .venv/installed
 
@@ -25,6 +26,9 @@ demo-short: setup
 	$(BIN)/python scripts/train.py --cfg $(DEMO) --name demo_short --overwrite \
 		--set data.root=data/synthetic_short train.epochs=2 train.validate_every=1
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo_short/checkpoints/best.pt
+
+test-faults: setup
+	$(BIN)/pytest tests/faults -m 'faults or not faults' --durations=10
 
 test: setup
 	$(BIN)/ruff check .

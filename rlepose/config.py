@@ -213,13 +213,21 @@ class TrainConfig:
     accumulate: int = option(1, "parts in which a device computes its share of a step, to save memory", low=1)
     optimizer: OptimizerConfig = section(OptimizerConfig)
     schedule: ScheduleConfig = section(ScheduleConfig)
-    on_nonfinite: Literal["error", "skip"] = option(
-        "error", "what a NaN or infinite loss or gradient does: end the run, or have its step skipped and reported"
+    on_nonfinite: Literal["error", "skip", "rewind"] = option(
+        "error",
+        "what a NaN or infinite loss or gradient does: end the run, have its step skipped and reported, or take the "
+        "run back to its last checkpoint, from which it goes on with the persons in another order",
     )
+    max_rewinds: int = option(3, "on_nonfinite=rewind: how often, before the run ends after all", low=1)
     clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
     log_every: int = option(50, "steps between two entries of loss and speed in the log", low=1)
+    save_every: int | None = option(
+        None,
+        "steps between two checkpoints within an epoch; null: one at its end, and one when a signal stops the run",
+        low=1,
+    )
 
 
 @dataclass(frozen=True)
@@ -255,6 +263,13 @@ class SystemConfig:
         "none",
         "how torch.compile treats the network in training: default fuses operators, reduce-overhead replays them as "
         "CUDA graphs too, for when launching them takes the time; the first step then takes minutes",
+    )
+    deterministic: bool = option(
+        False,
+        "take only algorithms that give the same bits each time, at some cost on CUDA; warns of operations without one",
+    )
+    timeout_s: float = option(
+        120.0, "seconds that a rank waits for another one in training, before both end with an error", above=0
     )
     workers: int = option(4, "processes a device that load pictures; 0: the main process loads", low=0)
 

@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable
 
+STOPPED = 75  # exit code: EX_TEMPFAIL of sysexits.h
+
 
 class InputError(ValueError):
     """Something the user gave is wrong: an option, a file, a picture.
@@ -17,6 +19,13 @@ class DivergedError(RuntimeError):
     """Training produced NaN or infinity."""
 
 
+class Stopped(BaseException):
+    """A signal asked a run to stop, and it did; like KeyboardInterrupt, no error that somebody handles."""
+
+    def __str__(self) -> str:
+        return "stopped by a signal; go on with --resume"
+
+
 def first_line(error: Exception) -> str:
     """The part of another library's message that fits into one sentence."""
     return (str(error).splitlines() or [type(error).__name__])[0]
@@ -24,9 +33,18 @@ def first_line(error: Exception) -> str:
 
 def run_script(main: Callable[[], None]) -> None:
     """Run a script's `main`; an InputError, or a file that cannot be opened or written, becomes one line on stderr and
-    exit code 2, a DivergedError exit code 1."""
+    exit code 2, a DivergedError exit code 1.
+
+    A run that a signal stopped and that can go on has exit code 75, sysexits.h's for a failure that is temporary;
+    Ctrl-C elsewhere has 130, as in a shell.
+    """
     try:
         main()
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(STOPPED)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (InputError, DivergedError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # not a file that somebody named

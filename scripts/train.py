@@ -4,6 +4,7 @@ import argparse
 
 from rlepose.config_reading import load_config
 from rlepose.engine.distributed import ranks
+from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import setup_logging
 from rlepose.engine.trainer import train
 from rlepose.errors import run_script
@@ -16,6 +17,9 @@ def main() -> None:
     parser.add_argument("--name", help="name of the experiment's folder; default: the config file's name")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on from the experiment's last checkpoint")
+    existing.add_argument(
+        "--requeue", action="store_true", help="go on from a checkpoint if there is one, else begin: for schedulers"
+    )
     existing.add_argument("--overwrite", action="store_true", help="delete an earlier run of the same name")
     parser.add_argument("--profile", type=int, metavar="N", help="tell what N steps wait for, record N, and stop")
     args = parser.parse_args()
@@ -25,7 +29,11 @@ def main() -> None:
     config = load_config(args.cfg, [*args.set, *([f"name={args.name}"] if args.name else [])])
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        train(config, group, args.resume, args.overwrite, args.profile)
+        resume, overwrite = args.resume, args.overwrite
+        if args.requeue:
+            resume = group.on_main(Experiment.of(config).has_checkpoint)
+            overwrite = not resume
+        train(config, group, resume, overwrite, args.profile)
 
 
 if __name__ == "__main__":

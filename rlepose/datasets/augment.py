@@ -30,9 +30,12 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((1, seed, epoch, index))
 
 
-def order_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The source of the order of an epoch's samples; its stream is none of `sample_generator`'s."""
-    return np.random.default_rng((2, seed, epoch))
+def order_generator(seed: int, epoch: int, attempt: int = 0) -> np.random.Generator:
+    """The source of the order of an epoch's samples; its stream is none of `sample_generator`'s.
+
+    attempt: how often the run was taken back, and wants another order than before.
+    """
+    return np.random.default_rng((2, seed, epoch, attempt) if attempt else (2, seed, epoch))
 
 
 def random_crop(

@@ -15,9 +15,10 @@ Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
 class TrainBatches(Sampler[list[Key]]):
     """Each rank's part of each global batch of an epoch.
 
-    The order is a function of (seed, epoch). A global batch is dealt out to the ranks in turn, so one GPU and eight
-    see the same batches. The rest that does not fill a batch is left for a later epoch's order; a data set smaller
-    than a batch makes one batch of as many persons as divide by `divisor`.
+    The order is a function of (seed, epoch, attempt). A global batch is dealt out to the ranks in turn, so one GPU and
+    eight see the same batches. An epoch that was left in the middle goes on at `first_step`. The rest that does not
+    fill a batch is left for a later epoch's order; a data set smaller than a batch makes one batch of as many persons
+    as divide by `divisor`.
     """
 
     def __init__(
@@ -32,14 +33,15 @@ class TrainBatches(Sampler[list[Key]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
+        self.epoch = self.first_step = self.attempt = 0
 
     def __len__(self) -> int:
+        """Steps of a whole epoch."""
         return self.num_persons // self.batch_size
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = order_generator(self.seed, self.epoch).permutation(self.num_persons)
-        for step in range(len(self)):
+        order = order_generator(self.seed, self.epoch, self.attempt).permutation(self.num_persons)
+        for step in range(self.first_step, len(self)):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
             yield [(self.epoch, int(person)) for person in batch[self.rank :: self.world_size]]
 

@@ -165,7 +165,7 @@ def read_json(path: Path, what: str) -> Any:
     """Parse a JSON file; InputError names it when it cannot be read."""
     try:
         return json.loads(read_file(path, what))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise InputError(
             f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
         ) from error

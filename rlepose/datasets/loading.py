@@ -1,6 +1,8 @@
 """From a table of persons to batches of tensors."""
 
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,8 +147,18 @@ def make_loader(
         collate_fn=collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_main_process,
         generator=torch.Generator().manual_seed(0),
     )
+
+
+def _leave_signals_to_the_main_process(_: int) -> None:
+    """A signal to the whole group of processes is a wish of the main process' to decide on, which needs its workers.
+
+    It ends them by SIGTERM itself, where they do not end otherwise: the second one counts.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, lambda *_: os._exit(0)))
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:

@@ -1,6 +1,10 @@
-"""Checkpoints: plain tensors and JSON types in one file, written aside and renamed."""
+"""Checkpoints: plain tensors and JSON types in one file, which is whole or not there."""
 
+import contextlib
+import logging
 import os
+import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,8 @@ from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import LOSSES
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
 
 _FORMAT = 2
 _KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics", "optimizer", "random_states"}
@@ -39,8 +45,11 @@ class Checkpoint:
     recalibration: Recalibration | None = None
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; a crash in the middle leaves the old file as it was."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
+    """Write a checkpoint; whatever goes wrong, the file that was there is there still, whole.
+
+    previous: where that file goes then, None to replace it. Raises InputError where the file system refuses.
+    """
     tree = {
         "format": _FORMAT,
         "config": checkpoint.config.to_dict(),
@@ -53,13 +62,85 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "random_states": checkpoint.random_states,
         "recalibration": None if checkpoint.recalibration is None else checkpoint.recalibration.to_dict(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb") as file:
-        torch.save(tree, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            torch.save(tree, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
+        aside.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        kept = f"; {path} of before is still there" if path.exists() else ""
+        raise InputError(
+            f"{path}: cannot write the checkpoint ({refusal}){kept}; make room, or set output_dir=FOLDER"
+        ) from error
+
+
+def check_checkpoint(path: Path) -> None:
+    """InputError unless the file is whole: every byte of content as it was written, and as many as it says.
+
+    torch.load believes what it reads. The file is a zip archive, though, with the CRC-32 of each member, and is read
+    once for it, without being unpacked: torch stores its members as they are, so one that is compressed comes from
+    elsewhere, and may become any number of bytes.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise InputError(f"{path}: holds compressed data, which no training writes; use another checkpoint")
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise InputError(f"{path}: claims to hold more than its size; use another checkpoint")
+            damaged = archive.testzip()
+    except InputError:
+        raise
+    except Exception as error:  # a broken archive can raise nearly anything
+        raise InputError(f"{path}: not a readable checkpoint ({first_line(error)}); use another one") from error
+    if damaged is not None:
+        raise InputError(f"{path}: not a readable checkpoint ({damaged} is damaged); use another one")
+
+
+def newest_whole(paths: Iterable[Path]) -> Path:
+    """The first of the files that is whole; says which it passed over. InputError where none is."""
+    problems: list[str] = []
+    for path in filter(Path.exists, paths):
+        try:
+            check_checkpoint(path)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            log.warning("passed over: %s", problem)
+        return path
+    raise InputError(f"--resume: no whole checkpoint is left: {'; '.join(problems)}")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new names on the disk, too, before anything relies on them."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems cannot
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """What the file system said: torch wraps it into its own error. None if it was something else."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -67,6 +148,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; training writes them to exp/<name>/checkpoints/")
+    check_checkpoint(path)
     try:
         tree = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything

@@ -95,10 +95,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def set_arithmetic() -> None:
-    """State how this process computes in float32, and that cuDNN may try its algorithms."""
-    # Crops have one size and training batches one too, so what is tried once pays at every step.
-    torch.backends.cudnn.benchmark = True
+def set_arithmetic(deterministic: bool = False) -> None:
+    """State how this process computes in float32, and whether cuDNN may try its algorithms."""
+    # Crops have one size and training batches one too, so what is tried once pays at every step. But it is the clock
+    # that chooses.
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     # TF32 has 10 bits: 0.06 px of mu on a crop of 256. Head, flow and loss multiply matrices in exact float32.
     torch.set_float32_matmul_precision("highest")
     # Convolutions are the backbone's alone, which bears bfloat16's 7 bits.
@@ -113,14 +117,13 @@ def ranks(config: SystemConfig) -> Iterator[Ranks]:
     device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", 0)))
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    set_arithmetic()
+    set_arithmetic(config.deterministic)
     if world_size == 1:
         yield Ranks(rank, world_size, device)
         return
-    # Half an hour, torch's default, is long to wait for a rank that died.
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        timeout=timedelta(minutes=10),
+        timeout=timedelta(seconds=config.timeout_s),
         device_id=device if device.type == "cuda" else None,
     )
     yield Ranks(rank, world_size, device)

@@ -1,6 +1,9 @@
 """The folder of one experiment: exp/<name>/."""
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from rlepose.errors import InputError
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folder: config.yaml, train.log, metrics.jsonl, trace.json, tensorboard/, checkpoints/, results/."""
+    """The folder: config.yaml, train.log, metrics.jsonl, trace.json, lock, tensorboard/, checkpoints/, results/."""
 
     folder: Path
 
@@ -29,6 +32,11 @@ class Experiment:
         return self.folder / "checkpoints" / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The `last` of before, for when that is damaged."""
+        return self.folder / "checkpoints" / "previous.pt"
+
+    @property
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.pt"
 
@@ -40,10 +48,11 @@ class Experiment:
         """InputError where a run would mix with, or silently replace, what is in the folder."""
         numbers = self.folder / "metrics.jsonl"
         # A run that ended before its first number, by a wrong option say, left nothing to protect.
-        trained = self.last.exists() or (numbers.exists() and numbers.stat().st_size > 0)
-        if resume and not self.last.exists():
+        saved = self.has_checkpoint()
+        trained = saved or (numbers.exists() and numbers.stat().st_size > 0)
+        if resume and not saved:
             raise InputError(f"--resume: there is no checkpoint {self.last}; use --overwrite or --name NAME instead")
-        if self.folder.exists() and not self._is_experiment() and any(self.folder.iterdir()):
+        if self.folder.exists() and not self._is_experiment() and self._content():
             raise InputError(f"{self.folder} is not empty and holds no experiment; pass --name NAME for another folder")
         if trained and not resume and not overwrite:
             raise InputError(
@@ -51,13 +60,41 @@ class Experiment:
                 "or --name NAME to keep both"
             )
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        return self.last.exists() or self.previous.exists()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from running in the folder; InputError where one does.
+
+        A lock of the process, which neither outlives it nor passes on to the workers that it starts.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("a+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{self.folder}: another run is at work here; wait for it, or pass --name NAME for another folder"
+                ) from error
+            yield
+
     def open(self, config: Config, resume: bool) -> None:
         """Make the folder, without what an earlier run left unless it is resumed, and store the config."""
         if not resume and self._is_experiment():
-            shutil.rmtree(self.folder)
+            for path in self._content():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False)
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / "lock"
+
+    def _content(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if path != self._lock]
 
     def _is_experiment(self) -> bool:
         return (self.folder / "config.yaml").exists()

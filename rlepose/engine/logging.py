@@ -49,27 +49,28 @@ class RunLog:
     """Numbers and pictures of one run; does nothing on ranks other than 0.
 
     Every call of `scalars` is one line of metrics.jsonl, {"step": …, "epoch": …, name: value, …}, and one point a name
-    in TensorBoard. The run begins or goes on after `epoch` epochs, `step` steps: what a stopped run logged beyond its
+    in TensorBoard. The run begins or goes on after `lines` lines, `step` steps: what a stopped run logged beyond its
     last checkpoint is forgotten, since it comes again.
     """
 
-    def __init__(self, folder: Path, is_main: bool, epoch: int = 0, step: int = 0) -> None:
+    def __init__(self, folder: Path, is_main: bool, lines: int = 0, step: int = 0) -> None:
+        self.lines = lines
         self._jsonl = None
         if not is_main:
             return
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
         path = folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        written = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         aside = path.with_name(path.name + ".tmp")
-        kept = (line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epoch)
-        aside.write_text("".join(kept), encoding="utf-8")
+        aside.write_text("".join(line for line in written[:lines] if line.endswith("\n")), encoding="utf-8")
         aside.replace(path)
         self._jsonl = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def scalars(self, values: dict[str, Any], step: int, epoch: float) -> None:
         """Log numbers at a global step; None stands for a number that is not defined."""
+        self.lines += 1
         if self._jsonl is None:
             return
         self._jsonl.write(json.dumps({"step": step, "epoch": round(epoch, 4), **values}) + "\n")

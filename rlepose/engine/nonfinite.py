@@ -41,10 +41,10 @@ class NonFinite:
         if not math.isfinite(loss):
             raise self.diverged(f"the loss became NaN or infinite before step {before}, {self._whose()}")
 
-    def check_weights(self, parameters: Iterable[nn.Parameter], epoch: int) -> None:
+    def check_weights(self, parameters: Iterable[nn.Parameter], step: int) -> None:
         """DivergedError if a weight is not finite."""
         if not torch.stack([parameter.isfinite().all() for parameter in parameters]).all():
-            raise self.diverged(f"weights became NaN or infinite in epoch {epoch}")
+            raise self.diverged(f"weights became NaN or infinite by step {step}")
 
     def diverged(self, what: str) -> DivergedError:
         """The error that ends a run, with what is left of it and what to try."""

@@ -16,6 +16,7 @@ from rlepose.engine.checkpoint import (
     set_random_state,
 )
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.loss_sums import LossSums
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
@@ -27,8 +28,10 @@ log = logging.getLogger(__name__)
 class RunState:
     """Weights, optimiser, random numbers, and how far the run is.
 
-    epoch: finished epochs. validated: the epoch of the last validation. best: the highest value so far of the number
-    that chooses `best.pt`. metrics: of the last validation.
+    epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
+    rewinds: how often the run went back to a checkpoint.
+    validated: the epoch of the last validation. best: the highest value so far of the number that chooses `best.pt`.
+    metrics: of the last validation. losses: of the steps of this epoch.
     """
 
     def __init__(
@@ -38,8 +41,9 @@ class RunState:
         model: PoseModel,
         criterion: Criterion,
         optimizer: Optimizer,
+        losses: LossSums,
     ) -> None:
-        self.epoch = 0
+        self.epoch = self.seen = self.lines = self.rewinds = 0
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
@@ -48,10 +52,20 @@ class RunState:
         self._model = model
         self._criterion = criterion
         self._optimizer = optimizer
+        self._losses = losses
 
-    def save(self, path: Path, ranks: Ranks) -> None:
-        """Rank 0 writes the checkpoint; every rank has to call."""
+    def save(self, path: Path, ranks: Ranks, previous: Path | None = None) -> None:
+        """Rank 0 writes the checkpoint, and moves the file there to `previous`; every rank has to call."""
         random_states = ranks.gather(random_state(ranks.device))
+        progress = {
+            "epoch": self.epoch,
+            "seen": self.seen,
+            "lines": self.lines,
+            "rewinds": self.rewinds,
+            "validated": self.validated,
+            "best": self.best,
+            "losses": self._losses.state(),
+        }
         if ranks.is_main:
             save_checkpoint(
                 path,
@@ -61,15 +75,23 @@ class RunState:
                     model=self._model.state_dict(),
                     criterion=self._criterion.state_dict(),
                     optimizer=self._optimizer.state_dict(),
-                    progress={"epoch": self.epoch, "validated": self.validated, "best": self.best},
+                    progress=progress,
                     metrics=self.metrics,
                     random_states=random_states,
                 ),
+                previous,
             )
 
     def resume(self, path: Path, ranks: Ranks) -> None:
         """Take up what `save` wrote. InputError where it belongs to other joints, weights or another optimiser."""
         checkpoint = load_checkpoint(path)
+        progress = checkpoint.progress
+        missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
+        if missing:
+            raise InputError(
+                f"--resume: {path} does not tell {', '.join(sorted(missing))}, since another version of rlepose wrote "
+                "it; start anew under another --name with model.backbone.weights set to this file"
+            )
         if checkpoint.skeleton.names != self._skeleton.names:
             raise InputError(
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
@@ -81,20 +103,23 @@ class RunState:
         load_state(self._model, checkpoint.model, "model", path)
         load_state(self._criterion, checkpoint.criterion, "criterion", path)
         self._load_optimizer(checkpoint)
-        self.epoch, self.validated = checkpoint.progress["epoch"], checkpoint.progress["validated"]
-        self.best = checkpoint.progress["best"]
-        self.metrics = checkpoint.metrics
+        self.epoch, self.seen, self.lines = progress["epoch"], progress["seen"], progress["lines"]
+        self.rewinds = progress["rewinds"]
+        self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
+        self._losses.resume(progress["losses"])
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
-        log.info("resuming after epoch %d of %d from %s", self.epoch, self._config.train.epochs, path)
+        within = f" and {self.seen} persons" if self.seen else ""
+        log.info("resuming after epoch %d of %d%s from %s", self.epoch, self._config.train.epochs, within, path)
 
     def _load_optimizer(self, checkpoint: Checkpoint) -> None:
         before, now = checkpoint.config.train.optimizer.name, self._config.train.optimizer.name
         if before != now:
             raise InputError(f"train.optimizer.name: the run was started with {before}; it cannot go on with {now}")
-        options = [{k: v for k, v in group.items() if k != "params"} for group in self._optimizer.param_groups]
+        groups = self._optimizer.param_groups
+        options = [{k: v for k, v in group.items() if k not in ("params", "lr")} for group in groups]
         self._optimizer.load_state_dict(checkpoint.optimizer)
-        # The state is the checkpoint's; rates and decays are this config's.
+        # The state is the checkpoint's; decay and the like are this config's, as is the rate, which each step sets.
         for group, values in zip(self._optimizer.param_groups, options, strict=True):
             group.update(values)
 

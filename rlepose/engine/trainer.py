@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,17 +16,21 @@ from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
+from rlepose.engine.checkpoint import newest_whole
 from rlepose.engine.checks import check_batch, check_input_size, check_joints
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
+from rlepose.engine.loss_sums import LossSums
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
+from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validator import Validator, format_table
+from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
 
@@ -57,6 +62,7 @@ class Trainer:
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
         self.nonfinite = NonFinite(table, ranks, self.experiment.last)
+        self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
@@ -75,12 +81,16 @@ class Trainer:
             self.step_module = DistributedDataParallel(step, device_ids=device_ids)
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
-        self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer)
+        self.losses = LossSums(ranks)
+        self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses)
         if resume:
-            self.state.resume(self.experiment.last, ranks)
+            self._take_up_newest()
 
     def fit(self) -> dict[str, Any]:
-        """Train to the last epoch; -> the metrics of the last validation."""
+        """Train to the last epoch; -> the metrics of the last validation.
+
+        Raises Stopped after a signal, when the step that it came in is done and saved.
+        """
         announce(
             self.config,
             self.ranks,
@@ -90,82 +100,137 @@ class Trainer:
             self.model,
             self.criterion,
         )
-        run_log = RunLog(
-            self.experiment.folder, self.ranks.is_main, self.state.epoch, self.state.epoch * len(self.batches)
-        )
-        epochs, seen_an_epoch = self.config.train.epochs, len(self.batches) * self.batches.batch_size
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
+        epochs, size = self.config.train.epochs, self.batches.batch_size
         progress = tqdm(
-            total=epochs * seen_an_epoch,
-            initial=self.state.epoch * seen_an_epoch,
+            total=epochs * len(self.batches) * size,
+            initial=self.global_step * size,
             unit="img",
             disable=None if self.ranks.is_main else True,
         )
         try:
+            if not self.global_step and self.config.train.on_nonfinite == "rewind":
+                self._save_last(run_log)  # to go back to in the first epoch
             # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
             while True:
                 if self._validation_is_due():
-                    self._validate(run_log)
-                    self.state.save(self.experiment.last, self.ranks)
+                    with self.stop.at_once():
+                        self._validate(run_log)
+                    self._save_last(run_log)
                 if self.state.epoch == epochs:
                     break
-                self._train_epoch(run_log, progress)
-                self.state.epoch += 1
-                self.nonfinite.check_weights(self.parameters, self.state.epoch)
-                self.state.save(self.experiment.last, self.ranks)
+                try:
+                    self._train_epoch(run_log, progress)
+                    self.state.epoch, self.state.seen = self.state.epoch + 1, 0
+                    self._save_last(run_log)
+                except DivergedError as error:
+                    run_log = self._rewind(run_log, error)
+                    progress.n = self.global_step * size
+                self._stop_if_agreed()
         finally:
             progress.close()
             run_log.close()
         return self.state.metrics
+
+    @property
+    def global_step(self) -> int:
+        """Steps done since the run began."""
+        return self.state.epoch * len(self.batches) + self.state.seen // self.batches.batch_size
 
     def _validation_is_due(self) -> bool:
         last = self.state.epoch == self.config.train.epochs
         due = self.state.epoch % self.config.train.validate_every == 0
         return self.state.epoch > self.state.validated and (due or last)
 
+    def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
+        self.nonfinite.check_weights(self.parameters, self.global_step)
+        self.state.lines = run_log.lines
+        self.state.save(path, self.ranks, previous)
+
+    def _save_last(self, run_log: RunLog) -> None:
+        self._save(run_log, self.experiment.last, self.experiment.previous)
+
+    def _rewind(self, run_log: RunLog, error: DivergedError) -> RunLog:
+        """Go back to the last checkpoint, for another order of the persons; -> the log, as it was then.
+
+        Raises the error again where that is not asked for, or was tried often enough.
+        """
+        train, rewinds = self.config.train, self.state.rewinds + 1
+        if train.on_nonfinite != "rewind" or rewinds > train.max_rewinds:
+            raise error
+        log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, train.max_rewinds)
+        run_log.close()
+        self._take_up_newest()
+        self.state.rewinds = rewinds
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
+        self._save_last(run_log)  # a run that dies now does not try once more than it may
+        return run_log
+
+    def _take_up_newest(self) -> None:
+        paths = (self.experiment.last, self.experiment.previous)
+        self.state.resume(self.ranks.on_main(lambda: newest_whole(paths)), self.ranks)
+
+    def _stop_if_agreed(self) -> None:
+        if self.stop.agreed:
+            log.info("a signal came: stopped after step %d, %s is saved", self.global_step, self.experiment.last)
+            raise Stopped
+
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
+        """The steps of an epoch that are still to do: all, or the rest of one that was left in the middle."""
         train, steps, size = self.config.train, len(self.batches), self.batches.batch_size
-        self.batches.epoch = self.state.epoch
+        first = self.state.seen // size
+        self.batches.epoch, self.batches.first_step, self.batches.attempt = self.state.epoch, first, self.state.rewinds
+        if not first:
+            self.losses.start_epoch()
         self.step_module.train()
         epoch_started = started = time.perf_counter()
-        # Sum of the losses of the steps that were taken, and their number: since the last entry of the log, and in all.
-        of_interval, of_epoch = torch.zeros(2, device=self.ranks.device), torch.zeros(2, dtype=torch.float64)
-        reported = 0
-        for step, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device)):
+        timed = first
+        rate = 0.0
+        for done, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device), first + 1):
             self.bad_images.check(batch["problem"])
-            epoch = self.state.epoch + step / steps
+            epoch = self.state.epoch + (done - 1) / steps
             rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            of_interval += self.step(tensors)
+            with self.stop.step():
+                self.losses.add(self.step(tensors))
+            self.state.seen = done * size
             progress.update(size)
-            done = step + 1
-            if done % train.log_every and done != steps:
-                continue
-            # Here alone the host waits for the device.
-            sums = self.ranks.sum(of_interval).cpu() / self.ranks.world_size
-            loss_sum, taken = sums.tolist()
-            global_step = self.state.epoch * steps + done
-            self.nonfinite.report_skipped(done - reported - round(taken), global_step)
-            if taken:
-                self.nonfinite.check_loss(loss_sum / taken, global_step)
-                speed = (done - reported) * size / (time.perf_counter() - started)
-                progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss_sum / taken:.3f}")
-                values = {"train/loss": loss_sum / taken, "train/lr": rate, "train/images_per_second": speed}
-                run_log.scalars(values, global_step, self.state.epoch + done / steps)
-            started, reported, of_epoch = time.perf_counter(), done, of_epoch + sums
-            of_interval.zero_()
-        loss_sum, taken = of_epoch.tolist()
-        if not taken:
+            if done % train.log_every == 0 or done == steps:
+                # Here alone the host waits for the device.
+                loss = self._loss_since_last_entry()
+                if loss is not None:
+                    progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss:.3f}")
+                    speed = (done - timed) * size / (time.perf_counter() - started)
+                    values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
+                    run_log.scalars(values, self.global_step, self.state.epoch + done / steps)
+                started, timed = time.perf_counter(), done
+            due = train.save_every is not None and done % train.save_every == 0
+            if done < steps and (due or self.stop.agreed):
+                self._save_last(run_log)
+                self._stop_if_agreed()
+        loss = self.losses.epoch_mean()
+        if loss is None:
             raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
         self.bad_images.report(self.ranks.gather(self.bad_images.seen))
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.state.epoch + 1,
             train.epochs,
-            loss_sum / taken,
+            loss,
             rate,
-            steps * size / (time.perf_counter() - epoch_started),
+            (steps - first) * size / (time.perf_counter() - epoch_started),
         )
+
+    def _loss_since_last_entry(self) -> float | None:
+        """Mean loss of the steps taken since the log's last entry; None if all were skipped."""
+        sums = self.losses.end_interval()
+        self.nonfinite.report_skipped(sums.steps - sums.taken, self.global_step)
+        if not sums.taken:
+            return None
+        loss = sums.loss / sums.taken
+        self.nonfinite.check_loss(loss, self.global_step)
+        return loss
 
     def step(self, batch: dict[str, Tensor]) -> Tensor:
         """One update from this rank's part of the global batch; -> its mean loss and 1, or 0 and 0 if it was skipped.
@@ -200,18 +265,17 @@ class Trainer:
     def _validate(self, run_log: RunLog) -> None:
         self.ranks.equalize_buffers(self.model)
         self.state.metrics, _, predictions = self.validator.run(self.model, self.criterion)
-        steps = self.state.epoch * len(self.batches)
-        run_log.scalars(self.state.metrics, steps, self.state.epoch)
+        run_log.scalars(self.state.metrics, self.global_step, self.state.epoch)
         if self.ranks.is_main:
             picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
-                run_log.picture("validation", picture, steps)
+                run_log.picture("validation", picture, self.global_step)
         log.info("validation after epoch %d\n%s", self.state.epoch, format_table(self.state.metrics))
         self.state.validated = self.state.epoch
         value = self.state.metrics[SELECTED_BY]
         if self.state.best is None or (value is not None and value > self.state.best):
             self.state.best = value
-            self.state.save(self.experiment.best, self.ranks)
+            self._save(run_log, self.experiment.best)
 
 
 def train(
@@ -224,11 +288,14 @@ def train(
     """
     experiment = Experiment.of(config)
     ranks.on_main(lambda: experiment.check(resume, overwrite))
-    trainer = Trainer(config, ranks, resume)
-    ranks.on_main(lambda: experiment.open(config, resume))
-    if ranks.is_main:
-        log_to_file(experiment.log_file)
-    if profile is not None:
-        profile_training(trainer, profile)
-        return {}
-    return trainer.fit()
+    with contextlib.ExitStack() as until_the_end:
+        ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
+        trainer = Trainer(config, ranks, resume)
+        ranks.on_main(lambda: experiment.open(config, resume))
+        if ranks.is_main:
+            log_to_file(experiment.log_file)
+        if profile is not None:
+            profile_training(trainer, profile)
+            return {}
+        with trainer.stop.listening():
+            return trainer.fit()

@@ -9,13 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.images import read_image
-from rlepose.errors import InputError, first_line
+from rlepose.datasets.images import MAX_PIXELS, read_image
+from rlepose.errors import InputError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
-
-MAX_PIXELS = 80_000_000  # 240 MB as RGB
 
 Images = str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]]
 
@@ -70,30 +68,6 @@ def pictures_in(folder: Path) -> list[Path]:
     return files
 
 
-def read_upright(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """A picture as RGB uint8 (H, W, 3), turned upright; its size is checked before it is decoded.
-
-    Raises InputError where the file is missing, no picture, cut off, or has more than `max_pixels` pixels.
-    """
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(path) as header:
-            width, height = header.size
-    except PIL.Image.DecompressionBombError as error:
-        raise InputError(f"{path}: the picture is too large ({first_line(error)}); scale it down") from error
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such picture; check the path") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a picture; give a JPEG, PNG or the like") from error
-    if width * height > max_pixels:
-        raise InputError(
-            f"{path}: the picture has {width}x{height} px, more than max_pixels={max_pixels:,}; scale it down, or "
-            "raise that limit"
-        )
-    return read_image(path, upright=True)
-
-
 class Video:
     """The frames of a video file, from its beginning. A context manager.
 
@@ -137,7 +111,7 @@ class Video:
 
 def _frame_of_file(path: Path, max_pixels: int) -> Frame:
     try:
-        return Frame(str(path), read_upright(path, max_pixels))
+        return Frame(str(path), read_image(path, upright=True, max_pixels=max_pixels))
     except InputError as error:
         return Frame(str(path), None, str(error))
 

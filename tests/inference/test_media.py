@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference.media import Frame, Video, frames_of, read_upright
+from rlepose.inference.media import Frame, Video, frames_of
 
 
 def ramp(dtype: type = np.uint8) -> np.ndarray:
@@ -19,8 +20,8 @@ def ramp(dtype: type = np.uint8) -> np.ndarray:
     return (np.stack([8 * x, 10 * y, 100 + 0 * x], axis=-1) * full).astype(dtype)
 
 
-def only(images: object) -> Frame:
-    (frame,) = frames_of(images)  # type: ignore[arg-type]
+def only(images: object, **options: int) -> Frame:
+    (frame,) = frames_of(images, **options)  # type: ignore[arg-type]
     return frame
 
 
@@ -29,9 +30,9 @@ def test_files_of_any_depth_and_channels_become_rgb(tmp_path: Path) -> None:
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.fromarray(np.dstack([ramp(), grey])).save(tmp_path / "rgba.png")
     cv2.imwrite(str(tmp_path / "deep.png"), cv2.cvtColor(ramp(np.uint16), cv2.COLOR_RGB2BGR))
-    np.testing.assert_array_equal(read_upright(tmp_path / "grey.png"), np.dstack([grey] * 3))
-    np.testing.assert_array_equal(read_upright(tmp_path / "rgba.png"), ramp())
-    assert np.abs(read_upright(tmp_path / "deep.png").astype(int) - ramp()).max() <= 1
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png", upright=True), np.dstack([grey] * 3))
+    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png", upright=True), ramp())
+    assert np.abs(read_image(tmp_path / "deep.png", upright=True).astype(int) - ramp()).max() <= 1
 
 
 def test_arrays_of_any_depth_and_channels_become_rgb() -> None:
@@ -54,21 +55,22 @@ def test_a_picture_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera turned: upright is a quarter turn clockwise
     Image.fromarray(ramp()).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(read_upright(tmp_path / "turned.png"), np.rot90(ramp(), -1))
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png", upright=True), np.rot90(ramp(), -1))
 
 
 def test_a_gigantic_picture_is_refused_by_its_header(tmp_path: Path) -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    for side, message in ((9_100, "9100x9100 px, more than max_pixels"), (90_000, "too large")):
+    for side, message in ((9_458, "9458x9458 px, more than max_pixels=1,000"), (90_000, "too large")):
         header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
         (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b""))
-        assert message in only(tmp_path / "huge.png").problem
+        assert message in only(tmp_path / "huge.png", max_pixels=1000).problem
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "cannot be read"), (b"text", "cannot be read"), (None, "no such picture")]
+    ("content", "message"),
+    [(b"", "cannot be decoded"), (b"text", "cannot be decoded"), (None, "cannot read the picture")],
 )
 def test_what_is_no_picture_is_told_and_the_rest_goes_on(tmp_path: Path, content: bytes | None, message: str) -> None:
     Image.fromarray(ramp()).save(tmp_path / "good.png")

@@ -125,6 +125,6 @@ def test_the_command_exits_with_1_when_something_was_left_out(
     arguments = (folder, "--checkpoint", checkpoint(), "--out", tmp_path / "out", "--boxes", "whole")
     result = run_script("predict.py", *arguments)
     assert result.returncode == 1, result.stderr
-    assert "bad.png: cannot be read as a picture" in result.stdout + result.stderr
+    assert "bad.png: cannot be decoded as a picture" in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"good.png", "results.json"}

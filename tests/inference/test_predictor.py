@@ -68,7 +68,7 @@ def test_every_picture_is_decoded_once(
     read = []
     original = read_image
     monkeypatch.setattr(
-        "rlepose.inference.media.read_image", lambda path, upright: (read.append(path), original(path, upright))[1]
+        "rlepose.inference.media.read_image", lambda path, **options: (read.append(path), original(path, **options))[1]
     )
     Predictor(checkpoint(), "cpu", ["eval.batch_size=3"]).predict(synthetic / "val", "whole")
     assert sorted(read) == sorted((synthetic / "val").iterdir())
@@ -114,7 +114,7 @@ def test_a_bad_picture_and_a_bad_box_leave_the_rest(
     bad, mixed, fine = predictor.predict(
         [tmp_path / "text.jpg", good, good], [[inside], [[9000, 0, 20, 20], inside], [inside]]
     )
-    assert "cannot be read as a picture" in bad.problems[0] and not bad.persons
+    assert "cannot be decoded as a picture" in bad.problems[0] and not bad.persons
     assert "has no inside in the picture" in mixed.problems[0] and len(mixed.persons) == 1
     assert not fine.problems
     np.testing.assert_allclose(mixed.persons[0].keypoints, fine.persons[0].keypoints, atol=1e-3)

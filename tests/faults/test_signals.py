@@ -1,0 +1,74 @@
+"""Signals of a scheduler or a keyboard end a run within a step, saved, with an exit code that tells."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.errors import STOPPED
+
+Start = Callable[..., Any]
+LONG = ("train.epochs=1000", "train.validate_every=1000")
+
+
+def progress(folder: Path) -> dict[str, Any]:
+    return load_checkpoint(folder / "checkpoints" / "last.pt").progress
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.faults) for n in (signal.SIGINT, signal.SIGUSR1))],
+)
+def test_a_signal_to_all_processes_saves_and_asks_to_be_requeued(start: Start, number: signal.Signals) -> None:
+    run = start("run", *LONG, "system.workers=2")
+    run.wait_for_step(2)
+    os.killpg(run.process.pid, number)
+    code, printed = run.end(seconds=30)
+    assert code == STOPPED, printed
+    assert "Traceback" not in printed and "stopped by a signal; go on with --resume" in printed
+    state = progress(run.folder)
+    assert state["epoch"] * 1000 + state["seen"] > 0
+
+
+@pytest.mark.faults
+def test_requeued_the_run_goes_on_and_ends(start: Start) -> None:
+    options = ("train.epochs=2", "train.schedule={name: step, milestones: []}")
+    run = start("run", *options, arguments=("--requeue",))
+    run.wait_for_step(1)
+    run.process.terminate()
+    assert run.end()[0] == STOPPED
+    code, printed = start("run", *options, arguments=("--requeue",)).end()
+    assert code == 0, printed
+    assert "resuming after epoch" in printed
+    assert progress(run.folder)["epoch"] == 2
+
+
+@pytest.mark.faults
+def test_the_second_ctrl_c_does_not_wait(start: Start) -> None:
+    run = start("run", *LONG, "data.input_size_hw=[768,768]")  # steps of seconds: both come within one
+    run.wait_for_step(1)
+    time.sleep(0.5)
+    for _ in range(2):
+        os.killpg(run.process.pid, signal.SIGINT)
+        time.sleep(0.2)
+    code, printed = run.end(seconds=10)
+    assert code == -signal.SIGINT and "Traceback" not in printed
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_signal_to_one_of_three_ranks_stops_all_after_the_same_step(start: Start, rank: int) -> None:
+    run = start("run", *LONG, "train.batch_size=6", ranks=3)
+    run.wait_for_step(3)
+    os.kill(run.ranks()[rank], signal.SIGUSR1)
+    code, printed = run.end(seconds=30)
+    assert code != 0  # torchrun has exit codes of its own
+    assert printed.count("a signal came: stopped after step") == 1, printed
+    assert "Connection closed" not in printed
+    state = progress(run.folder)
+    assert len(state["losses"]["interval"]) == 3
