@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,3 +152,23 @@ def test_boxes_that_are_none_are_refused(
 def test_too_few_boxes_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
     with pytest.raises(InputError, match="a list of 1 is too short"):
         Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[:2], [[[0, 0, 9, 9]]])
+
+
+def test_the_example_of_the_docs_runs(
+    checkpoint: Callable[..., Path],
+    synthetic: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "predict.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    folder = tmp_path / "exp" / "NAME" / "checkpoints"
+    folder.mkdir(parents=True)
+    checkpoint().rename(folder / "best.pt")
+    for name, file in zip(("one.jpg", "two.jpg"), sorted((synthetic / "val").iterdir()), strict=False):
+        (tmp_path / name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(block[1], {})
+    assert {"one.jpg", "two.jpg"} <= set(capsys.readouterr().out.split())
