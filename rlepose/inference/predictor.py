@@ -82,10 +82,7 @@ class Predictor:
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
-        one_picture = isinstance(images, np.ndarray) or (
-            isinstance(images, str | Path) and not Path(images).is_dir() and not is_video(Path(images))
-        )
-        find = box_source(boxes, one_picture, self._detect)
+        find = box_source(boxes, _count(images), self._detect)
         waiting: list[_Waiting] = []
         for number, frame in enumerate(frames_of(images, self.max_pixels)):
             waiting.append(self._prepare(frame, number, find))
@@ -167,3 +164,10 @@ class _Waiting(NamedTuple):
     boxes: Boxes
     matrices: Floats
     crops: list[NDArray[np.uint8]]
+
+
+def _count(images: Images) -> int | None:
+    """How many pictures there are; None for folders and videos."""
+    if isinstance(images, str | Path):
+        return None if Path(images).is_dir() or is_video(Path(images)) else 1
+    return 1 if isinstance(images, np.ndarray) else len(images)

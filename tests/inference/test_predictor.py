@@ -149,9 +149,21 @@ def test_boxes_that_are_none_are_refused(
         Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[0], boxes)
 
 
-def test_too_few_boxes_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
-    with pytest.raises(InputError, match="a list of 1 is too short"):
-        Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[:2], [[[0, 0, 9, 9]]])
+def test_boxes_for_other_numbers_of_pictures_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    predictor, files = Predictor(checkpoint(), "cpu"), sorted((synthetic / "val").iterdir())[:2]
+    for count in (1, 3):
+        with pytest.raises(InputError, match=f"{count} entries for 2 pictures"):
+            predictor.predict(files, [[[0, 0, 9, 9]]] * count)
+
+
+def test_boxes_of_one_picture_come_alone_or_in_a_list(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    predictor, file = Predictor(checkpoint(), "cpu"), sorted((synthetic / "val").iterdir())[0]
+    box, other = [5, 5, 60, 90], [9, 9, 50, 80]
+    for images in (file, [file]):
+        for boxes, persons in (([box], 1), ([box, other], 2), ([[box, other]], 2), (np.array([box]), 1)):
+            (picture,) = predictor.predict(images, boxes)
+            assert len(picture.persons) == persons
+    assert predictor.predict(file, np.zeros((0, 4)))[0].persons == ()
 
 
 def test_the_example_of_the_docs_runs(
