@@ -75,7 +75,10 @@ def from_official(state: State) -> Converted:
         dims=dims,
         model=weights | head,
         flows=tuple(_couplings(state, prefix) for prefix in flows),
-        options={"model": {**pixels, "normalize_features": True}, "loss": {"name": "rle", "form": "original"}},
+        options={
+            "model": {**pixels, "head": {"normalize_features": True}},
+            "loss": {"name": "rle", "form": "original"},
+        },
     )
 
 
@@ -107,7 +110,7 @@ def from_mmpose(state: State) -> Converted:
         },
         flows=(_couplings(state, f"{head}{loss}flow_model."),),
         options={
-            "model": {"normalize_features": False},
+            "model": {"head": {"normalize_features": False}},
             "loss": {"name": "rle", "form": "paper", "q": "laplace", "q_scale": 2.0},
         },
     )

@@ -14,10 +14,10 @@ def predict_crops(model: nn.Module, criterion: Criterion, image: Tensor, flip_pe
     """image (B, 3, H, W) RGB uint8 -> positions and scales; with a flip permutation (K,) averaged with those of the
     mirrored crops."""
     output = criterion.main.predict(model(image))
-    if flip_permutation is None:
-        return output
-    mirrored = criterion.main.predict(model(image.flip(-1)))
-    return average_outputs(output, flip_output(mirrored, flip_permutation, image.shape[-1]))
+    if flip_permutation is not None:
+        mirrored = criterion.main.predict(model(image.flip(-1)))
+        output = average_outputs(output, flip_output(mirrored, flip_permutation, image.shape[-1]))
+    return output._replace(heatmaps=None)  # 200 KB a person, which have served their purpose
 
 
 def in_picture(
