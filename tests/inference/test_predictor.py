@@ -27,11 +27,25 @@ def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]
     return files, [[a["bbox"] for a in coco.annotations if a["image_id"] == i["id"]] for i in coco.images]
 
 
-@pytest.mark.parametrize(("flip_test", "loss"), [("true", "rle"), ("false", "laplace"), ("true", "basic")])
+@pytest.mark.parametrize(
+    ("flip_test", "loss", "head"),
+    [
+        ("true", "rle", "regression"),
+        ("false", "laplace", "regression"),
+        ("true", "basic", "regression"),
+        ("true", "laplace", "integral"),
+        ("true", "heatmap_mse", "heatmap"),
+    ],
+)
 def test_predicts_what_the_validator_does(
-    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str
+    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str, head: str
 ) -> None:
-    path = checkpoint(f"eval.flip_test={flip_test}", f"loss.name={loss}", recalibration=Recalibration("scale", (1.5,)))
+    path = checkpoint(
+        f"eval.flip_test={flip_test}",
+        f"loss.name={loss}",
+        f"model.head.name={head}",
+        recalibration=Recalibration("scale", (1.5,)),
+    )
     loaded = load_checkpoint(path)
     model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
     validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
