@@ -28,12 +28,13 @@ BoxSource = Callable[[int, Frame], Boxes]
 GivenBoxes = None | str | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
-def box_source(boxes: GivenBoxes, one_picture: bool, detect: Callable[[], Detect]) -> BoxSource:
+def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Detect]) -> BoxSource:
     """The boxes of picture number i.
 
     boxes: None or 'detector': what `detect()` finds; 'whole': the picture itself; else x, y, width and height in px and
     perhaps a score, (N, 4) or (N, 5): of the one picture, in a list of as many as there are pictures, or by a file's
-    name.
+    name. pictures: how many there are, None where that is not known before.
+    Raises InputError for boxes of another kind, or for more or fewer pictures.
     """
     if boxes is None or (isinstance(boxes, str) and boxes == "detector"):
         detector = detect()
@@ -44,9 +45,11 @@ def box_source(boxes: GivenBoxes, one_picture: bool, detect: Callable[[], Detect
         return lambda _, frame: Boxes(np.array([[0, 0, *_size_wh(frame)]], float), np.zeros(1))
     if isinstance(boxes, Mapping):
         return lambda _, frame: _boxes_by_name(boxes, frame.name)
-    if one_picture:
-        return lambda _, frame: _boxes(boxes, frame.name)
     in_order = list(boxes)  # type: ignore[arg-type]
+    if pictures == 1 and not (len(in_order) == 1 and np.ndim(in_order[0]) == 2):
+        return lambda _, frame: _boxes(boxes, frame.name)
+    if pictures is not None and pictures != len(in_order):
+        raise InputError(f"boxes: {len(in_order)} entries for {pictures} pictures; give an entry a picture")
 
     def of_number(number: int, frame: Frame) -> Boxes:
         if number >= len(in_order):

@@ -80,10 +80,10 @@ class PersonPose:
     bbox_xywh     (4,)    px, the box cut at the picture's border
     keypoints     (K, 2)  px
     sigma         (K, 2)  px, one standard deviation, recalibrated if the checkpoint is; None if the loss learns none
-    joint_scores  (K,)    in [0, 1]; all 1 where the loss learns no sigma
+    joint_scores  (K,)    in [0, 1]; all 1 where the model has neither a sigma nor heatmaps
     score                 by which COCO ranks poses: the box's score, if a detector gave one, plus the mean and the
                           maximum of the joints' scores
-    density               None for the loss `basic`
+    density               None where sigma is, and for the loss `basic`, which has none around a prediction
     """
 
     bbox_xywh: Floats

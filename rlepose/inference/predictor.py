@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.codec import PoseOutput, joint_scores
+from rlepose.codec import joint_scores
 from rlepose.config_reading import with_overrides
 from rlepose.datasets.images import warp_crop
 from rlepose.engine.checkpoint import load_checkpoint
@@ -82,10 +82,7 @@ class Predictor:
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
-        one_picture = isinstance(images, np.ndarray) or (
-            isinstance(images, str | Path) and not Path(images).is_dir() and not is_video(Path(images))
-        )
-        find = box_source(boxes, one_picture, self._detect)
+        find = box_source(boxes, _count(images), self._detect)
         waiting: list[_Waiting] = []
         for number, frame in enumerate(frames_of(images, self.max_pixels)):
             waiting.append(self._prepare(frame, number, find))
@@ -121,16 +118,11 @@ class Predictor:
             yield frame, PicturePoses(frame.name, size_wh, here, boxes.problems)
 
     def _persons(self, waiting: "list[_Waiting]", crops: NDArray[np.uint8]) -> Iterator[PersonPose]:
-        output = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
-        mu, joints = output.mu.cpu().numpy(), joint_scores(output).cpu().numpy()
+        mu, sigma, joints = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
         refuse_nonfinite(mu, joints)
         matrices = np.concatenate([one.matrices for one in waiting])
         size_hw = self.config.data.input_size_hw
-        sigma = None if output.sigma is None else output.sigma.cpu().numpy()
         keypoints, scale = in_picture(mu, sigma, self._recalibration, matrices, size_hw)
-        # Without a learned sigma the density has the constant scale 1, a crop's width and height.
-        density_scale = in_picture(mu, np.ones_like(mu), None, matrices, size_hw)[1] if scale is None else scale
-        assert density_scale is not None
         residuals = self._residuals
         spread = 1.0 if residuals is None else residuals.spread
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
@@ -142,22 +134,28 @@ class Predictor:
                 sigma=None if scale is None else scale[i] * spread,
                 joint_scores=joints[i],
                 score=float(scores[i]),
-                density=None if residuals is None else PoseDensity(residuals, keypoints[i], density_scale[i]),
+                density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
             )
 
-    def _forward(self, images: Tensor) -> PoseOutput:
-        """Crops (N, 3, H, W) uint8 in batches of at most eval.batch_size."""
+    def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
+        """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, 2) in network units, the joints' scores (N, K)."""
         precision = choose_precision(self.config.system.precision, self.device)
+        parts: list[list[Tensor | None]] = []
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
         ):
-            parts = [
-                predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
-                for part in torch.split(images, self.config.eval.batch_size)
-            ]
-        mu, sigmas = torch.cat([part.mu for part in parts]), [part.sigma for part in parts if part.sigma is not None]
-        return PoseOutput(mu, torch.cat(sigmas) if sigmas else None)
+            for part in torch.split(images, self.config.eval.batch_size):
+                output = predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
+                parts.append([output.mu, output.sigma, joint_scores(output)])
+        mu, sigma, scores = (_on_host(batches) for batches in zip(*parts, strict=True))
+        assert mu is not None and scores is not None
+        return mu, sigma, scores
+
+
+def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
+    there = [batch for batch in batches if batch is not None]
+    return torch.cat(there).float().cpu().numpy() if there else None
 
 
 class _Waiting(NamedTuple):
@@ -167,3 +165,10 @@ class _Waiting(NamedTuple):
     boxes: Boxes
     matrices: Floats
     crops: list[NDArray[np.uint8]]
+
+
+def _count(images: Images) -> int | None:
+    """How many pictures there are; None for folders and videos."""
+    if isinstance(images, str | Path):
+        return None if Path(images).is_dir() or is_video(Path(images)) else 1
+    return 1 if isinstance(images, np.ndarray) else len(images)

@@ -25,9 +25,9 @@ def checkpoint(tiny_config: Callable[..., Config], tmp_path: Path) -> Callable[.
         config = tiny_config("name=tiny", "loss.name=laplace", *overrides)
         torch.manual_seed(0)
         model = build_model(config.model, 17, LOSSES[config.loss.name].needs_sigma)
-        for layer in (model.head.coordinates, model.head.scales):
-            if layer is not None:
-                torch.nn.init.normal_(layer.weight, std=0.3)
+        for name, weight in model.head.named_parameters():
+            if name.endswith("weight") and weight.ndim > 1:
+                torch.nn.init.normal_(weight, std=0.3)
         criterion = build_criterion(config.loss, 17)
         path = tmp_path / "tiny.pt"
         save_checkpoint(

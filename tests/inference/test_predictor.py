@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +27,25 @@ def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]
     return files, [[a["bbox"] for a in coco.annotations if a["image_id"] == i["id"]] for i in coco.images]
 
 
-@pytest.mark.parametrize(("flip_test", "loss"), [("true", "rle"), ("false", "laplace"), ("true", "basic")])
+@pytest.mark.parametrize(
+    ("flip_test", "loss", "head"),
+    [
+        ("true", "rle", "regression"),
+        ("false", "laplace", "regression"),
+        ("true", "basic", "regression"),
+        ("true", "laplace", "integral"),
+        ("true", "heatmap_mse", "heatmap"),
+    ],
+)
 def test_predicts_what_the_validator_does(
-    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str
+    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str, head: str
 ) -> None:
-    path = checkpoint(f"eval.flip_test={flip_test}", f"loss.name={loss}", recalibration=Recalibration("scale", (1.5,)))
+    path = checkpoint(
+        f"eval.flip_test={flip_test}",
+        f"loss.name={loss}",
+        f"model.head.name={head}",
+        recalibration=Recalibration("scale", (1.5,)),
+    )
     loaded = load_checkpoint(path)
     model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
     validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
@@ -148,6 +163,38 @@ def test_boxes_that_are_none_are_refused(
         Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[0], boxes)
 
 
-def test_too_few_boxes_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
-    with pytest.raises(InputError, match="a list of 1 is too short"):
-        Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[:2], [[[0, 0, 9, 9]]])
+def test_boxes_for_other_numbers_of_pictures_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    predictor, files = Predictor(checkpoint(), "cpu"), sorted((synthetic / "val").iterdir())[:2]
+    for count in (1, 3):
+        with pytest.raises(InputError, match=f"{count} entries for 2 pictures"):
+            predictor.predict(files, [[[0, 0, 9, 9]]] * count)
+
+
+def test_boxes_of_one_picture_come_alone_or_in_a_list(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    predictor, file = Predictor(checkpoint(), "cpu"), sorted((synthetic / "val").iterdir())[0]
+    box, other = [5, 5, 60, 90], [9, 9, 50, 80]
+    for images in (file, [file]):
+        for boxes, persons in (([box], 1), ([box, other], 2), ([[box, other]], 2), (np.array([box]), 1)):
+            (picture,) = predictor.predict(images, boxes)
+            assert len(picture.persons) == persons
+    assert predictor.predict(file, np.zeros((0, 4)))[0].persons == ()
+
+
+def test_the_example_of_the_docs_runs(
+    checkpoint: Callable[..., Path],
+    synthetic: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "predict.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    folder = tmp_path / "exp" / "NAME" / "checkpoints"
+    folder.mkdir(parents=True)
+    checkpoint().rename(folder / "best.pt")
+    for name, file in zip(("one.jpg", "two.jpg"), sorted((synthetic / "val").iterdir()), strict=False):
+        (tmp_path / name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(block[1], {})
+    assert {"one.jpg", "two.jpg"} <= set(capsys.readouterr().out.split())
