@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rlepose.codec import PoseOutput
 from rlepose.lifting.poses import INPUTS, NUM_LIFTED
 
-# sigma = 0.047, 95 mm: near what it learns. A metre, as in models/heads.py, takes half a short training to shrink.
+# sigma = 0.047, 95 mm: near what it learns. One metre, as models/heads.py starts with, takes long to shrink.
 _FIRST_SIGMA_LOGIT = -3.0
 
 
