@@ -42,7 +42,7 @@ class LiftingNet(nn.Module):
         std: Tensor,
         width: int = 1024,
         blocks: int = 2,
-        dropout: float = 0.25,
+        dropout: float = 0.1,
         predict_sigma: bool = True,
     ) -> None:
         super().__init__()
