@@ -15,7 +15,8 @@ from rlepose.codec import decode
 from rlepose.config import Config, DataConfig
 from rlepose.datasets.coco import CocoFile
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.validator import Predictions, Validator
+from rlepose.engine.estimator import Predictions
+from rlepose.engine.validator import Validator
 from rlepose.evaluation.coco import evaluate_coco
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.results import coco_results, write_results

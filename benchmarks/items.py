@@ -69,6 +69,16 @@ def rows(bench: Bench) -> list[Row]:
             },
             exact=True,
         ),
+        Row(
+            "difference of a crop from that of the file, mean",
+            "levels",
+            {
+                side: partial(_difference, datasets["ours"], datasets[side], items)
+                for side, kind in CACHES.items()
+                if kind != "none"
+            },
+            exact=True,
+        ),
         *(
             Row(
                 name,
@@ -130,6 +140,12 @@ def _crop_kb(cache_dir: Path, kind: str, persons: int) -> float:
     return crops.stat().st_size / persons / 1e3
 
 
+def _difference(truth: PoseDataset, dataset: PoseDataset, items: int) -> float:
+    """Mean of |grey levels| over the pixels of augmented crops."""
+    keys = _keys(truth, 0, items)
+    return float(np.mean([(dataset[key]["image"].float() - truth[key]["image"]).abs().mean() for key in keys]))
+
+
 def _detection_file(bench: Bench) -> Path:
     """20 boxes on each validation picture: its persons' boxes over and over, each time a little elsewhere."""
     tree = json.loads((bench.data / "annotations" / "person_keypoints_val2017.json").read_text())
@@ -150,7 +166,7 @@ def _detection_file(bench: Bench) -> Path:
 def _boxes(data: Path, detections: Path, decodes: bool) -> float:
     """ms a box, or decodes a picture, as the validator loads them."""
     coco = CocoFile(data / "annotations" / "person_keypoints_val2017.json")
-    table = persons_from_detections(coco, data / "val2017", detections)
+    table = persons_from_detections(coco, data / "val2017", detections, coco.category["id"], coco.num_keypoints)
     dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, inputs.PADDING)
     loader = make_loader(dataset, EvalBatches(table.image_index, 64), workers=0, pin_memory=False)
     load: Callable[[], object] = lambda: [len(batch["index"]) for batch in loader]  # noqa: E731

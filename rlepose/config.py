@@ -37,6 +37,13 @@ class DataConfig:
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
     )
+    test_image_info: str = option(
+        "annotations/image_info_test-dev2017.json", "COCO image info JSON of the pictures for `--split test-dev`"
+    )
+    test_images: str = option("test2017", "folder of the test pictures")
+    test_detections: str | None = option(
+        None, "person boxes of a detector on the test pictures, in COCO results format; null: none"
+    )
     category: str | None = option(None, "name of the category to learn; null: the only one that has keypoints")
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1
@@ -78,27 +85,55 @@ class BackboneConfig:
     """The feature extractor, by its name in timm."""
 
     name: str = option("resnet50.tv_in1k", "any timm model that can give feature maps; `.tag` picks its weights")
-    pretrained: bool = option(True, "start from ImageNet weights, which timm downloads unless `weights` is given")
-    weights: str | None = option(
-        None, "local file (.pth, .safetensors) with weights of this model, or a checkpoint: its backbone is taken"
+    pretrained: bool = option(
+        True, "start from ImageNet weights, which timm downloads unless `weights` or `model.init_from` is given"
     )
+    weights: str | None = option(None, "local file (.pth, .safetensors) with the ImageNet weights of this model")
     options: dict[str, Any] = field(
         default_factory=dict, metadata={"meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}"}
     )
 
 
 @dataclass(frozen=True)
+class HeadConfig:
+    """From features to a pose."""
+
+    name: Literal["regression", "heatmap", "integral"] = option(
+        "regression",
+        "regression: linear layers on pooled features; heatmap: a map a joint, whose maximum is the joint, for the "
+        "loss heatmap_mse; integral: the mean position under a map's softmax, for all other losses",
+    )
+    normalize_features: bool = option(
+        True,
+        "regression: divide the pooled features by their norm before the coordinate layer, as the original does",
+    )
+    hidden: tuple[int, ...] = option((), "regression: widths of hidden layers before the last ones", low=1)
+    sigma: Literal["sigmoid", "softplus"] = option(
+        "sigmoid", "regression, integral: what makes sigma positive; sigmoid keeps it below a crop's size"
+    )
+    deconv_width: int = option(256, "heatmap, integral: channels of the deconvolutions up to stride 4", low=1)
+    alignment: Literal["classic", "udp"] = option(
+        "classic", "heatmap, integral: where pixels of a map lie in the crop; heatmaps.py tells"
+    )
+    refinement: Literal["quarter", "dark"] = option(
+        "quarter", "heatmap: how a maximum is read between pixels; dark wants loss.heatmap.centers=exact"
+    )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """The network that is deployed: normalisation, backbone, regression head."""
+    """The network that is deployed: normalisation, backbone, head."""
 
     backbone: BackboneConfig = section(BackboneConfig)
+    head: HeadConfig = section(HeadConfig)
+    init_from: str | None = option(
+        None,
+        "checkpoint of an experiment with this backbone, any head and loss: the backbone's weights are taken",
+    )
     pixel_mean: tuple[float, float, float] = option(
         (0.485, 0.456, 0.406), "RGB mean in [0, 1]; the original's is (0.406, 0.457, 0.480) with pixel_std 1"
     )
     pixel_std: tuple[float, float, float] = option((0.229, 0.224, 0.225), "RGB standard deviation", above=0)
-    normalize_features: bool = option(
-        True, "divide the pooled features by their norm before the coordinate layer, as the original does"
-    )
 
 
 @dataclass(frozen=True)
@@ -119,13 +154,25 @@ class FlowConfig:
 
 
 @dataclass(frozen=True)
+class HeatmapConfig:
+    """What the heatmaps are trained to be (loss heatmap_mse)."""
+
+    sigma: float = option(2.0, "standard deviation of the Gaussian around a joint, pixels of the heatmap", above=0)
+    centers: Literal["rounded", "exact"] = option(
+        "rounded",
+        "where it stands: on the nearest pixel, as in SimplePose, or on the joint itself, as in DARK and UDP",
+    )
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """What is minimised; docs/likelihood.md tells which to choose."""
 
-    name: Literal["l1", "l2", "gaussian", "laplace", "basic", "dle", "rle"] = option(
+    name: Literal["l1", "l2", "gaussian", "laplace", "basic", "dle", "rle", "heatmap_mse"] = option(
         "rle",
         "l1, l2: distance, no sigma; gaussian, laplace: a density with learned sigma; dle: the flow's density of the "
-        "residual; rle: flow times a simple density; basic: the flow's density of the position, to compare with",
+        "residual; rle: flow times a simple density; basic: the flow's density of the position, to compare with; "
+        "heatmap_mse: squared difference of heatmaps, for the heatmap head",
     )
     form: Literal["original", "paper"] = option(
         "original", "rle: the authors' code's formula, or the paper's equation 8 with its normaliser"
@@ -133,6 +180,8 @@ class LossConfig:
     q: Literal["laplace", "gaussian"] = option("laplace", "rle in the paper's form: the simple density")
     q_scale: float = option(1.0, "rle in the paper's form: scale of the simple density, in units of sigma", above=0)
     flow: FlowConfig = section(FlowConfig)
+    heatmap: HeatmapConfig = section(HeatmapConfig)
+    hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -193,10 +242,10 @@ class EvalConfig:
         "what computes COCO's table: the project's arrays or the reference, some twenty times slower; equal to 1e-12 "
         "on 2,000 random sets and on real files (tests/evaluation/test_keypoint_ap.py)",
     )
-    pck_reference: Literal["torso", "box"] = option(
+    pck_reference: Literal["torso", "head", "box"] = option(
         "box",
-        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, or the "
-        "longer side of the person's box",
+        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, neck "
+        "to the head's top, or the longer side of the person's box",
     )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 
@@ -256,6 +305,16 @@ def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
     return names
 
 
+_OPTIONS_OF_HEADS = {
+    "normalize_features": ("regression",),
+    "hidden": ("regression",),
+    "sigma": ("regression", "integral"),
+    "deconv_width": ("heatmap", "integral"),
+    "alignment": ("heatmap", "integral"),
+    "refinement": ("heatmap",),
+}
+
+
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     """What one option alone cannot show: (dotted name, what is wrong and what mends it) of each."""
     train, schedule = config.train, config.train.schedule
@@ -289,12 +348,26 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "loss.q", "q and q_scale belong to rle's paper form; set loss.name=rle loss.form=paper, or leave them out"
     if loss.name != "rle" and loss.form != LossConfig.form:
         yield "loss.form", f"the loss {loss.name} has no forms; set loss.name=rle, or leave it out"
-    if loss.name in ("l1", "l2", "gaussian", "laplace") and flow != FlowConfig():
+    if loss.name not in ("basic", "dle", "rle") and flow != FlowConfig():
         yield "loss.flow", f"the loss {loss.name} has no flow; set loss.name=rle, dle or basic, or leave it out"
     if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
         yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
-    if config.model.backbone.weights is not None and not config.model.backbone.pretrained:
+    model, head = config.model, config.model.head
+    if (head.name == "heatmap") != (loss.name == "heatmap_mse"):
+        yield (
+            "model.head.name",
+            f"the head {head.name} cannot learn by the loss {loss.name}; heatmap and heatmap_mse belong together, and "
+            "every other head goes with every other loss",
+        )
+    if loss.name != "heatmap_mse" and loss.heatmap != HeatmapConfig():
+        yield "loss.heatmap", f"the loss {loss.name} has no heatmaps; set loss.name=heatmap_mse, or leave it out"
+    for option_name, heads in _OPTIONS_OF_HEADS.items():
+        if head.name not in heads and getattr(head, option_name) != getattr(HeadConfig, option_name):
+            yield f"model.head.{option_name}", f"the head {head.name} does not have it; leave it out"
+    if model.backbone.weights is not None and not model.backbone.pretrained:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
+    if model.backbone.weights is not None and model.init_from is not None:
+        yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
 

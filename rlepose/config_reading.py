@@ -56,7 +56,7 @@ def config_from_dict(
 def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise InputError(f"{path}: `base` leads back to this file; take one of the `base` lines out")
-    tree = _read_yaml(path)
+    tree = read_yaml(path)
     base = tree.pop("base", None)
     merged: dict[str, Any] = {}
     if base is not None:
@@ -84,7 +84,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A file's keys and values, unchecked; InputError where it is no YAML mapping."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -44,6 +44,17 @@ def _without_side(name: str) -> str:
     return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
 
 
+def _canonical(name: str) -> frozenset[str]:
+    """The words of a name, with the side in full."""
+    return frozenset({"l": "left", "r": "right"}.get(token, token) for token in _tokens(name))
+
+
+def side_of(name: str) -> str | None:
+    """'left' or 'right' as a joint's name says, None for one in the middle."""
+    tokens = set(_tokens(name))
+    return "left" if tokens & {"left", "l"} else "right" if tokens & {"right", "r"} else None
+
+
 def known_oks_sigma(name: str) -> float | None:
     """The built-in OKS constant of a joint of this name, or None."""
     return _OKS_SIGMA_BY_NAME.get(_without_side(name))
@@ -89,7 +100,7 @@ class Skeleton:
 
     def is_left(self, joint: int) -> bool:
         """Whether a joint's name says that it is on the body's left."""
-        return bool({"left", "l"} & set(_tokens(self.names[joint])))
+        return side_of(self.names[joint]) == "left"
 
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
@@ -99,13 +110,10 @@ class Skeleton:
             return None
         return tuple(not w & _LOWER_BODY for w in words)
 
-    def index(self, side: str, part: str) -> int | None:
-        """Index of e.g. ('left', 'hip'), or None."""
-        wanted = {side, part}
-        for index, name in enumerate(self.names):
-            if set(_tokens(name)) == wanted:
-                return index
-        return None
+    def find(self, name: str) -> int | None:
+        """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        wanted = _canonical(name)
+        return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, for JSON and checkpoints."""
@@ -171,5 +179,85 @@ COCO = skeleton_from_names(
         (2, 4),
         (3, 5),
         (4, 6),
+    ),
+)
+
+# Human3.6M's joints as the RLE authors' files have them, with an 18th, Thorax, that is learned but not counted.
+H36M = skeleton_from_names(
+    (
+        "Pelvis",
+        "R_Hip",
+        "R_Knee",
+        "R_Ankle",
+        "L_Hip",
+        "L_Knee",
+        "L_Ankle",
+        "Torso",
+        "Neck",
+        "Nose",
+        "Head",
+        "L_Shoulder",
+        "L_Elbow",
+        "L_Wrist",
+        "R_Shoulder",
+        "R_Elbow",
+        "R_Wrist",
+        "Thorax",
+    ),
+    (
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (0, 4),
+        (4, 5),
+        (5, 6),
+        (0, 7),
+        (7, 8),
+        (8, 9),
+        (9, 10),
+        (8, 11),
+        (11, 12),
+        (12, 13),
+        (8, 14),
+        (14, 15),
+        (15, 16),
+    ),
+)
+
+MPII = skeleton_from_names(
+    (
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "neck",
+        "head",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    (
+        (0, 1),
+        (1, 2),
+        (2, 6),
+        (6, 3),
+        (3, 4),
+        (4, 5),
+        (6, 7),
+        (7, 8),
+        (8, 9),
+        (7, 12),
+        (12, 11),
+        (11, 10),
+        (7, 13),
+        (13, 14),
+        (14, 15),
     ),
 )

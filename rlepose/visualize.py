@@ -29,19 +29,30 @@ def draw_pose(
     keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
     canvas = image.copy()
+    line = max(2, round(max(image.shape[:2]) / 400))
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
     points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
     for i, j in skeleton.bones:
         if shown[i] and shown[j]:
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
-            cv2.line(canvas, points[i], points[j], color, 2, cv2.LINE_AA)
+            cv2.line(canvas, points[i], points[j], color, line, cv2.LINE_AA)
     for joint in np.flatnonzero(shown):
         if sigma is not None:
             axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
-            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], 1, cv2.LINE_AA)
-        cv2.circle(canvas, points[joint], 3, colors[joint], -1, cv2.LINE_AA)
+            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], line // 2, cv2.LINE_AA)
+        cv2.circle(canvas, points[joint], line + 1, colors[joint], -1, cv2.LINE_AA)
     return canvas
+
+
+def draw_label(image: Picture, text: str, corner: tuple[int, int]) -> None:
+    """Write a text on black into the picture, its top left at `corner` (x, y), moved inside if need be."""
+    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    width, height = text_width + 12, text_height + 12
+    x = max(0, min(corner[0], image.shape[1] - width))
+    y = max(0, min(corner[1], image.shape[0] - height))
+    cv2.rectangle(image, (x, y), (x + width, y + height), (0, 0, 0), -1)
+    cv2.putText(image, text, (x + 6, y + text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
 
 
 def _joint_color(skeleton: Skeleton, joint: int) -> tuple[int, int, int]:
@@ -65,19 +76,29 @@ def truth_and_prediction(
 
     bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,) -> RGB (h, 2 w, 3).
     """
-    height, width = tile_size_hw
-    center, scale = box_to_center_scale(bbox_xywh, width / height, 1.4)
-    matrix = crop_matrix(center, scale, tile_size_hw)
-    tile = warp_crop(image, matrix, tile_size_hw)
-    left = draw_pose(tile, transform_points(matrix, truth), skeleton, visible=visible)
-    right = draw_pose(
-        tile, transform_points(matrix, keypoints), skeleton, None if sigma is None else sigma * matrix[0, 0]
-    )
-    for half, text in ((left, "truth"), (right, title)):
-        (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
-        cv2.rectangle(half, (0, 0), (text_width + 12, text_height + 12), (0, 0, 0), -1)
-        cv2.putText(half, text, (6, text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
+    left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
+    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma=sigma, tile_size_hw=tile_size_hw)
     return np.concatenate([left, right], axis=1)
+
+
+def person_tile(
+    image: Picture,
+    bbox_xywh: Floats,
+    skeleton: Skeleton,
+    keypoints: Floats,
+    title: str,
+    sigma: Floats | None = None,
+    visible: NDArray[np.integer] | None = None,
+    tile_size_hw: tuple[int, int] = (320, 240),
+) -> Picture:
+    """A person cut out of the picture and drawn, with a title: as in `truth_and_prediction` -> RGB (h, w, 3)."""
+    center, scale = box_to_center_scale(bbox_xywh, tile_size_hw[1] / tile_size_hw[0], 1.4)
+    matrix = crop_matrix(center, scale, tile_size_hw)
+    points = transform_points(matrix, keypoints)
+    sigma = None if sigma is None else sigma * matrix[0, 0]
+    tile = draw_pose(warp_crop(image, matrix, tile_size_hw), points, skeleton, sigma, visible)
+    draw_label(tile, title, (0, 0))
+    return tile
 
 
 def sheet(tiles: list[Picture], columns: int = 2) -> Picture:

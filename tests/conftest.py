@@ -33,6 +33,12 @@ def reference() -> Mapping[str, NDArray]:
 
 
 @pytest.fixture(scope="session")
+def reference3d() -> Mapping[str, NDArray]:
+    """The authors' code's alignment and camera geometry."""
+    return np.load(REPOSITORY / "tests" / "data" / "pose3d.npz")
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with coco_mini/ and lspet/: photographs in COCO's layout."""
     folder = os.environ.get("RLEPOSE_TEST_DATA")

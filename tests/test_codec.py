@@ -79,6 +79,14 @@ def test_a_joint_without_label_has_no_weight_and_target_0() -> None:
     np.testing.assert_array_equal(target[0], (0, 0))
 
 
+@pytest.mark.parametrize("hidden_weight", [0, 0.25])
+def test_a_labelled_joint_that_is_hidden_has_its_own_weight(hidden_weight: float) -> None:
+    identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    target, weight = encode(np.full((3, 2), 96.0), np.array([0, 1, 2]), identity, CROP_HW, hidden_weight)
+    np.testing.assert_array_equal(weight[:, 0], [0, hidden_weight, 1])
+    assert target[1, 1] == (96 / 256 - 0.5 if hidden_weight else 0)
+
+
 @pytest.mark.parametrize("nothing", [np.nan, np.inf])
 def test_a_joint_without_label_may_have_any_coordinates(nothing: float) -> None:
     matrix = crop_matrix((50, 50), (96, 128), CROP_HW, 20)

@@ -193,7 +193,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("data: {input_size_hw: 256}", "data.input_size_hw: expected a list, got 256"),
         ("data: {input_size_hw: [256]}", "data.input_size_hw: expected a list of 2 values, got [256]"),
         ("data: {input_size_hw: [256, a]}", "data.input_size_hw: expected a whole number, got [256, 'a']"),
-        ("loss: {name: l3}", "loss.name: expected one of l1, l2, gaussian, laplace, basic, dle, rle, got 'l3'"),
+        ("loss: {name: l3}", "loss.name: expected one of l1, l2, gaussian, laplace, basic, dle, rle, heatmap_mse, got"),
         ("model: {backbone: {options: [1]}}", "model.backbone.options: expected a mapping {name: value}, got [1]"),
         ("train: 3", "train: expected a section with keys, got 3"),
         ("name: a/b", "name: expected the name of a folder, without '/', got 'a/b'"),
@@ -224,6 +224,18 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("loss: {name: dle, q_scale: 2}", "loss.q: q and q_scale belong to rle's paper form"),
         ("loss: {flow: {name: nsf, masks: [[0, 1]]}}", "loss.flow.name: nsf has no masks"),
         ("model: {backbone: {pretrained: false, weights: a.pth}}", "model.backbone.weights: a file is given but"),
+        (
+            "model: {init_from: a.pt, backbone: {weights: a.pth}}",
+            "model.init_from: model.backbone.weights is given",
+        ),
+        ("model: {head: {name: heatmap}}", "model.head.name: the head heatmap cannot learn by the loss rle"),
+        ("loss: {name: heatmap_mse}", "model.head.name: the head regression cannot learn by the loss heatmap_mse"),
+        ("loss: {heatmap: {sigma: 3}}", "loss.heatmap: the loss rle has no heatmaps"),
+        ("model: {head: {alignment: udp}}", "model.head.alignment: the head regression does not have it"),
+        (
+            "{model: {head: {name: heatmap, hidden: [64]}}, loss: {name: heatmap_mse}}",
+            "model.head.hidden: the head heatmap does not have it",
+        ),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(tmp_path: Path, text: str, message: str) -> None:

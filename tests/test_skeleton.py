@@ -76,8 +76,8 @@ def test_a_hand_without_sides_is_not_changed_by_a_flip() -> None:
 
 def test_index_finds_a_joint_by_side_and_part() -> None:
     skeleton = skeleton_from_names(("HipRight", "r_shoulder", "LeftShoulder"))
-    assert skeleton.index("left", "shoulder") == 2
-    assert skeleton.index("left", "hip") is None
+    assert skeleton.find("left_shoulder") == 2
+    assert skeleton.find("left_hip") is None
 
 
 @pytest.mark.parametrize("skeleton", [COCO, HAND], ids=["coco", "hand"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco_file import CocoFile, read_json
+from rlepose.datasets.coco_file import CocoFile, Pictures, read_json
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.geometry import clip_boxes
@@ -64,57 +64,59 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     return table
 
 
-def persons_from_detections(coco: CocoFile, image_root: str | Path, path: str | Path) -> PersonTable:
-    """The boxes of a detection file in COCO results format, on the pictures of `coco`, without labels.
+def persons_from_detections(
+    pictures: Pictures, image_root: str | Path, path: str | Path, category_id: int, num_keypoints: int
+) -> PersonTable:
+    """The boxes of one category in a detection file of COCO's results format, without labels.
 
-    Boxes of other categories, and without an inside, are left out. InputError for entries that are no boxes.
+    Boxes without an inside are left out. InputError for entries that are no boxes, or on none of the pictures.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
         raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
-    image_row = {image["id"]: row for row, image in enumerate(coco.images)}
-    sizes = _image_sizes(coco)
+    image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
+    sizes = _image_sizes(pictures)
     kept = []
     for number, entry in enumerate(entries):
-        if entry.get("category_id", coco.category["id"]) != coco.category["id"]:
+        if entry.get("category_id", category_id) != category_id:
             continue
         image_id, score = entry.get("image_id"), entry.get("score")
         box = _numbers(entry["bbox"], 4)
         row = image_row.get(image_id) if isinstance(image_id, int) else None
         if row is None:
             raise InputError(
-                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {coco.path}; wrong split?"
+                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
             )
         if box is None or _numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, row, score, clip_boxes(box, sizes[row])))
     kept = [item for item in kept if min(item[3][2:]) > 0]
-    log.info("%s: %d boxes of category '%s'", path, len(kept), coco.category["name"])
+    log.info("%s: %d boxes of category %d", path, len(kept), category_id)
     return _table(
-        coco,
+        pictures,
         image_root,
         person_ids=np.array([number for number, _, _, _ in kept], np.int64),
         image_index=np.array([row for _, row, _, _ in kept], np.int64),
         bbox_xywh=np.array([box for _, _, _, box in kept], np.float32).reshape(-1, 4),
         box_score=np.array([score for _, _, score, _ in kept], np.float32),
-        keypoints=np.zeros((len(kept), coco.num_keypoints, 2), np.float32),
-        visible=np.zeros((len(kept), coco.num_keypoints), np.uint8),
+        keypoints=np.zeros((len(kept), num_keypoints, 2), np.float32),
+        visible=np.zeros((len(kept), num_keypoints), np.uint8),
     )
 
 
-def _table(coco: CocoFile, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
+def _table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
     return PersonTable(
         image_root=Path(image_root),
-        image_ids=np.array([image["id"] for image in coco.images], np.int64),
-        image_files=np.array([image["file_name"] for image in coco.images], np.str_),
-        image_size_wh=_image_sizes(coco),
+        image_ids=np.array([image["id"] for image in pictures.images], np.int64),
+        image_files=np.array([image["file_name"] for image in pictures.images], np.str_),
+        image_size_wh=_image_sizes(pictures),
         **persons,
     )
 
 
-def _image_sizes(coco: CocoFile) -> NDArray[np.int32]:
-    return np.array([(image["width"], image["height"]) for image in coco.images], np.int32).reshape(-1, 2)
+def _image_sizes(pictures: Pictures) -> NDArray[np.int32]:
+    return np.array([(image["width"], image["height"]) for image in pictures.images], np.int32).reshape(-1, 2)
 
 
 def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.errors import InputError
-from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
+from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, side_of, skeleton_from_names
 
 log = logging.getLogger(__name__)
 
@@ -15,58 +15,16 @@ _LARGEST_SIDE = 1_000_000  # pixels
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
 
 
-class CocoFile:
-    """One annotation file.
+class Pictures:
+    """What a file in COCO's layout says of its pictures; it may be an image info file, which has no labels.
 
-    images, annotations (of the chosen category) and category are as in the file.
-    category: name of the category to take; None takes the only one that has keypoints.
-    Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
+    images: as in the file. Raises InputError when they are not in COCO's layout.
     """
 
-    def __init__(self, path: str | Path, category: str | None = None) -> None:
-        self.path = Path(path)
-        tree = read_json(self.path, "annotation file")
-        for key in ("images", "annotations", "categories"):
-            if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
-                raise InputError(f"{self.path}: no list '{key}'; expected COCO's keypoint layout")
-            self._check_ids(key, tree[key])
-        self.images: list[dict[str, Any]] = tree["images"]
-        self.category = self._choose_category(tree["categories"], category)
-        self.annotations = [a for a in tree["annotations"] if a.get("category_id") == self.category["id"]]
+    def __init__(self, path: Path, tree: Any) -> None:
+        self.path = path
+        self.images = entries(path, tree, "images")
         self._check_images()
-        self._check_joints()
-        self._check_boxes()
-
-    @property
-    def num_keypoints(self) -> int:
-        return len(self.category["keypoints"])
-
-    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
-        """The joints of the chosen category."""
-        return category_skeleton(self.category, self.path, oks_sigmas)
-
-    def _check_ids(self, kind: str, entries: list[Any]) -> None:
-        seen: set[int] = set()
-        for number, entry in enumerate(entries):
-            identity = entry.get("id") if isinstance(entry, dict) else None
-            if not isinstance(identity, int) or abs(identity) >= 2**63:
-                raise InputError(f"{self.path}: {kind}: entry {number} is not an object with a whole number as 'id'")
-            if identity in seen:
-                raise InputError(f"{self.path}: {kind}: id {identity} stands twice; ids must be unique")
-            seen.add(identity)
-
-    def _choose_category(self, categories: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
-        with_keypoints = [c for c in categories if c.get("keypoints")]
-        names = ", ".join(str(c.get("name")) for c in with_keypoints)
-        if not with_keypoints:
-            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
-        if wanted is not None:
-            with_keypoints = [c for c in with_keypoints if c.get("name") == wanted]
-            if not with_keypoints:
-                raise InputError(f"{self.path}: data.category: no category '{wanted}' with keypoints; there is {names}")
-        if len(with_keypoints) > 1:
-            raise InputError(f"{self.path}: several categories have keypoints; set data.category to one of {names}")
-        return with_keypoints[0]
 
     def _check_images(self) -> None:
         for image in self.images:
@@ -83,6 +41,50 @@ class CocoFile:
                     "folder; make it relative to that folder"
                 )
 
+
+class CocoFile(Pictures):
+    """One annotation file.
+
+    images, annotations (of the chosen category) and category are as in the file.
+    category: name of the category to take; None takes the only one that has keypoints.
+    joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
+    of some data sets are misspelled or counted from 0. Sides must agree.
+    Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
+    """
+
+    def __init__(self, path: str | Path, category: str | None = None, joints: Skeleton | None = None) -> None:
+        path = Path(path)
+        tree = read_json(path, "annotation file")
+        super().__init__(path, tree)
+        annotations = entries(path, tree, "annotations")
+        self.category = self._choose_category(entries(path, tree, "categories"), category)
+        self.annotations = [a for a in annotations if a.get("category_id") == self.category["id"]]
+        if joints is not None:
+            self._rename_joints(joints)
+        self._check_joints()
+        self._check_boxes()
+
+    @property
+    def num_keypoints(self) -> int:
+        return len(self.category["keypoints"])
+
+    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
+        """The joints of the chosen category."""
+        return category_skeleton(self.category, self.path, oks_sigmas)
+
+    def _choose_category(self, categories: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
+        with_keypoints = [c for c in categories if c.get("keypoints")]
+        names = ", ".join(str(c.get("name")) for c in with_keypoints)
+        if not with_keypoints:
+            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
+        if wanted is not None:
+            with_keypoints = [c for c in with_keypoints if c.get("name") == wanted]
+            if not with_keypoints:
+                raise InputError(f"{self.path}: data.category: no category '{wanted}' with keypoints; there is {names}")
+        if len(with_keypoints) > 1:
+            raise InputError(f"{self.path}: several categories have keypoints; set data.category to one of {names}")
+        return with_keypoints[0]
+
     def _check_boxes(self) -> None:
         """Also those of crowds and of persons without labels, which the evaluation looks at."""
         for annotation in self.annotations:
@@ -91,6 +93,14 @@ class CocoFile:
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):
                 raise InputError(f"{self.path}: annotation {annotation['id']}: bbox: expected 4 numbers, got {box}")
+
+    def _rename_joints(self, joints: Skeleton) -> None:
+        found = self.category["keypoints"]
+        alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
+        if not alike or [side_of(name) for name in found] != [side_of(name) for name in joints.names]:
+            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
+        bones = [[i + 1, j + 1] for i, j in joints.bones]
+        self.category = self.category | {"keypoints": list(joints.names), "skeleton": bones}
 
     def _check_joints(self) -> None:
         """The category's names and bones; the labels themselves are checked where they become arrays."""
@@ -105,6 +115,21 @@ class CocoFile:
             good = isinstance(bone, list) and len(bone) == 2 and all(isinstance(end, int) for end in bone)
             if not good or not all(1 <= end <= len(names) for end in bone):
                 raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+
+
+def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
+    """The list of this name in a parsed file; InputError where there is none, or its ids are not unique."""
+    if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
+        raise InputError(f"{path}: no list '{key}'; expected COCO's layout")
+    seen: set[int] = set()
+    for number, entry in enumerate(tree[key]):
+        identity = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(identity, int) or abs(identity) >= 2**63:
+            raise InputError(f"{path}: {key}: entry {number} is not an object with a whole number as 'id'")
+        if identity in seen:
+            raise InputError(f"{path}: {key}: id {identity} stands twice; ids must be unique")
+        seen.add(identity)
+    return tree[key]
 
 
 def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:

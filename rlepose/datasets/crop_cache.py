@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 CacheKind = Literal["jpeg", "raw"]
 
-_FORMAT = 1
+_FORMAT = 2
 _JPEG_QUALITY = 90
 _MARGIN_PX = 2  # beyond the reach: what bilinear sampling touches
 _PICTURES_A_BLOCK = 256  # are written, and safe, together
@@ -41,9 +41,9 @@ _CROP = np.dtype(
     [
         ("start", np.int64),  # in crops.bin
         ("length", np.int64),  # bytes; 0 where the picture could not be read
-        ("corner", np.int32, 2),  # left, top in the picture, px
-        ("size", np.int32, 2),  # width, height in the picture, px
         ("stored_size", np.int32, 2),  # width, height as stored, px
+        ("step", np.float64, 2),  # px of the picture for a stored px
+        ("origin", np.float64, 2),  # where the first stored pixel's centre lies in the picture, px
     ]
 )
 Crops = NDArray[Any]  # of dtype _CROP
@@ -75,8 +75,7 @@ class CropCache:
             if decoded is None or decoded.shape[:2] != (height, width):
                 raise InputError(f"{self._folder / 'crops.bin'}: damaged; delete the folder, it is made again")
             pixels = decoded
-        step = crop["size"] / crop["stored_size"]
-        return View(pixels, step, crop["corner"] + (step - 1) / 2)
+        return View(pixels, crop["step"], crop["origin"])
 
     def _open(self) -> tuple[Crops, NDArray[np.uint8]]:
         if self._files is None:
@@ -124,8 +123,9 @@ def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
     picture_wh = table.image_size_wh[table.image_index]
     low = np.clip(np.floor(reach[:, :2]) - _MARGIN_PX, 0, picture_wh - 1)
     high = np.clip(np.ceil(reach[:, 2:]) + _MARGIN_PX + 1, low + 1, picture_wh)
-    crops["corner"], crops["size"] = low, high - low
     crops["stored_size"] = np.maximum(np.round((high - low) * shrink[:, None]), 1)
+    crops["step"] = (high - low) / crops["stored_size"]
+    crops["origin"] = low + (crops["step"] - 1) / 2
     return crops
 
 
@@ -227,9 +227,10 @@ def _encode_picture(
 
 
 def _encode(kind: CacheKind, image: NDArray[np.uint8], crop: Any) -> bytes:
-    (left, top), (width, height) = crop["corner"], crop["size"]
+    left, top = np.round(crop["origin"] - (crop["step"] - 1) / 2).astype(int)
+    width, height = np.round(crop["step"] * crop["stored_size"]).astype(int)
     pixels = image[top : top + height, left : left + width]
-    if (crop["stored_size"] != crop["size"]).any():
+    if (crop["step"] != 1).any():
         pixels = cv2.resize(pixels, tuple(map(int, crop["stored_size"])), interpolation=cv2.INTER_AREA)
     if kind == "raw":
         return pixels.tobytes()

@@ -17,8 +17,10 @@ _MOST_PIXELS = 2**28 // 3  # 256 MiB as RGB
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | Path, upright: bool = False) -> NDArray[np.uint8]:
     """A picture as RGB uint8 (H, W, 3), as stored: EXIF rotation is ignored, since COCO's coordinates ignore it.
+
+    upright: turn it as EXIF says. Grey becomes RGB, transparency is dropped, 16 bits are scaled to 8.
 
     Raises InputError naming the file when it is missing, cannot be decoded, is cut off, or would take more memory than
     a photograph does.
@@ -29,6 +31,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
+    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         with Image.open(io.BytesIO(data)) as header:  # decodes nothing; 1 % of the time that decoding takes
             width, height = header.size
@@ -41,7 +44,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
             f"{path}: has more than {_MOST_PIXELS / 1e6:.0f} megapixels; shrink it, and its labels with it"
         )
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # an empty file, or more pixels than OpenCV's limit
         image = None
     if image is None:
@@ -68,8 +71,9 @@ class View(NamedTuple):
 
     def crop(self, matrix: Floats, crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Cut (h, w, 3) out by a matrix (2, 3) from picture to crop."""
-        linear = matrix[:, :2]
-        from_view = np.concatenate([linear * self.step, (linear @ self.origin + matrix[:, 2])[:, None]], axis=1)
+        from_view = np.empty((2, 3))
+        from_view[:, :2] = matrix[:, :2] * self.step
+        from_view[:, 2] = matrix[:, :2] @ self.origin + matrix[:, 2]
         return warp_crop(self.pixels, from_view, crop_size_hw)
 
 

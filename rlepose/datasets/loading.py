@@ -33,7 +33,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
     dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, 2); index, the person's row in
     the table; problem, empty or why the picture could not be read (then the crop is black and all weights are 0).
     With `augment`, all random choices follow from (seed, epoch, person). `images` is where the pixels come from, None
-    for the picture files.
+    for the picture files. `hidden_weight` is the weight of joints that are labelled but hidden.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         augment: AugmentConfig | None = None,
         seed: int = 0,
         images: ImageSource | None = None,
+        hidden_weight: float = 1.0,
     ) -> None:
         self.images = images or ImageFiles(table)
         self.table = table
@@ -52,6 +53,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         self.input_size_hw = input_size_hw
         self.augment = augment
         self.seed = seed
+        self.hidden_weight = hidden_weight
         height, width = input_size_hw
         self.center, self.scale = box_to_center_scale(table.bbox_xywh, width / height, box_scale)
 
@@ -81,7 +83,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
             problem = ""
         if self.augment is not None:
             crop = random_color(rng, self.augment, crop)
-        target, weight = encode(keypoints, visible, matrix, self.input_size_hw)
+        target, weight = encode(keypoints, visible, matrix, self.input_size_hw, self.hidden_weight)
         return {
             "image": torch.from_numpy(crop).permute(2, 0, 1),
             "target": torch.from_numpy(target),

@@ -5,7 +5,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from rlepose.errors import InputError
 
 log = logging.getLogger(__name__)
+
+Table = TypeVar("Table", bound="PersonTable")
+
+_OF_PICTURES = ("image_root", "image_ids", "image_files", "image_size_wh")
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,9 @@ class PersonTable:
     def __len__(self) -> int:
         return len(self.person_ids)
 
-    def select(self, persons: NDArray[Any]) -> "PersonTable":
+    def select(self: Table, persons: NDArray[Any]) -> Table:
         """The table of some persons only: (N,) bool mask or indices. Pictures stay."""
-        names = ("person_ids", "image_index", "bbox_xywh", "box_score", "keypoints", "visible")
+        names = [field.name for field in dataclasses.fields(self) if field.name not in _OF_PICTURES]
         return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
 
     def image_path(self, person: int) -> Path:
@@ -57,7 +61,7 @@ class PersonTable:
         """Where a picture lies."""
         return self.image_root / str(self.image_files[row])
 
-    def with_pictures(self, on_bad_image: str) -> "PersonTable":
+    def with_pictures(self: Table, on_bad_image: str) -> Table:
         """The persons whose picture is there. A missing one is an InputError, or with 'skip' a warning."""
         used = np.unique(self.image_index)
         folders: dict[str, set[str]] = {}

@@ -2,17 +2,12 @@
 
 import functools
 import json
-import multiprocessing
-import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -22,18 +17,17 @@ from rlepose.datasets.synthetic_drawing import (
     Bytes,
     Canvas,
     PersonPainter,
-    hull_of_circles,
     random_colour,
-    random_skin,
     sample_clothes,
 )
+from rlepose.datasets.synthetic_files import make_once, mapping, write_jpeg
+from rlepose.datasets.synthetic_scene import background, photograph
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
 from rlepose.skeleton import COCO
 
 # Raise it whenever the same arguments give other pictures or labels.
 DRAWING_VERSION = 2
-SPREAD_FROM = 100  # pictures; fewer are drawn by this process alone
 
 # What decides how hard the data set is.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
@@ -44,12 +38,6 @@ MAX_OVERHANG = 0.4  # ... by at most this share of their box
 MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
 OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
-BACKGROUND_SHAPES = (8, 24)
-LIMB_DISTRACTORS = (0, 7)
-BLUR_SIGMA = (0.2, 0.7)  # pixels
-NOISE_SIGMA = (1.0, 5.0)  # grey levels
-BRIGHTNESS = (0.75, 1.15)
-JPEG_QUALITY = 90
 
 # What decides which people and joints are labelled.
 MIN_VISIBLE_AREA = 0.05  # squared person heights; a whole standing person covers about 0.2
@@ -99,47 +87,21 @@ def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
             raise InputError(f"--{split} is {num_images}; give at least 1 picture")
     if seed < 0:
         raise InputError(f"--seed is {seed}; give a number that is not negative")
-    arguments = {"sizes": dict(sizes), "seed": seed, "drawing_version": DRAWING_VERSION}
-    stamp, unfinished = root / "synthetic.json", root / "synthetic.unfinished"
-    stamp_text = json.dumps(arguments, indent=2) + "\n"
-    if stamp.is_file() and stamp.read_text() == stamp_text:
-        return False
-    if unfinished.is_file():
-        shutil.rmtree(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(
-            f"{root} is in the way and was not made with the arguments {json.dumps(arguments)}; "
-            "delete it or give another --out"
-        )
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
-    for split, num_images in sizes.items():
-        write_synthetic(root, split, num_images, seed)
-    stamp.write_text(stamp_text)
-    unfinished.unlink()
-    return True
+
+    def write() -> None:
+        for split, num_images in sizes.items():
+            write_synthetic(root, split, num_images, seed)
+
+    return make_once(root, {"sizes": dict(sizes), "seed": seed, "drawing_version": DRAWING_VERSION}, write)
 
 
 def _write_picture(folder: Path, split: str, seed: int, image_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Draw and write one picture; -> its entries in the annotation file."""
     picture, labels = draw_picture(np.random.default_rng((seed, zlib.crc32(split.encode()), image_id)))
     name = f"{image_id:012d}.jpg"
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    (folder / name).write_bytes(encoded.tobytes())
+    write_jpeg(folder / name, picture)
     height, width = picture.shape[:2]
     return {"id": image_id, "file_name": name, "width": width, "height": height}, labels
-
-
-@contextmanager
-def _mapping(num_images: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`, or for more than a few pictures one that uses all cores."""
-    if num_images < SPREAD_FROM:
-        yield map
-        return
-    # Spawned, not forked: a process that is forked while OpenCV has threads hangs.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(0,), mp_context=context) as pool:
-        yield functools.partial(pool.map, chunksize=16)
 
 
 def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
@@ -152,7 +114,7 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
     draw = functools.partial(_write_picture, picture_folder, split, seed)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    with _mapping(num_images) as map_all:
+    with mapping(num_images) as map_all:
         drawn = map_all(draw, range(1, num_images + 1))
         for image, labels in tqdm(drawn, total=num_images, desc=f"drawing {split}", unit="picture"):
             images.append(image)
@@ -180,7 +142,7 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
 def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]:
     """One picture (H, W, 3) uint8 BGR and the COCO annotations of its people, without their ids."""
     width, height = PICTURE_SIZES[rng.integers(len(PICTURE_SIZES))]
-    canvas = Canvas(_background(rng, width, height), np.zeros((height, width), np.uint8))
+    canvas = Canvas(background(rng, width, height), np.zeros((height, width), np.uint8))
     light = rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
     people: list[Person] = []
     for index, body in enumerate(_place_bodies(rng, width, height)):
@@ -191,7 +153,7 @@ def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]
         if rng.uniform() < OCCLUDER_SHARE:
             _draw_occluder(rng, canvas, body)
     labels = [label for person in people if (label := _label(person, canvas.owner)) is not None]
-    return _photograph(rng, canvas.image), labels
+    return photograph(rng, canvas.image), labels
 
 
 def _place_bodies(rng: np.random.Generator, width: int, height: int) -> list[Body]:
@@ -290,26 +252,6 @@ def _visibility(person: Person, joint: int, owner: Bytes) -> int:
     return 2 if np.isin(around, own).mean() >= OWN_PIXEL_SHARE else 1
 
 
-def _background(rng: np.random.Generator, width: int, height: int) -> Bytes:
-    """Soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8."""
-    coarse = random_colour(rng) * 0.5 + 60 + rng.normal(0, 12, size=(5, 5, 3)) + rng.normal(0, 22, size=(5, 5, 1))
-    clouds = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    canvas = Canvas(np.clip(clouds, 0, 255).astype(np.uint8), np.zeros((height, width), np.uint8))
-    size = np.array([width, height])
-    for _ in range(rng.integers(*BACKGROUND_SHAPES, endpoint=True)):
-        corners = rng.integers(1, 6)
-        centres = rng.uniform(0, size) + rng.normal(0, 0.1, size=(corners, 2)) * size
-        radius = rng.uniform(4, 25) if corners == 1 else rng.uniform(0.6, 6)
-        canvas.fill(hull_of_circles(centres, np.full(corners, radius)), random_colour(rng), 0)
-    for _ in range(rng.integers(*LIMB_DISTRACTORS, endpoint=True)):
-        start, radius = rng.uniform(0, size), rng.uniform(2, 9)
-        ends = np.stack([start, start + rng.normal(0, 5 * radius, size=2)])
-        colour = random_skin(rng) if rng.uniform() < 0.4 else random_colour(rng)
-        for scale, brightness in ((1.0, 0.7), (0.6, 1.0)):
-            canvas.fill(hull_of_circles(ends, np.array([1.0, 0.7]) * radius * scale), colour * brightness, 0)
-    return canvas.image
-
-
 def _draw_occluder(rng: np.random.Generator, canvas: Canvas, body: Body) -> None:
     """A striped convex object in front of one of the body's joints."""
     centre = body.joints[rng.integers(len(body.joints)), :2] + rng.normal(0, 0.04, size=2) * body.height
@@ -320,10 +262,3 @@ def _draw_occluder(rng: np.random.Generator, canvas: Canvas, body: Body) -> None
     canvas.fill(centre + corners * radii, colour, _OCCLUDER_OWNER)
     for first in range(0, len(corners) - 3, 2):
         canvas.fill(centre + corners[first : first + 4] * radii * 0.85, 0.5 * (colour + stripe), _OCCLUDER_OWNER)
-
-
-def _photograph(rng: np.random.Generator, image: Bytes) -> Bytes:
-    """Blur, brightness and sensor noise."""
-    blurred = cv2.GaussianBlur(image, (5, 5), rng.uniform(*BLUR_SIGMA)).astype(np.float32)
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(*NOISE_SIGMA))
-    return np.clip(blurred * np.float32(rng.uniform(*BRIGHTNESS)) + noise, 0, 255).astype(np.uint8)

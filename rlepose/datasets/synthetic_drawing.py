@@ -126,9 +126,21 @@ def hull_of_circles(centres: Floats, radii: Floats) -> Floats:
 class PersonPainter:
     """Draws one body, part by part from far to near."""
 
-    def __init__(self, canvas: Canvas, body: Body, clothes: Clothes, light: Floats, first_owner: int) -> None:
-        """`light`: (2,) direction in the picture; part i of PARTS gets the owner number first_owner + i."""
+    def __init__(
+        self,
+        canvas: Canvas,
+        body: Body,
+        clothes: Clothes,
+        light: Floats,
+        first_owner: int,
+        distance: float = np.inf,
+    ) -> None:
+        """`light`: (2,) direction in the picture; part i of PARTS gets the owner number first_owner + i.
+
+        distance: of camera and flash from the pelvis, in the body's unit. What is nearer is thicker and brighter.
+        """
         self.canvas, self.body, self.clothes, self.light, self.first_owner = canvas, body, clothes, light, first_owner
+        self.distance = distance
         self.thickness = body.height * clothes.stoutness
 
     def draw(self) -> None:
@@ -169,7 +181,8 @@ class PersonPainter:
 
     def _solid(self, part: str, centres: Sequence[Floats], radii: Sequence[float], colour: Floats) -> None:
         """The hull of balls, shaded; centres in camera coordinates, radii in heights at normal stoutness."""
-        points, sizes = np.array(centres), np.array(radii) * self.thickness
+        points = np.array(centres)
+        sizes = np.array(radii) * self.thickness * self._nearness(points[:, 2])
         behind = (points[:, 2].mean() - self.body.pelvis[2]) / (0.15 * self.body.height)
         colour = colour * (1 - FAR_SIDE_DARKENING * np.clip(behind, 0, 1))
         for shift, size, brightness in SHADES:
@@ -177,7 +190,12 @@ class PersonPainter:
             self._fill(part, outline, colour * brightness)
 
     def _fill(self, part: str, outline: Floats, colour: Floats) -> None:
-        self.canvas.fill(outline, colour, self.first_owner + PARTS.index(part))
+        flash = self._nearness(self._depth(part)) ** 2
+        self.canvas.fill(outline, colour * flash, self.first_owner + PARTS.index(part))
+
+    def _nearness(self, depth: Floats | float) -> Floats | float:
+        """How much larger something at this z looks than at the pelvis's depth."""
+        return 1 / (1 + (depth - self.body.pelvis[2]) / self.distance)
 
     def _torso(self) -> None:
         body, clothes, frame = self.body, self.clothes, self.body.torso_frame

@@ -18,7 +18,15 @@ def training_dataset(config: Config) -> PoseDataset:
     labelled = labelled_persons(annotations, data.category, root / data.train_images, _cache_dir(config))
     skeleton = category_skeleton(labelled.category, annotations, data.oks_sigmas)
     table = labelled.table.with_pictures(data.on_bad_image)
-    return PoseDataset(table, skeleton, data.input_size_hw, data.box_scale, config.augment, config.train.seed)
+    return PoseDataset(
+        table,
+        skeleton,
+        data.input_size_hw,
+        data.box_scale,
+        config.augment,
+        config.train.seed,
+        hidden_weight=config.loss.hidden_weight,
+    )
 
 
 def use_crop_cache(dataset: PoseDataset, config: Config) -> None:

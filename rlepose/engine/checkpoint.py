@@ -21,7 +21,7 @@ from rlepose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics", "optimizer", "random_states"}
 
 
@@ -155,8 +155,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise InputError(f"{path}: not a readable checkpoint ({first_line(error)}); use another one") from error
     if not isinstance(tree, dict) or not tree.keys() >= _KEYS:
         raise InputError(f"{path}: not a checkpoint of rlepose; it lacks the keys that training writes")
-    if tree["format"] != _FORMAT:
-        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads format {_FORMAT}")
+    if tree["format"] == 1:  # before heads had options of their own
+        model = tree["config"]["model"]
+        model["head"] = {"normalize_features": model.pop("normalize_features")}
+    elif tree["format"] != _FORMAT:
+        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads formats up to {_FORMAT}")
     return Checkpoint(
         config=config_from_dict(tree["config"], source=str(path)),
         skeleton=Skeleton.from_dict(tree["skeleton"]),

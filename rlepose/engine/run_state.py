@@ -97,7 +97,7 @@ class RunState:
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
                 f"have {', '.join(self._skeleton.names)}; start anew under another --name"
             )
-        changed = _differences(checkpoint.config.to_dict(), self._config.to_dict())
+        changed = differences(checkpoint.config.to_dict(), self._config.to_dict())
         if changed:
             log.warning("resuming with other options than before: %s", "; ".join(changed))
         load_state(self._model, checkpoint.model, "model", path)
@@ -124,12 +124,12 @@ class RunState:
             group.update(values)
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     """'train.epochs: 20 -> 30' for each option that differs."""
     lines: list[str] = []
     for key in old:
         if isinstance(old[key], dict) and isinstance(new[key], dict):
-            lines += _differences(old[key], new[key], f"{prefix}{key}.")
+            lines += differences(old[key], new[key], f"{prefix}{key}.")
         elif old[key] != new[key]:
             lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
     return lines

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.engine.validator import Predictions, Validator
+from rlepose.engine.estimator import Predictions
+from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, calibration_report, observe
 from rlepose.evaluation.oks import oks_with_label

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.estimator import Predictions
 from rlepose.engine.uncertainty import (
     calibration_metrics,
     format_calibration,
@@ -16,7 +18,7 @@ from rlepose.engine.uncertainty import (
     location_scale,
     write_calibration,
 )
-from rlepose.engine.validator import Predictions, Validator, format_table
+from rlepose.engine.validator import Validator, format_table
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json, write_results
 from rlepose.export.onnx_model import OnnxModel
@@ -42,8 +44,7 @@ def validate_checkpoint(
     Writes metrics.json, COCO results and pictures and, with `calibration`, for ground-truth boxes, calibration.json and
     its diagrams. With `onnx`, a file that was exported from the checkpoint predicts in its place.
     """
-    model, criterion = open_checkpoint(path, config, checkpoint, ranks)
-    network = model if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw)
+    network, criterion = open_network(path, config, checkpoint, ranks, onnx)
     # All that can be wrong with the input is found before the first prediction.
     if calibration:
         location_scale(criterion)
@@ -76,6 +77,14 @@ def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: R
     criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval().to(ranks.device)
     load_state(criterion, checkpoint.criterion, "criterion", path)
     return model, criterion
+
+
+def open_network(
+    path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks, onnx: Path | None
+) -> tuple[nn.Module, Criterion]:
+    """What predicts, the checkpoint's model or a file exported from it, and the criterion."""
+    model, criterion = open_checkpoint(path, config, checkpoint, ranks)
+    return model if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw), criterion
 
 
 def validator_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> Validator:

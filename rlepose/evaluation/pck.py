@@ -7,6 +7,14 @@ from rlepose.errors import InputError
 from rlepose.geometry import Floats
 from rlepose.skeleton import Skeleton
 
+# What is reported, in reference lengths; PCKh is PCK@0.5 relative to the head.
+PCK_THRESHOLDS = {"box": (0.1, 0.2), "torso": (0.1, 0.2), "head": (0.1, 0.5)}
+# Names of the two joints; any of several.
+_REFERENCE_JOINTS = {
+    "torso": (("left_shoulder",), ("right_hip",)),
+    "head": (("neck", "upper_neck"), ("head", "head_top")),
+}
+
 
 def pck(
     keypoints: Floats, truth: Floats, visible: NDArray[np.integer], reference: Floats, threshold: float
@@ -27,21 +35,27 @@ def reference_length(
 ) -> Floats:
     """The length that PCK is relative to, (N,) px.
 
-    'torso': left shoulder to right hip, NaN where one of them has no label. 'box': the longer side of the box.
+    'torso': left shoulder to right hip; 'head': neck to the head's top; NaN where one of them has no label.
+    'box': the longer side of the box. MPII's own evaluation takes 0.6 of the diagonal of a rectangle around the head,
+    which COCO-like files do not have: its numbers and those of 'head' differ.
     """
-    if kind == "box":
+    joints = reference_joints(kind, skeleton)
+    if joints is None:
         return bbox_xywh[:, 2:].max(axis=1)
-    shoulder, hip = torso_joints(skeleton)
-    length = np.linalg.norm(truth[:, shoulder] - truth[:, hip], axis=-1)
-    return np.where((visible[:, shoulder] > 0) & (visible[:, hip] > 0) & (length > 0), length, np.nan)
+    i, j = joints
+    length = np.linalg.norm(truth[:, i] - truth[:, j], axis=-1)
+    return np.where((visible[:, i] > 0) & (visible[:, j] > 0) & (length > 0), length, np.nan)
 
 
-def torso_joints(skeleton: Skeleton) -> tuple[int, int]:
-    """Indices of left shoulder and right hip; InputError where the data set does not have them."""
-    shoulder, hip = skeleton.index("left", "shoulder"), skeleton.index("right", "hip")
-    if shoulder is None or hip is None:
+def reference_joints(kind: str, skeleton: Skeleton) -> tuple[int, int] | None:
+    """Indices of the joints between which a reference length lies, None for 'box'; InputError where there are none."""
+    if kind == "box":
+        return None
+    ends = _REFERENCE_JOINTS[kind]
+    found = [next((i for name in names if (i := skeleton.find(name)) is not None), None) for names in ends]
+    if found[0] is None or found[1] is None:
         raise InputError(
-            "eval.pck_reference: torso needs joints named left_shoulder and right_hip, but there are "
+            f"eval.pck_reference: {kind} needs joints named {' and '.join(names[0] for names in ends)}, but there are "
             f"{', '.join(skeleton.names)}; set eval.pck_reference=box"
         )
-    return shoulder, hip
+    return found[0], found[1]

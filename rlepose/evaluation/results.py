@@ -54,10 +54,15 @@ def coco_results(
     Rounded here, so that the file holds what was evaluated. InputError for NaN and infinity.
     """
     joints = np.concatenate([keypoints, joint_scores[..., None]], axis=-1, dtype=np.float64)
-    if not (np.isfinite(joints).all() and np.isfinite(scores).all()):
-        raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
+    refuse_nonfinite(joints, scores)
     np.round(joints, _DECIMALS, out=joints)
     return CocoResults(np.asarray(image_ids, np.int64), joints, np.asarray(scores, np.float64), category_id)
+
+
+def refuse_nonfinite(*predicted: Floats) -> None:
+    """InputError for predictions of NaN and infinity."""
+    if not all(np.isfinite(values).all() for values in predicted):
+        raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
 
 
 def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:

@@ -21,7 +21,7 @@ class Description:
     skeleton:        its joints.
     input_size_hw:   size of the crops that it takes, pixels.
     box_scale:       how much larger than the person's box a crop is.
-    outputs:         names of what it gives: mu, sigma and score, or mu alone.
+    outputs:         names of what it gives: mu, sigma and score; mu and score of heatmaps; or mu alone.
     precision:       of the backbone; inputs and outputs are the same in all.
     loss:            what it was trained with.
     residual_spread: K times D factors: the label's standard deviation is sigma times this, after recalibration.

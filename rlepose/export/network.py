@@ -11,8 +11,8 @@ from rlepose.models.pose_model import PoseModel
 class ExportedNetwork(nn.Module):
     """A pose model whose outputs have names.
 
-    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu alone where the model has
-    no sigma, since a score would be the same for every joint.
+    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu and score for heatmaps; mu
+    alone where the model has no sigma, since a score would be the same for every joint.
     """
 
     def __init__(self, model: PoseModel) -> None:
@@ -21,13 +21,12 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         output = self.model(image)
-        if output.sigma is None:
-            return {"mu": output.mu}
-        return {"mu": output.mu, "sigma": output.sigma, "score": joint_scores(output)}
+        values = {"mu": output.mu, "sigma": output.sigma, "score": joint_scores(output)}
+        return {name: values[name] for name in self.output_names}
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        return ("mu",) if self.model.head.scales is None else ("mu", "sigma", "score")
+        return self.model.head.outputs
 
 
 def with_half_backbone(model: PoseModel) -> PoseModel:

@@ -35,6 +35,6 @@ class OnnxModel(nn.Module):
             )
 
     def forward(self, image: Tensor) -> PoseOutput:
-        outputs = {name: torch.from_numpy(value) for name, value in self._run(image.cpu().numpy()).items()}
-        sigma = outputs.get("sigma")
-        return PoseOutput(outputs["mu"].to(image.device), None if sigma is None else sigma.to(image.device))
+        found = self._run(image.cpu().numpy())
+        outputs = {name: torch.from_numpy(value).to(image.device) for name, value in found.items()}
+        return PoseOutput(outputs["mu"], outputs.get("sigma"), outputs.get("score"))

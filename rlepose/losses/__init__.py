@@ -1,4 +1,4 @@
-"""What is minimised. `LOSSES` and `FLOWS` map the config's names to classes."""
+"""What is minimised. `LOSSES` maps the config's names to classes."""
 
 from typing import Any
 
@@ -7,11 +7,12 @@ from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
 from rlepose.losses.flows import Flow, JointFlows, RealNVP
+from rlepose.losses.heatmap import HeatmapMSE
 from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
 from rlepose.losses.rle import RLE
 from rlepose.losses.zuko_flows import ZukoFlow
 
-LOSSES: dict[str, type[JointLikelihood]] = {
+LIKELIHOODS: dict[str, type[JointLikelihood]] = {
     "l1": L1,
     "l2": L2,
     "gaussian": Gaussian,
@@ -20,15 +21,18 @@ LOSSES: dict[str, type[JointLikelihood]] = {
     "dle": DLE,
     "rle": RLE,
 }
+LOSSES: dict[str, type[JointLikelihood] | type[HeatmapMSE]] = {**LIKELIHOODS, "heatmap_mse": HeatmapMSE}
 
 
 def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Criterion:
     """The loss of a config. In 3-D, joints without depth label have a likelihood of x and y."""
+    if config.name == "heatmap_mse":
+        return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
     return Criterion([_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])])
 
 
 def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
-    kind: Any = LOSSES[config.name]
+    kind: Any = LIKELIHOODS[config.name]
     if config.name not in ("basic", "dle", "rle"):
         return kind(dims)
     flows = JointFlows([_build_flow(config.flow, dims) for _ in range(num_joints if config.flow.per_joint else 1)])
@@ -50,13 +54,17 @@ __all__ = [
     "DLE",
     "L1",
     "L2",
+    "LIKELIHOODS",
     "LOSSES",
     "RLE",
     "Basic",
     "Criterion",
     "Gaussian",
+    "HeatmapMSE",
+    "JointFlows",
     "JointLikelihood",
     "Laplace",
     "LocationScale",
+    "RealNVP",
     "build_criterion",
 ]

@@ -1,6 +1,9 @@
 """Any timm model as a feature extractor."""
 
 import difflib
+import logging
+from collections.abc import Set
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,16 +11,21 @@ from torch import Tensor, nn
 
 from rlepose.errors import InputError, first_line
 
+log = logging.getLogger(__name__)
+
 
 class Backbone(nn.Module):
     """A timm model without its classifier.
 
     forward: image (B, 3, H, W), normalised -> list of feature maps (B, C_i, H_i, W_i), C_i being `channels[i]`.
     Most models give one map, their last. HRNet gives its four parallel branches, highest resolution first: each
-    branch has exchanged with all others, and none is the last.
+    branch has exchanged with all others, and none is the last. `reductions[i]` is the stride of map i.
 
-    name, pretrained, weights, options: as in `config.BackboneConfig`. Raises InputError for a model that timm does not
-    know, wrong options, and weights that cannot be had.
+    name, pretrained, weights, options: as in `config.BackboneConfig`.
+    first_map_only: HRNet gives its first branch alone, without the layers that make the others of it at the end: the
+    HRNet that is published for heatmaps.
+
+    Raises InputError for a model that timm does not know, wrong options, and weights that cannot be had.
     """
 
     def __init__(
@@ -26,6 +34,7 @@ class Backbone(nn.Module):
         pretrained: bool = False,
         weights: str | None = None,
         options: dict[str, Any] | None = None,
+        first_map_only: bool = False,
     ) -> None:
         super().__init__()
         import timm  # takes seconds, so only where a model is built
@@ -47,7 +56,13 @@ class Backbone(nn.Module):
             raise InputError(f"model.backbone: timm cannot build '{name}' with {options or {}}: {error}") from error
         if pretrained:
             _load_pretrained(name, weights, arguments, self)
-        self.channels: list[int] = list(self.features.feature_info.channels())
+        count = 1 if first_map_only else None
+        self.channels: list[int] = list(self.features.feature_info.channels())[:count]
+        self.reductions: list[int] = list(self.features.feature_info.reduction())[:count]
+        if first_map_only and name.startswith("hrnet"):
+            # A parameter without gradient would be an error to DDP.
+            last = self.features.stage4[-1]
+            last.fuse_layers = last.fuse_layers[:1]
         # Swin and a few others give (B, H, W, C)
         self._channels_last_maps = getattr(self.features, "output_fmt", "NCHW") == "NHWC"
 
@@ -68,10 +83,6 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         "or start from random ones with --set model.backbone.pretrained=false"
     )
     try:
-        trained_here = _backbone_of_checkpoint(weights)
-        if trained_here is not None:
-            backbone.load_state_dict(trained_here)
-            return
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
         if weights is not None:
             # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
@@ -90,11 +101,44 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         ) from error
 
 
-def _backbone_of_checkpoint(weights: str | None) -> dict[str, Any] | None:
-    """The backbone's weights in a checkpoint of this project; None for any other file."""
-    if weights is None or not weights.endswith((".pt", ".pth")):
-        return None
-    tree = torch.load(weights, map_location="cpu", weights_only=True)
-    if not isinstance(tree, dict) or not isinstance(tree.get("model"), dict) or "skeleton" not in tree:
-        return None
-    return {key.removeprefix("backbone."): value for key, value in tree["model"].items() if key.startswith("backbone.")}
+def init_backbone(backbone: Backbone, name: str, path: str) -> None:
+    """Fill a backbone, whose name in timm is given, from a checkpoint of this project, and log what was taken.
+
+    A tensor that the checkpoint lacks keeps its value: a backbone for heatmaps may be smaller (`first_map_only`).
+    Raises InputError for another file, another backbone, and tensors of other shapes.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"model.init_from: no such file: {path}; training writes exp/NAME/checkpoints/best.pt")
+    try:
+        tree = torch.load(path, map_location="cpu", weights_only=True)
+        state, theirs = tree["model"], tree["config"]["model"]["backbone"]["name"]
+    except Exception as error:  # unpickling a broken file can raise nearly anything
+        raise InputError(
+            f"model.init_from: {path} is no checkpoint of this project ({first_line(error)}); weights for timm go to "
+            "model.backbone.weights"
+        ) from error
+    if theirs.partition(".")[0] != name.partition(".")[0]:
+        raise InputError(
+            f"model.init_from: {path} has the backbone {theirs} and not {name}; set model.backbone.name "
+            "to it, or take another checkpoint"
+        )
+    found = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    own = backbone.state_dict()
+    for key in own.keys() & found.keys():
+        if own[key].shape != found[key].shape:
+            raise InputError(
+                f"model.init_from: backbone.{key} of {path} has the shape {list(found[key].shape)} and not "
+                f"{list(own[key].shape)}; give model.backbone.options as they are in that experiment"
+            )
+    taken = {key: value for key, value in found.items() if key in own}
+    backbone.load_state_dict(taken, strict=False)
+    log.info("init_from       %s: %d of the backbone's %d tensors taken", path, len(taken), len(own))
+    _report("not in that checkpoint, left as they were", own.keys() - taken.keys())
+    _report("in that checkpoint, not taken", state.keys() - {f"backbone.{key}" for key in taken})
+
+
+def _report(what: str, names: Set[str]) -> None:
+    """Log the modules that tensors belong to, with their number."""
+    if names:
+        modules = sorted({".".join(name.split(".")[:3]) for name in names})
+        log.info("init_from       %s: %d tensors (%s)", what, len(names), ", ".join(modules))

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
 from rlepose.config import ModelConfig
-from rlepose.models.backbones import Backbone
-from rlepose.models.heads import RegressionHead
+from rlepose.models.backbones import Backbone, init_backbone
+from rlepose.models.heads import Head, build_head, needs_first_map_only
 
 
 class PoseModel(nn.Module):
@@ -20,9 +20,7 @@ class PoseModel(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(
-        self, backbone: Backbone, head: RegressionHead, pixel_mean: Sequence[float], pixel_std: Sequence[float]
-    ) -> None:
+    def __init__(self, backbone: Backbone, head: Head, pixel_mean: Sequence[float], pixel_std: Sequence[float]) -> None:
         super().__init__()
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(3, 1, 1) * 255, persistent=False)
@@ -35,12 +33,15 @@ class PoseModel(nn.Module):
 
 def build_model(config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True) -> PoseModel:
     """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
-    options = config.backbone
-    backbone = Backbone(options.name, options.pretrained and pretrained, options.weights, options.options)
-    head = RegressionHead(
-        sum(backbone.channels),
-        num_keypoints,
-        predict_sigma=predict_sigma,
-        normalize_features=config.normalize_features,
+    options, init_from = config.backbone, config.init_from if pretrained else None
+    backbone = Backbone(
+        options.name,
+        options.pretrained and pretrained and init_from is None,
+        options.weights,
+        options.options,
+        needs_first_map_only(config.head, predict_sigma),
     )
+    if init_from is not None:
+        init_backbone(backbone, options.name, init_from)
+    head = build_head(config.head, backbone, num_keypoints, predict_sigma)
     return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)

@@ -31,7 +31,8 @@ def persons(path: Path) -> PersonTable:
 def detections(annotations: Path, entries: Any) -> PersonTable:
     path = annotations.with_name("detections.json")
     path.write_text(json.dumps(entries))
-    return persons_from_detections(CocoFile(annotations), annotations.parent, path)
+    coco = CocoFile(annotations)
+    return persons_from_detections(coco, annotations.parent, path, coco.category["id"], coco.num_keypoints)
 
 
 def box(**changes: Any) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
 
 def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.json: the detection file does not exist"):
-        persons_from_detections(CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json")
+        persons_from_detections(CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", 1, 3)
 
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])

@@ -175,6 +175,6 @@ def test_many_pictures_drawn_by_several_processes_are_those_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_synthetic(tmp_path / "one", "val", 6, seed=0)
-    monkeypatch.setattr("rlepose.datasets.synthetic.SPREAD_FROM", 1)
+    monkeypatch.setattr("rlepose.datasets.synthetic_files.SPREAD_FROM", 1)
     write_synthetic(tmp_path / "several", "val", 6, seed=0)
     assert pictures(tmp_path / "several", "val") == pictures(tmp_path / "one", "val")

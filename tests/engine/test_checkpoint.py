@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config import Config
+from rlepose.config import Config, HeadConfig
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -53,6 +53,25 @@ def test_the_model_can_be_rebuilt_from_the_file_alone(checkpoint: Checkpoint, tm
     model = model_from_checkpoint(load_checkpoint(tmp_path / "a.pt"), checkpoint.config, tmp_path / "a.pt")
     assert not model.training
     assert torch.equal(model.head.coordinates.weight, checkpoint.model["head.coordinates.weight"])
+
+
+def test_a_checkpoint_from_before_heads_had_options_is_read(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, checkpoint)
+    tree = torch.load(path, weights_only=True)
+    tree["format"] = 1
+    del tree["config"]["model"]["head"]
+    tree["config"]["model"]["normalize_features"] = False
+    torch.save(tree, path)
+    assert load_checkpoint(path).config.model.head == HeadConfig(normalize_features=False)
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, checkpoint)
+    torch.save(torch.load(path, weights_only=True) | {"format": 3}, path)
+    with pytest.raises(InputError, match="checkpoint format 3, but this version reads formats up to 2"):
+        load_checkpoint(path)
 
 
 def test_a_failed_write_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from rlepose.config import LossConfig
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
-from rlepose.models.heads import RegressionHead
+from rlepose.models.heads import Head, HeatmapHead, IntegralHead, RegressionHead
 from rlepose.models.pose_model import PoseModel
 
 CPU = torch.device("cpu")
@@ -42,10 +42,19 @@ def loss_and_gradients(step: TrainStep) -> tuple[torch.Tensor, list[torch.Tensor
 
 
 @pytest.mark.usefixtures("quick_compile")
-def test_a_compiled_step_has_the_losses_gradients_and_names_of_the_plain_one() -> None:
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [
+        (RegressionHead(8, 17), "rle"),
+        (IntegralHead([8], 4, 17), "rle"),
+        (HeatmapHead(8, 4, 17, refinement="dark"), "heatmap_mse"),
+    ],
+    ids=["regression", "integral", "heatmap"],
+)
+def test_a_compiled_step_has_the_losses_gradients_and_names_of_the_plain_one(head: Head, loss: Any) -> None:
     torch.manual_seed(0)
-    model = PoseModel(Small(), RegressionHead(8, 17), [0.5] * 3, [0.25] * 3)  # type: ignore[arg-type]
-    criterion = build_criterion(LossConfig(), 17)
+    model = PoseModel(Small(), head, [0.5] * 3, [0.25] * 3)  # type: ignore[arg-type]
+    criterion = build_criterion(LossConfig(name=loss), 17)
     plain = TrainStep(copy.deepcopy(model), copy.deepcopy(criterion))
     compiled = TrainStep(model, criterion, mode="default")
     assert list(compiled.state_dict()) == list(plain.state_dict())

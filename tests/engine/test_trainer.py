@@ -42,7 +42,8 @@ def losses(config: Config) -> list[float]:
 
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Callable[..., Config], loss: str) -> None:
-    config = tiny_config(f"loss.name={loss}")
+    head = "heatmap" if loss == "heatmap_mse" else "regression"
+    config = tiny_config(f"loss.name={loss}", f"model.head.name={head}")
     metrics = run(config)
     folder = Experiment.of(config).folder
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
@@ -306,8 +307,22 @@ def test_a_missing_picture_ends_the_run_or_is_left_out(
     assert all(np.isfinite(losses(config)))
 
 
-@pytest.mark.parametrize("loss", [{"name": "l1"}, {"name": "rle"}, {"name": "rle", "form": "paper"}])
-def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: dict[str, str]) -> None:
+# From random weights, normalised features are slow to tell eight pictures apart.
+PLAIN = {"name": "regression", "normalize_features": False}
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [
+        (PLAIN, {"name": "l1"}),
+        (PLAIN, {"name": "rle"}),
+        (PLAIN, {"name": "rle", "form": "paper"}),
+        ({"name": "integral", "deconv_width": 32}, {"name": "l1"}),
+        ({"name": "heatmap", "deconv_width": 32}, {"name": "heatmap_mse"}),
+    ],
+    ids=lambda options: "_".join(value for value in options.values() if isinstance(value, str)),
+)
+def test_eight_real_pictures_are_learned_by_heart(real_data: Path, head: dict[str, Any], loss: dict[str, str]) -> None:
     """PCK@0.1 becomes 1 on the training pictures themselves: the whole path can represent what it is shown."""
     torch.manual_seed(0)
     lspet = real_data / "lspet"
@@ -315,8 +330,7 @@ def test_eight_real_pictures_are_learned_by_heart(real_data: Path, loss: dict[st
     table = persons_from_annotations(coco, lspet / "images" / "val").select(np.arange(0, 64, 8))
     dataset = PoseDataset(table, coco.skeleton(), (64, 64), box_scale=1.25)
     batch = collate([dataset[0, person] for person in range(8)])
-    # From random weights, normalised features are slow to tell eight pictures apart.
-    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "normalize_features": False}
+    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "head": head}
     config = config_from_dict({"name": "eight", "model": model_options, "loss": loss})
     model = build_model(config.model, 14, LOSSES[config.loss.name].needs_sigma).to(memory_format=torch.channels_last)
     step = TrainStep(model, build_criterion(config.loss, 14))

@@ -1,11 +1,14 @@
 """Percentage of correct keypoints, on cases that can be counted by hand."""
 
+import typing
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rlepose.config import EvalConfig
 from rlepose.errors import InputError
-from rlepose.evaluation.pck import pck, reference_length
+from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.skeleton import skeleton_from_names
 
 TORSO = skeleton_from_names(("left_shoulder", "nose", "right_hip"))
@@ -96,3 +99,20 @@ def test_torso_is_refused_for_joints_that_have_none() -> None:
         InputError, match=r"eval\.pck_reference: torso needs .* palm, thumb; set eval\.pck_reference=box"
     ):
         reference_length("torso", np.zeros((1, 2, 2)), np.ones((1, 2)), BOX, hand)
+
+
+@pytest.mark.parametrize("names", [("head", "neck"), ("head_top", "upper_neck"), ("HeadTop", "Neck")])
+def test_the_head_reaches_from_the_neck_to_its_top(names: tuple[str, str]) -> None:
+    truth = np.array([[(10.0, 10), (40, 50)], [(0, 0), (3, 4)]])
+    visible = np.array([[2, 1], [0, 2]])
+    length = reference_length("head", truth, visible, np.tile(BOX, (2, 1)), skeleton_from_names(names))
+    assert length[0] == 50 and np.isnan(length[1])
+
+
+def test_the_head_is_refused_where_there_is_none() -> None:
+    with pytest.raises(InputError, match=r"eval\.pck_reference: head needs joints named neck and head"):
+        reference_joints("head", TORSO)
+
+
+def test_every_reference_of_the_config_has_thresholds() -> None:
+    assert set(PCK_THRESHOLDS) == set(typing.get_args(typing.get_type_hints(EvalConfig)["pck_reference"]))

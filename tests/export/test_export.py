@@ -61,8 +61,8 @@ def untrained(config: Config, **changes: object) -> Checkpoint:
     criterion = build_criterion(config.loss, 17)
     model = build_model(config.model, 17, criterion.main.needs_sigma, pretrained=False).train()
     model(torch.from_numpy(crops_of(config, "train", 16)))  # statistics of batch normalisation
-    for layer in (model.head.coordinates, model.head.scales):
-        if layer is not None:
+    for name, layer in model.head.named_modules():
+        if name in ("coordinates", "scales", "layers.last"):
             torch.nn.init.normal_(layer.weight, std=0.3)
     states = {"model": model.state_dict(), "criterion": criterion.state_dict()}
     empty = {"progress": {}, "metrics": {}, "optimizer": {}, "random_states": []}
@@ -176,6 +176,24 @@ def test_a_loss_without_sigma_gives_positions_alone(make_config: Callable[..., C
     export_checkpoint(SOURCE, config, untrained(config), "torchscript", "float32", out)
     description, run = FORMATS["torchscript"].open(out)
     assert description.outputs == tuple(run(crops_of(config, "val", 1))) == ("mu",)
+
+
+@pytest.mark.parametrize("refinement", ["quarter", "dark"])
+def test_heatmaps_are_exported_as_positions_and_scores(
+    make_config: Callable[..., Config], tmp_path: Path, refinement: str
+) -> None:
+    config = make_config("loss.name=heatmap_mse", f"model.head={{name: heatmap, refinement: {refinement}}}")
+    checkpoint = untrained(config)
+    out = tmp_path / "heatmap.onnx"
+    export_checkpoint(SOURCE, config, checkpoint, "onnx", "float32", out)
+    description, run = FORMATS["onnx"].open(out)
+    outputs = run(crops_of(config, "val", 3))
+    assert description.outputs == tuple(outputs) == ("mu", "score")
+    metrics = [
+        validate_checkpoint(SOURCE, config, checkpoint, ["gt"], tmp_path, ALONE, onnx=file) for file in (None, out)
+    ]
+    assert metrics[0] == pytest.approx(metrics[1], abs=0.05)  # the flip test averages heatmaps, or positions
+    assert OnnxModel(out, COCO, (64, 48))(torch.zeros(1, 3, 64, 48, dtype=torch.uint8)).score is not None
 
 
 def test_what_cannot_be_exported_is_refused_with_the_reason(

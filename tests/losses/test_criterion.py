@@ -7,12 +7,12 @@ from torch import Tensor
 from rlepose.codec import PoseOutput
 from rlepose.config import FlowConfig, LossConfig
 from rlepose.errors import InputError
-from rlepose.losses import L1, L2, LOSSES, RLE, Criterion, build_criterion
+from rlepose.losses import L1, L2, LIKELIHOODS, RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
 
 K = 5
 VARIANTS = {
-    **{name: LossConfig(name=name) for name in LOSSES},
+    **{name: LossConfig(name=name) for name in LIKELIHOODS},
     "rle paper": LossConfig(name="rle", form="paper"),
     "rle per joint": LossConfig(name="rle", flow=FlowConfig(depth=2, width=8, per_joint=True)),
     "dle nsf": LossConfig(name="dle", flow=FlowConfig(name="nsf", depth=2, width=8)),

@@ -181,10 +181,12 @@ def test_samples_of_a_narrow_and_of_a_wide_flow_are_as_many_as_asked_for(factor:
 @pytest.mark.parametrize("name", list(LOCATION_SCALE))
 def test_levels_of_targets_that_follow_the_density_are_uniform(name: str) -> None:
     likelihood = LOCATION_SCALE[name](2).eval()
-    residual = likelihood.sample_residuals(20_000, 0, torch.Generator().manual_seed(2))
-    mu, sigma = torch.randn(20_000, 2), torch.rand(20_000, 2) + 0.1
-    levels = likelihood.region_level(mu, sigma, mu + sigma * residual, torch.zeros(20_000).long())
+    count = 100_000
+    residual = likelihood.sample_residuals(count, 0, torch.Generator().manual_seed(1))
+    mu, sigma = torch.randn(count, 2), torch.rand(count, 2) + 0.1
+    levels = likelihood.region_level(mu, sigma, mu + sigma * residual, torch.zeros(count).long())
     expected = torch.linspace(0, 1, 21)
+    # A quantile's standard error is 0.0032 at most: from as many targets 0.0016, from the levels' own samples 0.0028.
     torch.testing.assert_close(torch.quantile(levels, expected), expected, atol=0.015, rtol=0)
 
 

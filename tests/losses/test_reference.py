@@ -38,14 +38,9 @@ def test_densities_and_gradients_are_the_authors(reference: Mapping[str, NDArray
     log_prob.sum().backward()
     for ours, key in ((z, "z"), (log_det, "log_det"), (log_prob, "log_prob"), (x.grad, "grad_x")):
         expected = torch.from_numpy(reference[f"flow{dims}d/{key}"])
-        # Gradients reach 1,000: the authors' own are as far from those in double precision as ours.
-        torch.testing.assert_close(
-            ours,
-            expected,
-            rtol=1e-5,
-            atol=1e-5 * expected.abs().max().item(),
-            msg=lambda text, key=key: f"{key}: {text}",
-        )
+        # Gradients reach 1,000: the authors' own differ from those in double precision by 0.001, as ours do.
+        atol = 1e-5 * expected.abs().max().item() if key == "grad_x" else 1e-5
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=atol, msg=lambda text, key=key: f"{key}: {text}")
     torch.testing.assert_close(
         flow.inverse(z)[0], torch.from_numpy(reference[f"flow{dims}d/x_again"]), rtol=1e-5, atol=1e-4
     )

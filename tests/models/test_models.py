@@ -7,7 +7,7 @@ from rlepose.config import BackboneConfig, ModelConfig
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import RegressionHead
-from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.models.pose_model import build_model
 
 RANDOM_RESNET = ModelConfig(backbone=BackboneConfig(name="resnet18", pretrained=False))
 
@@ -55,15 +55,6 @@ def test_pretrained_weights_come_from_a_local_file(tmp_path: Path) -> None:
     torch.save(whole.state_dict(), tmp_path / "weights.pth")
     backbone = Backbone("resnet18", pretrained=True, weights=str(tmp_path / "weights.pth"))
     assert torch.equal(backbone.features.layer3[0].conv1.weight, whole.layer3[0].conv1.weight)
-
-
-def test_pretrained_weights_come_from_a_checkpoint_of_another_training(tmp_path: Path) -> None:
-    trained = PoseModel(Backbone("resnet18"), RegressionHead(512, 3), (0, 0, 0), (1, 1, 1))
-    torch.save({"model": trained.state_dict(), "skeleton": {}}, tmp_path / "best.pt")
-    backbone = Backbone("resnet18", pretrained=True, weights=str(tmp_path / "best.pt"))
-    assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), trained.backbone.parameters(), strict=True))
-    with pytest.raises(InputError, match=r"best\.pt does not hold weights of 'resnet34'"):
-        Backbone("resnet34", pretrained=True, weights=str(tmp_path / "best.pt"))
 
 
 def test_a_wrong_weights_file_is_refused_with_a_mend(tmp_path: Path) -> None:

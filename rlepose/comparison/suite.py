@@ -1,0 +1,175 @@
+"""What is compared: a YAML file of rows, each a config that is trained with every seed."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlepose.comparison.published import published_row
+from rlepose.config import Config
+from rlepose.config_reading import load_config, read_yaml
+from rlepose.engine.experiment import Experiment
+from rlepose.errors import InputError
+
+_SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "rows")
+_ROW_KEYS = ("name", "cfg", "set", "calibration", "after", "published")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    calibration: whether its uncertainty is judged as well.
+    overrides: its own, beside the suite's.
+    after: name of an earlier row that must be trained first; `{after}` in `overrides` is its best checkpoint.
+    published: what a paper reports for it, empty for nothing.
+    """
+
+    name: str
+    cfg: Path
+    overrides: tuple[str, ...]
+    calibration: bool
+    after: str | None
+    published: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a row with a seed, in its own folder."""
+
+    row: Row
+    seed: int
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self.config.name
+
+    @property
+    def experiment(self) -> Experiment:
+        return Experiment.of(self.config)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A comparison.
+
+    runs_in: where the runs' folders lie, which suites may share. out: where the tables go.
+    common, overrides: options of all rows, before and after a row's own.
+    """
+
+    path: Path
+    runs_in: Path
+    out: Path
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    common: tuple[str, ...]
+    overrides: tuple[str, ...]
+
+    def arguments(self, row: Row, seed: int) -> list[str]:
+        """What a run overrides in its row's config: `section.key=value` each."""
+        after = str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else ""
+        own = [f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
+        given = (*self.common, *row.overrides, *self.overrides)
+        return [*(text.replace("{after}", after) for text in given), *own]
+
+    def runs(self) -> list[Run]:
+        """All runs, the first seed of every row first. InputError for what is wrong in any row's config."""
+        return [
+            Run(row, seed, load_config(row.cfg, self.arguments(row, seed))) for seed in self.seeds for row in self.rows
+        ]
+
+
+def load_suite(
+    path: str | Path, out: str | Path | None = None, seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
+) -> Suite:
+    """Read a suite file. Paths in it are relative to it; `set` of the suite, of a row, then `overrides` apply.
+
+        runs_in: exp/lspet64                  # default: where the tables go
+        seeds: [0, 1, 2]                      # default [0]; `seeds` here replaces them
+        calibration: true                     # default false: validate.py --calibration; a row may differ
+        set: [train.epochs=20]                # for all rows, as on the command line
+        rows:
+          - {name: l1, cfg: ../lspet64_l1.yaml}
+          - {cfg: ../lspet64_rle.yaml, set: [loss.flow.depth=4], published: ../../docs/published.md#val-rle}
+
+    out: for tables and runs; default exp/<the file's name>, and the suite's `runs_in` for the runs. Raises InputError
+    for whatever is wrong in the file.
+    """
+    path = Path(path)
+    tree = read_yaml(path)
+    _check_keys(path, "", tree, _SUITE_KEYS)
+    calibration = _flag(path, "", tree, False)
+    entries = tree.get("rows")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path}: rows: expected a list of {{name, cfg, set}}, got {entries!r}")
+    rows: dict[str, Row] = {}
+    for number, entry in enumerate(entries, 1):
+        row = _row(path, f"row {number}: ", entry, calibration)
+        if row.name in rows:
+            raise InputError(f"{path}: row {number}: the name {row.name} stands twice; give it another")
+        if row.after is not None and row.after not in rows:
+            raise InputError(f"{path}: row {number}: after: no earlier row {row.after}; there is {', '.join(rows)}")
+        rows[row.name] = row
+    chosen = tree.get("seeds", [0]) if seeds is None else list(seeds)
+    if not isinstance(chosen, list) or not chosen or not all(type(seed) is int and seed >= 0 for seed in chosen):
+        raise InputError(f"{path}: seeds: expected a list of whole numbers, got {chosen!r}")
+    tables = Path("exp") / path.stem if out is None else Path(out)
+    runs_in = tree.get("runs_in", str(tables))
+    if not isinstance(runs_in, str):
+        raise InputError(f"{path}: runs_in: expected the path of a folder, got {runs_in!r}")
+    return Suite(
+        path=path,
+        runs_in=Path(runs_in) if out is None else tables,
+        out=tables,
+        rows=tuple(rows.values()),
+        seeds=tuple(dict.fromkeys(chosen)),
+        common=_texts(path, "", tree),
+        overrides=tuple(overrides),
+    )
+
+
+def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("cfg"), str):
+        raise InputError(f"{path}: {where}expected {{name: NAME, cfg: FILE}}, got {entry!r}")
+    _check_keys(path, where, entry, _ROW_KEYS)
+    for key in ("name", "after", "published"):
+        if not isinstance(entry.get(key, ""), str):
+            raise InputError(f"{path}: {where}{key}: expected text, got {entry[key]!r}")
+    cfg = Path(os.path.normpath(path.parent / entry["cfg"]))
+    link = entry.get("published")
+    return Row(
+        name=entry.get("name", cfg.stem),
+        cfg=cfg,
+        overrides=_texts(path, where, entry),
+        calibration=_flag(path, where, entry, calibration),
+        after=entry.get("after"),
+        published="" if link is None else published_row(path.parent, link),
+    )
+
+
+def run_name(row: str, seed: int) -> str:
+    """The folder of a row's run with a seed."""
+    return f"{row}_seed{seed}"
+
+
+def _check_keys(path: Path, where: str, tree: Mapping[str, Any], known: Sequence[str]) -> None:
+    unknown = [str(key) for key in tree if key not in known]
+    if unknown:
+        raise InputError(f"{path}: {where}{unknown[0]}: no such key; there is {', '.join(known)}")
+
+
+def _flag(path: Path, where: str, tree: Mapping[str, Any], default: bool) -> bool:
+    value = tree.get("calibration", default)
+    if not isinstance(value, bool):
+        raise InputError(f"{path}: {where}calibration: expected true or false, got {value!r}")
+    return value
+
+
+def _texts(path: Path, where: str, tree: Mapping[str, Any]) -> tuple[str, ...]:
+    value = tree.get("set", [])
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InputError(f"{path}: {where}set: expected a list like [train.epochs=20], got {value!r}")
+    return tuple(value)

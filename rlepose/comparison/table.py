@@ -1,0 +1,87 @@
+"""What the finished runs of a suite gave: results.csv, results.md and a plot."""
+
+import csv
+import json
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlepose.comparison.curves import curves_figure
+from rlepose.comparison.state import State, state_of
+from rlepose.comparison.suite import Row, Run, Suite
+from rlepose.plots import save_figure
+
+# The columns, as far as a run has them.
+METRICS = (
+    *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
+    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "PCK@0.2", "NLL", "calibration_error")),
+    *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
+)
+
+States = Mapping[str, State]
+
+
+def write_tables(suite: Suite) -> str:
+    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`; -> the latter's
+    text. Runs that are not finished are named, not counted."""
+    runs = suite.runs()
+    states = {run.name: state_of(run) for run in runs}
+    finished = [run for run in runs if states[run.name].kind == "finished"]
+    names = [name for name in METRICS if any(_value(states, run, name) is not None for run in finished)]
+    suite.out.mkdir(parents=True, exist_ok=True)
+    with (suite.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "seed", *names])
+        writer.writerows([run.row.name, run.seed, *(_value(states, run, name) for name in names)] for run in finished)
+    text = _markdown(suite, runs, states, names)
+    (suite.out / "results.md").write_text(text, encoding="utf-8")
+    curves = {row.name: [_curve(run) for run in finished if run.row is row] for row in suite.rows}
+    save_figure(suite.out / "results.png", curves_figure({name: each for name, each in curves.items() if each}))
+    return text
+
+
+def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence[str]) -> str:
+    published = any(row.published for row in suite.rows)
+    header = ["row", "config", "seeds", *names, *(["published"] if published else [])]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for row in suite.rows:
+        finished = [run for run in runs if run.row is row and states[run.name].kind == "finished"]
+        seeds = ", ".join(str(run.seed) for run in finished) or "–"
+        cells = [_cell([_value(states, run, name) for run in finished]) for name in names]
+        lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
+    missing = [f"* {run.name}: {states[run.name].detail}" for run in runs if states[run.name].kind != "finished"]
+    command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
+    if suite.overrides:
+        command += f" --set {shlex.join(suite.overrides)}"
+    note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
+    parts = [f"`{command}`", "\n".join(lines), note]
+    if missing:
+        parts.append("\n".join(["Not finished:", "", *missing]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _config(row: Row) -> str:
+    return " ".join([row.cfg.name, *(f"`{text}`" for text in row.overrides)]).replace("|", "\\|")
+
+
+def _value(states: States, run: Run, name: str) -> float | None:
+    metrics = states[run.name].metrics
+    return None if metrics is None else metrics.get(name)
+
+
+def _cell(values: Sequence[float | None]) -> str:
+    """'0.123 ± 0.004'; a dash where a run has no such number."""
+    numbers = [value for value in values if value is not None]
+    if not numbers or len(numbers) < len(values):
+        return "–"
+    mean = f"{statistics.fmean(numbers):.3f}"
+    return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.3f}"
+
+
+def _curve(run: Run) -> list[tuple[int, float]]:
+    """(training images seen, AP) of each validation during training."""
+    lines = (run.experiment.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    size = run.config.train.batch_size
+    return [(entry["step"] * size, entry["gt/AP"]) for entry in entries if entry.get("gt/AP") is not None]

@@ -1,0 +1,101 @@
+"""Other projects' checkpoints to this project's, with the config that belongs to them."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlepose.config import Config
+from rlepose.config_reading import config_from_dict
+from rlepose.convert.layouts import Converted, State, convert_state
+from rlepose.datasets.coco_file import CocoFile
+from rlepose.engine.checkpoint import Checkpoint, load_state, save_checkpoint
+from rlepose.errors import InputError, first_line
+from rlepose.losses import Criterion, build_criterion
+from rlepose.models.pose_model import build_model
+from rlepose.skeleton import COCO
+
+log = logging.getLogger(__name__)
+
+
+def convert_checkpoint(
+    path: Path, out: Path, input_size_hw: tuple[int, int] = (256, 192), annotations: Path | None = None
+) -> Checkpoint:
+    """Write the checkpoint `out` from a file of the authors' code or of mmpose.
+
+    input_size_hw: crops that the model was trained on, which its file does not tell. annotations: COCO-format file of
+    its joints; None takes COCO's 17. Raises InputError for files of other kinds, and for those that hold more than
+    tensors and plain types: loading them could run code.
+    """
+    try:
+        converted = convert_state(read_state(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if converted.dims != 2:
+        raise InputError(
+            f"{path}: a model in {converted.dims} dimensions, which checkpoints do not hold yet; take a 2-D one"
+        )
+    skeleton = COCO if annotations is None else CocoFile(annotations).skeleton()
+    if len(skeleton) != converted.joints:
+        raise InputError(
+            f"{path}: has {converted.joints} joints, but {annotations or 'COCO'} has {len(skeleton)}; pass a file of "
+            "its data set with --annotations"
+        )
+    config = config_of(converted, out.stem, input_size_hw)
+    model = build_model(config.model, len(skeleton), predict_sigma=True, pretrained=False)
+    load_state(model, converted.model, "model", path)
+    criterion = build_criterion(config.loss, len(skeleton), converted.dims)
+    load_flows(criterion, converted, path)
+    checkpoint = Checkpoint(
+        config=config,
+        skeleton=skeleton,
+        model=model.state_dict(),
+        criterion=criterion.state_dict(),
+        progress={},
+        metrics={},
+        optimizer={},
+        random_states=[],
+    )
+    save_checkpoint(out, checkpoint)
+    log.info("converted       %s, %s, %d joints", out, converted.backbone, converted.joints)
+    return checkpoint
+
+
+def read_state(path: Path) -> State:
+    """The tensors of a file: a state dict, alone or as its entry 'state_dict'. InputError for all else."""
+    if not path.is_file():
+        raise InputError("no such file; check the path")
+    try:
+        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling a broken file can raise nearly anything
+        raise InputError(
+            f"cannot be loaded as tensors and plain types alone ({first_line(error)}); loading more could run code, so "
+            "in the project that it comes from save its state dict alone: torch.save(model.state_dict(), FILE)"
+        ) from error
+    state = tree.get("state_dict", tree) if isinstance(tree, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError("holds no state dict of a model; expected names with tensors, or those under 'state_dict'")
+    return state
+
+
+def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int]) -> Config:
+    """The config under which a converted model sees what it was trained on."""
+    options = converted.options
+    tree = {
+        "name": name,
+        "data": {"input_size_hw": list(input_size_hw), "num_keypoints": converted.joints},
+        "model": {"backbone": {"name": converted.backbone}, **options["model"]},
+        "loss": options["loss"],
+    }
+    return config_from_dict(tree, source=name)
+
+
+def load_flows(criterion: Criterion, converted: Converted, path: Path) -> None:
+    """Fill the flow of each of the criterion's likelihoods."""
+    state = {
+        f"likelihoods.{i}.flows.flows.0.{name}": value
+        for i, flow in enumerate(converted.flows)
+        for name, value in flow.items()
+    }
+    load_state(criterion, state, "flow", path)

@@ -1,0 +1,147 @@
+"""The state dicts of other projects' RLE models, in this project's names and units.
+
+Both have torchvision's ResNet (conv1, bn1, layer1 …, which are timm's names too), and a RealNVP whose couplings data
+pass last to first. docs/convert.md tells what their conventions share with ours and what they do not.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlepose.errors import InputError
+
+State = Mapping[str, Tensor]
+
+# The number of blocks a stage, and whether they are bottlenecks.
+_RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
+    ((2, 2, 2, 2), False): "resnet18",
+    ((3, 4, 6, 3), False): "resnet34",
+    ((3, 4, 6, 3), True): "resnet50",
+    ((3, 4, 23, 3), True): "resnet101",
+    ((3, 8, 36, 3), True): "resnet152",
+}
+_MMPOSE_HEADS = ("head.", "keypoint_head.")  # since 1.0, and before
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model in this project's names.
+
+    backbone: the model's name in timm. model: state of a PoseModel. flows: state of the RealNVP of each likelihood,
+    coupling by coupling. options: what the config must say for the model to see what it was trained on.
+    """
+
+    backbone: str
+    joints: int
+    dims: int
+    model: dict[str, Tensor]
+    flows: tuple[dict[str, Tensor], ...]
+    options: dict[str, Any]
+
+
+def convert_state(state: State) -> Converted:
+    """Whichever layout it is; InputError for others."""
+    names = {name.removeprefix("module."): value for name, value in state.items()}
+    if "fc_coord.linear.weight" in names:
+        return from_official(names)
+    if any(f"{head}fc.weight" in names for head in _MMPOSE_HEADS):
+        return from_mmpose(names)
+    raise InputError(
+        "no weights of the authors' RLE models (fc_coord.linear.weight) or mmpose's (head.fc.weight) in it, but "
+        f"{', '.join(list(names)[:3])}; only these two kinds can be converted"
+    )
+
+
+def from_official(state: State) -> Converted:
+    """The authors' code: preact.*, fc_coord, fc_sigma, and flow (2-D) or flow3d and flow2d (3-D).
+
+    Its 2-D models see RGB minus a mean, without a division; the coordinate layer gets features of length 1.
+    """
+    # In 3-D there are two flows: the second is for labels without depth.
+    flows = ("flow3d.", "flow2d.") if any(name.startswith("flow3d.") for name in state) else ("flow.",)
+    dims = 3 if len(flows) == 2 else 2
+    sigma = "fc_sigma.linear." if "fc_sigma.linear.weight" in state else "fc_sigma."
+    head = {f"head.coordinates.{kind}": _get(state, f"fc_coord.linear.{kind}") for kind in ("weight", "bias")}
+    head |= {f"head.scales.{kind}": _get(state, sigma + kind) for kind in ("weight", "bias")}
+    backbone, weights = _resnet(state, "preact.")
+    pixels = {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [1, 1, 1]} if dims == 2 else {}
+    return Converted(
+        backbone,
+        joints=len(head["head.coordinates.bias"]) // dims,
+        dims=dims,
+        model=weights | head,
+        flows=tuple(_couplings(state, prefix) for prefix in flows),
+        options={
+            "model": {**pixels, "head": {"normalize_features": True}},
+            "loss": {"name": "rle", "form": "original"},
+        },
+    )
+
+
+def from_mmpose(state: State) -> Converted:
+    """mmpose: backbone.*, head.fc with rows (x, y, scale x, scale y) a joint, head.loss_module.flow_model.
+
+    Positions are shares of the crop, so 0.5 is taken off the bias. ImageNet's mean and deviation, no feature
+    normalisation. Its loss is twice −log of G(ē) Q(ē) / Π sigma with Q a Laplace density of scale 2, up to constants:
+    `paper` is that with the normaliser.
+    """
+    head = next(prefix for prefix in _MMPOSE_HEADS if f"{prefix}fc.weight" in state)
+    weight, bias = _get(state, f"{head}fc.weight"), _get(state, f"{head}fc.bias")
+    loss = "loss_module." if any(name.startswith(f"{head}loss_module.") for name in state) else "loss."
+    if len(bias) % 4 or not any(name.startswith(f"{head}{loss}flow_model.") for name in state):
+        raise InputError("mmpose's model has no flow, so it is not one of RLE; take one whose name has _rle")
+    rows = torch.arange(len(bias)).view(-1, 2, 2)  # joint; coordinates, scales; x, y
+    coordinates, scales = rows[:, 0].flatten(), rows[:, 1].flatten()
+    backbone, weights = _resnet(state, "backbone.")
+    return Converted(
+        backbone,
+        joints=len(rows),
+        dims=2,
+        model=weights
+        | {
+            "head.coordinates.weight": weight[coordinates],
+            "head.coordinates.bias": bias[coordinates] - 0.5,
+            "head.scales.weight": weight[scales],
+            "head.scales.bias": bias[scales],
+        },
+        flows=(_couplings(state, f"{head}{loss}flow_model."),),
+        options={
+            "model": {"head": {"normalize_features": False}},
+            "loss": {"name": "rle", "form": "paper", "q": "laplace", "q_scale": 2.0},
+        },
+    )
+
+
+def _get(state: State, name: str) -> Tensor:
+    if name not in state:
+        raise InputError(f"its {name} is missing; the file is incomplete, so fetch it again")
+    return state[name]
+
+
+def _resnet(state: State, prefix: str) -> tuple[str, dict[str, Tensor]]:
+    """The backbone's name in timm and its weights; InputError for what is no ResNet."""
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    found = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", name) for name in weights]
+    stages: Sequence[int] = [int(match[1]) for match in found if match]
+    blocks = tuple(stages.count(stage) for stage in (1, 2, 3, 4))
+    name = _RESNETS.get((blocks, "layer1.0.conv3.weight" in weights))
+    if name is None or "conv1.weight" not in weights:
+        raise InputError(f"its backbone is no ResNet of 18 to 152 layers ({', '.join(list(weights)[:2])}, …)")
+    return f"{name}.tv_in1k", {
+        f"backbone.features.{key}": value for key, value in weights.items() if not key.startswith("fc.")
+    }
+
+
+def _couplings(state: State, prefix: str) -> dict[str, Tensor]:
+    """mask, s.i.layer.kind and t.i.layer.kind in the order in which data pass, as RealNVP takes them."""
+    mask = _get(state, f"{prefix}mask")
+    renamed = {f"couplings.{len(mask) - 1 - theirs}.mask": row for theirs, row in enumerate(mask)}
+    for theirs, ours in enumerate(reversed(range(len(mask)))):
+        for short, network in (("s", "scale"), ("t", "shift")):
+            for layer in ("0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "4.bias"):
+                renamed[f"couplings.{ours}.{network}.{layer}"] = _get(state, f"{prefix}{short}.{theirs}.{layer}")
+    return renamed

@@ -1,0 +1,106 @@
+"""Errors of 3-D poses in mm: MPJPE, PA-MPJPE, PCK3D and its area.
+
+MPJPE           mean distance of the joints, both skeletons moved to their root
+PA_MPJPE        the same after Procrustes alignment: what the literature calls PA-MPJPE or protocol 2
+PA_MPJPE_rigid  the same after turning and moving alone: what the RLE authors' code calls PA-MPJPE; never less
+PCK3D           share of joints within 150 mm (Mehta et al., 3DV 2017)
+AUC             mean of that share over the limits 0, 5, …, 150 mm
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rlepose.geometry import Floats
+
+METRICS = ("MPJPE", "PA_MPJPE", "PA_MPJPE_rigid", "PCK3D", "AUC")
+PCK3D_THRESHOLD_MM = 150.0
+AUC_THRESHOLDS_MM = np.arange(0.0, 151.0, 5.0)
+# A skeleton whose joints scatter less than this has no size or direction to align.
+_NO_EXTENT_MM = 1e-6
+
+
+def joint_errors(prediction: ArrayLike, truth: ArrayLike) -> Floats:
+    """Distance of each joint: (…, K, 3), (…, K, 3) mm -> (…, K) mm."""
+    return np.linalg.norm(np.asarray(prediction, float) - np.asarray(truth, float), axis=-1)
+
+
+def relative_to_root(points: ArrayLike, root: int) -> Floats:
+    """Skeletons (…, K, 3) moved so that joint `root` is the origin."""
+    points = np.asarray(points, float)
+    return points - points[..., root : root + 1, :]
+
+
+def procrustes_align(prediction: ArrayLike, truth: ArrayLike, scaled: bool = True) -> Floats:
+    """Each prediction turned, moved and, if `scaled`, resized to have the smallest squared distance to its truth.
+
+    It is never mirrored. prediction, truth (N, K, 3) mm -> (N, K, 3) mm. A prediction whose joints all lie in one place
+    becomes the truth's centre, and if `scaled` every prediction of a truth whose joints do.
+    Umeyama, PAMI 1991, equations 39 to 42.
+    """
+    prediction, truth = np.asarray(prediction, float), np.asarray(truth, float)
+    centre = truth.mean(axis=1, keepdims=True)
+    moving, fixed = prediction - prediction.mean(axis=1, keepdims=True), truth - centre
+    left, singular, right = np.linalg.svd(fixed.transpose(0, 2, 1) @ moving)
+    # A determinant of −1 would be a mirror image: give up the direction in which that costs least.
+    sign = np.ones_like(singular)
+    sign[:, 2] = np.where(np.linalg.det(left) * np.linalg.det(right) < 0, -1.0, 1.0)
+    rotation = (left * sign[:, None, :]) @ right
+    aligned = moving @ rotation.transpose(0, 2, 1)
+    if scaled:
+        extent = np.square(moving).sum(axis=(1, 2))
+        point = extent <= _NO_EXTENT_MM**2
+        factor = np.where(point, 0.0, (singular * sign).sum(axis=1) / np.where(point, 1.0, extent))
+        aligned *= factor[:, None, None]
+    return aligned + centre
+
+
+def pose_errors(prediction: ArrayLike, truth: ArrayLike, root: int, joints: Sequence[int]) -> dict[str, float | None]:
+    """Each name of METRICS -> its value over all joints of all skeletons, None where there are no skeletons.
+
+    prediction, truth (N, K, 3) mm, compared relative to their joint `root`; `joints` are those that count.
+    """
+    chosen = list(joints)
+    predicted, true = (relative_to_root(points, root)[:, chosen] for points in (prediction, truth))
+    if not len(true):
+        return dict.fromkeys(METRICS)
+    errors = joint_errors(predicted, true)
+    within = np.searchsorted(np.sort(errors, axis=None), AUC_THRESHOLDS_MM, side="right") / errors.size
+    values = (
+        errors.mean(),
+        joint_errors(procrustes_align(predicted, true), true).mean(),
+        joint_errors(procrustes_align(predicted, true, scaled=False), true).mean(),
+        (errors <= PCK3D_THRESHOLD_MM).mean(),
+        within.mean(),
+    )
+    return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
+
+
+def errors_by_action(
+    prediction: ArrayLike, truth: ArrayLike, actions: ArrayLike, root: int, joints: Sequence[int]
+) -> dict[str, dict[str, float | None]]:
+    """`pose_errors` of the skeletons of each action, in alphabetical order, and of 'all' of them.
+
+    actions (N,) names. 'all' weights each skeleton alike, so a frequent action counts more.
+    """
+    prediction, truth, actions = np.asarray(prediction, float), np.asarray(truth, float), np.asarray(actions)
+    report = {
+        str(action): pose_errors(prediction[actions == action], truth[actions == action], root, joints)
+        for action in np.unique(actions)
+    }
+    return report | {"all": pose_errors(prediction, truth, root, joints)}
+
+
+def error_table(report: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A report of `errors_by_action` as text, a row an action: mm with one decimal, shares with three."""
+    width = max(len(action) for action in report)
+    lines = [" ".join([" " * width, *(f"{name:>{max(len(name), 6)}}" for name in METRICS)])]
+    for action, row in report.items():
+        cells = []
+        for name in METRICS:
+            value, decimals = row[name], 1 if "MPJPE" in name else 3
+            text = "-" if value is None else f"{value:.{decimals}f}"
+            cells.append(f"{text:>{max(len(name), 6)}}")
+        lines.append(" ".join([f"{action:<{width}}", *cells]))
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Where the boxes of a picture's persons come from: given, found by a detector, or the whole picture."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rlepose.datasets.coco_file import read_json
+from rlepose.errors import InputError
+from rlepose.geometry import Floats, clip_boxes
+from rlepose.inference.media import Frame
+
+
+class Boxes(NamedTuple):
+    """bbox_xywh (N, 4) px, score (N,) of a detector, 0 without one, and what is wrong with those that were left out."""
+
+    bbox_xywh: Floats
+    score: Floats
+    problems: tuple[str, ...] = ()
+
+
+NO_BOXES = np.zeros((0, 4)), np.zeros(0)
+
+Detect = Callable[[NDArray[np.uint8]], Boxes]
+BoxSource = Callable[[int, Frame], Boxes]
+GivenBoxes = None | str | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
+
+def box_source(boxes: GivenBoxes, one_picture: bool, detect: Callable[[], Detect]) -> BoxSource:
+    """The boxes of picture number i.
+
+    boxes: None or 'detector': what `detect()` finds; 'whole': the picture itself; else x, y, width and height in px and
+    perhaps a score, (N, 4) or (N, 5): of the one picture, in a list of as many as there are pictures, or by a file's
+    name.
+    """
+    if boxes is None or (isinstance(boxes, str) and boxes == "detector"):
+        detector = detect()
+        return lambda _, frame: detector(_pixels(frame))
+    if isinstance(boxes, str):
+        if boxes != "whole":
+            raise InputError(f"boxes: expected 'whole', 'detector' or boxes, got {boxes!r}")
+        return lambda _, frame: Boxes(np.array([[0, 0, *_size_wh(frame)]], float), np.zeros(1))
+    if isinstance(boxes, Mapping):
+        return lambda _, frame: _boxes_by_name(boxes, frame.name)
+    if one_picture:
+        return lambda _, frame: _boxes(boxes, frame.name)
+    in_order = list(boxes)  # type: ignore[arg-type]
+
+    def of_number(number: int, frame: Frame) -> Boxes:
+        if number >= len(in_order):
+            raise InputError(f"boxes: a list of {len(in_order)} is too short for {frame.name}; give an entry a picture")
+        return _boxes(in_order[number], frame.name)
+
+    return of_number
+
+
+def _boxes_by_name(boxes: Mapping[str, ArrayLike], name: str) -> Boxes:
+    """An empty list says that nobody is there; a name that is missing is a mistake."""
+    if Path(name).name not in boxes:
+        return Boxes(*NO_BOXES, (f"{name}: the given boxes have no entry for it; add one, if an empty one",))
+    return _boxes(boxes[Path(name).name], name)
+
+
+def _boxes(values: Any, name: str) -> Boxes:
+    try:
+        array = np.asarray(values, float)
+        array = array.reshape(-1, 4) if array.size == 0 else np.atleast_2d(array)
+    except (TypeError, ValueError):
+        array = np.zeros((1, 0))
+    if array.ndim != 2 or array.shape[1] not in (4, 5) or not np.isfinite(array).all():
+        raise InputError(f"boxes: {name}: expected numbers (N, 4): x, y, width, height in px, and perhaps a score")
+    return Boxes(array[:, :4], array[:, 4:].sum(axis=1))
+
+
+def inside_picture(boxes: Boxes, frame: Frame) -> Boxes:
+    """The boxes cut at the picture's border as in training; those without an inside are left out and told."""
+    width, height = _size_wh(frame)
+    clipped = clip_boxes(boxes.bbox_xywh, (width, height)).astype(np.float32)
+    inside = clipped[:, 2:].min(axis=1) > 0
+    problems = tuple(
+        f"{frame.name}: the box {[round(float(side), 1) for side in box]} has no inside in the picture of "
+        f"{width}x{height} px; give x, y, width, height in px of the upright picture"
+        for box in boxes.bbox_xywh[~inside]
+    )
+    return Boxes(clipped[inside], boxes.score[inside], boxes.problems + problems)
+
+
+def read_boxes(path: Path) -> dict[str, list[list[float]]]:
+    """Boxes by file name, from JSON: {name: [[x, y, w, h], …]}, or a file in COCO's layout with images and annotations.
+
+    Crowds of a COCO file are left out. Raises InputError for other content.
+    """
+    tree = read_json(path, "box file")
+    if isinstance(tree, dict) and isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
+        try:
+            names = {image["id"]: Path(image["file_name"]).name for image in tree["images"]}
+            boxes: dict[str, list[list[float]]] = {name: [] for name in names.values()}
+            for annotation in tree["annotations"]:
+                if annotation.get("bbox") and not annotation.get("iscrowd"):
+                    boxes[names[annotation["image_id"]]].append(annotation["bbox"])
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: not in COCO's layout ({type(error).__name__}: {error}); check the file"
+            ) from error
+        return boxes
+    if isinstance(tree, dict) and all(isinstance(value, list) for value in tree.values()):
+        return {Path(name).name: value for name, value in tree.items()}
+    raise InputError(
+        f"{path}: expected {{file name: [[x, y, width, height], …]}}, or COCO's layout with images and annotations"
+    )
+
+
+def _size_wh(frame: Frame) -> tuple[int, int]:
+    height, width = _pixels(frame).shape[:2]
+    return width, height
+
+
+def _pixels(frame: Frame) -> NDArray[np.uint8]:
+    assert frame.pixels is not None
+    return frame.pixels

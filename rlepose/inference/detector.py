@@ -1,0 +1,73 @@
+"""Persons in a picture, found by one of torchvision's detectors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rlepose.errors import InputError, first_line
+from rlepose.inference.boxes import Boxes
+
+_PERSON = 1  # in COCO's numbering, which all of torchvision's detectors follow
+_FAMILIES = ("fasterrcnn", "fcos", "retinanet", "ssd")
+
+
+class Detector:
+    """Boxes of persons with scores: detector(pixels (H, W, 3) RGB uint8) -> Boxes.
+
+    name:      a detection model of torchvision.
+    weights:   a file with its state dict, or the name of weights that torchvision downloads.
+    threshold: boxes of a lower score are dropped.
+
+    Raises InputError for models that torchvision does not have, and where weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str = "fasterrcnn_mobilenet_v3_large_fpn",
+        weights: str = "DEFAULT",
+        threshold: float = 0.5,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.threshold = threshold
+        self.device = torch.device(device)
+        self._model = _load(name, weights).eval().to(self.device)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: NDArray[np.uint8]) -> Boxes:
+        image = torch.from_numpy(pixels).permute(2, 0, 1).to(self.device).float() / 255
+        found = self._model([image])[0]
+        chosen = (found["labels"] == _PERSON) & (found["scores"] >= self.threshold)
+        xyxy = found["boxes"][chosen].cpu().numpy().astype(float)
+        return Boxes(
+            np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1),
+            found["scores"][chosen].cpu().numpy().astype(float),
+        )
+
+
+def _load(name: str, weights: str) -> Any:
+    from torchvision.models import detection, get_model, get_model_weights, list_models
+
+    names = [model for model in list_models(module=detection) if model.startswith(_FAMILIES)]
+    if name not in names:
+        raise InputError(f"detector: torchvision has no detector '{name}'; there is {', '.join(names)}")
+    if Path(weights).suffix in (".pth", ".pt"):
+        model = get_model(name, weights=None, weights_backbone=None)
+        try:
+            model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        except Exception as error:  # loading a broken file can raise nearly anything
+            raise InputError(f"detector: {weights} does not hold weights of {name} ({first_line(error)})") from error
+        return model
+    known = get_model_weights(name)
+    if weights not in known.__members__:
+        raise InputError(f"detector: {name} has no weights '{weights}'; there is {', '.join(known.__members__)}")
+    try:
+        return get_model(name, weights=known[weights])
+    except OSError as error:  # urllib's errors are OSErrors
+        raise InputError(
+            f"detector: cannot download the weights of {name} ({first_line(error)}); fetch {known[weights].url} "
+            "elsewhere and give that file (--detector-weights), or give boxes (--boxes FILE), or take one person a "
+            "picture (--boxes whole)"
+        ) from error

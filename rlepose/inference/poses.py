@@ -1,0 +1,140 @@
+"""What the Predictor finds: persons with their joints, how sure each joint is, and the density behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from rlepose.evaluation.results import coco_results
+from rlepose.geometry import Floats
+from rlepose.losses import LocationScale
+
+
+class ResidualDensity:
+    """What a loss has learned of (position − prediction) / scale; what takes seconds is computed once."""
+
+    def __init__(self, likelihood: LocationScale, joints: int) -> None:
+        self._likelihood = likelihood
+        self._joints = torch.arange(joints)
+
+    @cached_property
+    def spread(self) -> Floats:
+        """The standard deviation of each joint's residual: (K, 2)."""
+        return self._likelihood.residual_spread().expand(len(self._joints), -1).numpy()
+
+    @cached_property
+    @torch.no_grad()
+    def _log_normaliser(self) -> Tensor:
+        at_zero = torch.zeros(len(self._joints), self._likelihood.dims)
+        normalised = self._likelihood.residual_log_prob(at_zero, self._joints)
+        return self._likelihood.unnormalised_log_prob(at_zero, self._joints) - normalised
+
+    @torch.no_grad()
+    def log_prob(self, residual: Floats, joint: int) -> Floats:
+        """(N, 2) -> (N,), nats."""
+        rows = torch.from_numpy(residual).float()
+        values = self._likelihood.unnormalised_log_prob(rows, torch.full((len(rows),), joint))
+        return (values - self._log_normaliser[joint]).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class PoseDensity:
+    """Where the joints of one person are, as densities over the picture: what the loss has learned.
+
+    keypoints, scale (K, 2): the predicted positions and the network's sigma, px. The scale is no standard deviation:
+    it is multiplied by the spread of `residuals`.
+    """
+
+    residuals: ResidualDensity
+    keypoints: Floats
+    scale: Floats
+
+    def log_prob(self, joint: int, points: ArrayLike) -> Floats:
+        """Log density of a joint's position, nats, per squared pixel: points (…, 2) px -> (…)."""
+        points = np.asarray(points, float)
+        scale = self.scale[joint]
+        residual = (points - self.keypoints[joint]) / scale
+        return (self.residuals.log_prob(residual.reshape(-1, 2), joint) - np.log(scale).sum()).reshape(
+            points.shape[:-1]
+        )
+
+    def on_grid(self, joint: int, radius: float = 4.0, count: int = 101) -> tuple[Floats, Floats, Floats]:
+        """The log density on a grid of `radius` standard deviations around the prediction.
+
+        -> x (count,) px, y (count,) px, log_prob (count, count), rows along y.
+        """
+        reach = radius * self.scale[joint] * self.residuals.spread[joint]
+        x, y = np.linspace(self.keypoints[joint] - reach, self.keypoints[joint] + reach, count).T
+        return x, y, self.log_prob(joint, np.stack(np.meshgrid(x, y), axis=-1))
+
+
+@dataclass(frozen=True, eq=False)
+class PersonPose:
+    """One person.
+
+    bbox_xywh     (4,)    px, the box cut at the picture's border
+    keypoints     (K, 2)  px
+    sigma         (K, 2)  px, one standard deviation, recalibrated if the checkpoint is; None if the loss learns none
+    joint_scores  (K,)    in [0, 1]; all 1 where the loss learns no sigma
+    score                 by which COCO ranks poses: the box's score, if a detector gave one, plus the mean and the
+                          maximum of the joints' scores
+    density               None for the loss `basic`
+    """
+
+    bbox_xywh: Floats
+    keypoints: Floats
+    sigma: Floats | None
+    joint_scores: Floats
+    score: float
+    density: PoseDensity | None
+
+
+@dataclass(frozen=True, eq=False)
+class PicturePoses:
+    """The persons of one picture, upright. problems: what was left out of it and why, a sentence each."""
+
+    name: str
+    size_wh: tuple[int, int]
+    persons: tuple[PersonPose, ...]
+    problems: tuple[str, ...]
+
+
+def coco_entries(
+    pictures: Sequence[PicturePoses], image_ids: Sequence[int], category_id: int = 1
+) -> list[dict[str, Any]]:
+    """All persons in COCO's results format, as plain types for JSON.
+
+    With three keys more, which COCO's tools do not look at: `file_name`, `sigma` (2 K numbers, px, or null) and `box`
+    (x, y, width, height, px; not called `bbox`, since a result with that key counts as a box).
+    """
+    persons = [
+        (image_id, picture, p) for image_id, picture in zip(image_ids, pictures, strict=True) for p in picture.persons
+    ]
+    if not persons:
+        return []
+    results = coco_results(
+        np.stack([person.keypoints for _, _, person in persons]),
+        np.stack([person.joint_scores for _, _, person in persons]),
+        np.array([person.score for _, _, person in persons]),
+        np.array([image_id for image_id, _, _ in persons]),
+        category_id,
+    )
+    return [
+        entry
+        | {
+            "keypoints": entry["keypoints"].tolist(),
+            "file_name": picture.name,
+            "box": _rounded(person.bbox_xywh),
+            "sigma": None if person.sigma is None else _rounded(person.sigma.ravel()),
+        }
+        for entry, (_, picture, person) in zip(results.entries(), persons, strict=True)
+    ]
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [round(float(value), 4) for value in values]

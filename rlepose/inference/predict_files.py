@@ -1,0 +1,125 @@
+"""Poses of files, drawn and listed: pictures or a video, and results.json beside them."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+from rlepose.errors import InputError
+from rlepose.inference.boxes import GivenBoxes
+from rlepose.inference.media import Video, is_video, pictures_in
+from rlepose.inference.poses import PicturePoses, coco_entries
+from rlepose.inference.predictor import Predictor
+from rlepose.inference.smoothing import Smoother
+from rlepose.visualize import Picture, draw_label, draw_pose, write_picture
+
+log = logging.getLogger(__name__)
+
+
+def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
+    """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
+
+    Writes each picture under its own name, or an mp4, and results.json in COCO's results format. A picture's id there
+    is the number that its name is, as in COCO, or counts from 1 where names are no numbers; a frame's is its number
+    from 0. What cannot be read, boxes without an inside and pictures without persons are logged.
+    """
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
+    if out.resolve() == (source if source.is_dir() else source.parent).resolve():
+        raise InputError(f"--out: {out} is where the input lies; choose another folder")
+    video = is_video(source)
+    if smooth and not video:
+        raise InputError(f"--smooth: {source} is no video; leave it out")
+    out.mkdir(parents=True, exist_ok=True)
+    entries, left_out = (_video if video else _pictures)(predictor, source, boxes, out, smooth)
+    (out / "results.json").write_text(json.dumps(entries, allow_nan=False))
+    log.info("results         %s", out / "results.json")
+    if left_out:
+        log.warning("%d left out; the reasons stand above", left_out)
+    return left_out
+
+
+def _pictures(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, _: bool
+) -> tuple[list[dict[str, Any]], int]:
+    files = pictures_in(source) if source.is_dir() else [source]
+    ids = _image_ids(files)
+    entries: list[dict[str, Any]] = []
+    left_out = 0
+    found = predictor.stream(source, boxes)
+    for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
+        problems = list(poses.problems)
+        if not poses.persons and not problems and boxes in (None, "detector"):
+            problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
+        left_out += _tell(problems)
+        entries += coco_entries([poses], [number])
+        if frame.pixels is not None:
+            write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
+    log.info("pictures        %s", out)
+    return entries, left_out
+
+
+def _video(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool
+) -> tuple[list[dict[str, Any]], int]:
+    smoother = Smoother() if smooth else None
+    with Video(source) as video:
+        fps, count = video.fps, video.count
+    path = out / f"{source.stem}.mp4"
+    writer: Any = None
+    entries: list[dict[str, Any]] = []
+    left_out = empty = 0
+    for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
+        left_out += _tell(poses.problems)
+        if frame.pixels is None:
+            continue
+        empty += not poses.persons
+        if smoother is not None:
+            poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
+        if writer is None:
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, poses.size_wh)
+            if not writer.isOpened():
+                raise InputError(f"{path}: OpenCV cannot write this video; choose another --out")
+        writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
+        entries += coco_entries([poses], [number])
+    if writer is not None:
+        writer.release()
+    if empty:
+        log.info("no person in %d frames", empty)
+    log.info("video           %s", path)
+    return entries, left_out
+
+
+def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> Picture:
+    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores."""
+    for person in poses.persons:
+        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma)
+        x, y = person.bbox_xywh[:2]
+        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y) - 24))  # above the box
+    return pixels
+
+
+def _tell(problems: Iterable[str]) -> int:
+    told = list(problems)
+    for problem in told:
+        log.warning("left out: %s", problem)
+    return len(told)
+
+
+def _image_ids(files: list[Path]) -> list[int]:
+    numbers = [int(file.stem) if file.stem.isdecimal() else -1 for file in files]
+    return numbers if min(numbers) >= 0 and len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
+
+
+def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:
+    """The items, with a progress bar, and the pictures a second logged at the end."""
+    start, done = time.perf_counter(), 0
+    for item in tqdm(items, total=count or None, unit="picture", disable=None, leave=False):
+        done += 1
+        yield item
+    log.info("speed           %d pictures, %.1f a second", done, done / max(time.perf_counter() - start, 1e-9))

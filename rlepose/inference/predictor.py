@@ -1,0 +1,169 @@
+"""Pictures in, poses with their uncertainty out."""
+
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlepose.codec import PoseOutput, joint_scores
+from rlepose.config_reading import with_overrides
+from rlepose.datasets.images import warp_crop
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.engine.forward import in_picture, predict_crops
+from rlepose.engine.validate_checkpoint import open_checkpoint
+from rlepose.evaluation.results import pose_scores, refuse_nonfinite
+from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
+from rlepose.inference.detector import Detector
+from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_video
+from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
+from rlepose.losses import LocationScale
+
+_HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
+
+
+class Predictor:
+    """Poses of the persons in any pictures, as a checkpoint sees them.
+
+    checkpoint: file that training wrote. device: auto, cuda or cpu. overrides: 'section.key=value', as `--set` takes
+    them, for example eval.flip_test=false. detector: finds persons where no boxes are given; None for torchvision's
+    default, which is loaded (and perhaps downloaded) when it is first needed. max_pixels: larger pictures are refused
+    before they are decoded.
+
+    >>> predictor = Predictor("exp/demo/checkpoints/best.pt")
+    >>> for picture in predictor.predict("holiday/", boxes="whole"):
+    ...     for person in picture.persons:
+    ...         print(picture.name, person.keypoints, person.sigma, person.joint_scores)
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        detector: Detect | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        path = Path(checkpoint)
+        loaded = load_checkpoint(path)
+        self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
+        self.skeleton = loaded.skeleton
+        self.max_pixels = max_pixels
+        self.device = choose_device(self.config.system.device)
+        self.detector = detector
+        self._recalibration = loaded.recalibration
+        self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
+        likelihood = copy.deepcopy(self._criterion.main).cpu()
+        # `basic` has a density of absolute positions, none around a prediction.
+        residuals = ResidualDensity(likelihood, len(self.skeleton)) if isinstance(likelihood, LocationScale) else None
+        self._residuals = residuals
+        permutation = torch.tensor(self.skeleton.flip_permutation, device=self.device)
+        self._flip_permutation = permutation if self.config.eval.flip_test else None
+
+    def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
+        """One PicturePoses for each picture, in order; those that cannot be read have no persons, and say why.
+
+        images: path of a picture, a folder or a video; RGB pixels uint8 (H, W, 3), also grey, RGBA or uint16; or a list
+        of paths and arrays. Coordinates belong to the upright picture, after its EXIF rotation.
+        boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
+        (N, 5) for one picture, a list of such for several, or a dict by file name.
+        """
+        return [poses for _, poses in self.stream(images, boxes)]
+
+    def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[Frame, PicturePoses]]:
+        """The same, with each picture's pixels, while they come: for videos and large folders.
+
+        A batch is filled with the persons of successive pictures. Every picture is decoded once.
+        """
+        one_picture = isinstance(images, np.ndarray) or (
+            isinstance(images, str | Path) and not Path(images).is_dir() and not is_video(Path(images))
+        )
+        find = box_source(boxes, one_picture, self._detect)
+        waiting: list[_Waiting] = []
+        for number, frame in enumerate(frames_of(images, self.max_pixels)):
+            waiting.append(self._prepare(frame, number, find))
+            persons = sum(len(one.crops) for one in waiting)
+            pixels = sum(one.frame.pixels.size // 3 for one in waiting if one.frame.pixels is not None)
+            if persons >= self.config.eval.batch_size or pixels >= _HELD_PIXELS:
+                yield from self._finish(waiting)
+                waiting = []
+        yield from self._finish(waiting)
+
+    def _detect(self) -> Detect:
+        if self.detector is None:
+            self.detector = Detector(device=self.device)
+        return self.detector
+
+    def _prepare(self, frame: Frame, number: int, find: BoxSource) -> "_Waiting":
+        boxes = Boxes(*NO_BOXES, (frame.problem,))
+        if frame.pixels is not None:
+            boxes = inside_picture(find(number, frame), frame)
+        size = self.config.data.input_size_hw
+        center, scale = box_to_center_scale(boxes.bbox_xywh, size[1] / size[0], self.config.data.box_scale)
+        matrices = crop_matrix(center, scale, size)
+        crops = [warp_crop(frame.pixels, matrix, size) for matrix in matrices if frame.pixels is not None]
+        return _Waiting(frame, boxes, matrices, crops)
+
+    def _finish(self, waiting: "list[_Waiting]") -> Iterator[tuple[Frame, PicturePoses]]:
+        """Predict the waiting persons and hand out their pictures."""
+        crops = [crop for one in waiting for crop in one.crops]
+        persons = iter(self._persons(waiting, np.stack(crops)) if crops else ())
+        for frame, boxes, _, of_picture in waiting:
+            size_wh = (0, 0) if frame.pixels is None else (frame.pixels.shape[1], frame.pixels.shape[0])
+            here = tuple(itertools.islice(persons, len(of_picture)))
+            yield frame, PicturePoses(frame.name, size_wh, here, boxes.problems)
+
+    def _persons(self, waiting: "list[_Waiting]", crops: NDArray[np.uint8]) -> Iterator[PersonPose]:
+        output = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
+        mu, joints = output.mu.cpu().numpy(), joint_scores(output).cpu().numpy()
+        refuse_nonfinite(mu, joints)
+        matrices = np.concatenate([one.matrices for one in waiting])
+        size_hw = self.config.data.input_size_hw
+        sigma = None if output.sigma is None else output.sigma.cpu().numpy()
+        keypoints, scale = in_picture(mu, sigma, self._recalibration, matrices, size_hw)
+        # Without a learned sigma the density has the constant scale 1, a crop's width and height.
+        density_scale = in_picture(mu, np.ones_like(mu), None, matrices, size_hw)[1] if scale is None else scale
+        assert density_scale is not None
+        residuals = self._residuals
+        spread = 1.0 if residuals is None else residuals.spread
+        boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
+        scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
+        for i, box in enumerate(boxes):
+            yield PersonPose(
+                bbox_xywh=box,
+                keypoints=keypoints[i],
+                sigma=None if scale is None else scale[i] * spread,
+                joint_scores=joints[i],
+                score=float(scores[i]),
+                density=None if residuals is None else PoseDensity(residuals, keypoints[i], density_scale[i]),
+            )
+
+    def _forward(self, images: Tensor) -> PoseOutput:
+        """Crops (N, 3, H, W) uint8 in batches of at most eval.batch_size."""
+        precision = choose_precision(self.config.system.precision, self.device)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
+        ):
+            parts = [
+                predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
+                for part in torch.split(images, self.config.eval.batch_size)
+            ]
+        mu, sigmas = torch.cat([part.mu for part in parts]), [part.sigma for part in parts if part.sigma is not None]
+        return PoseOutput(mu, torch.cat(sigmas) if sigmas else None)
+
+
+class _Waiting(NamedTuple):
+    """A picture whose persons wait for a full batch: N boxes, matrices (N, 2, 3) to N crops (H, W, 3)."""
+
+    frame: Frame
+    boxes: Boxes
+    matrices: Floats
+    crops: list[NDArray[np.uint8]]

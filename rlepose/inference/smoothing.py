@@ -1,0 +1,81 @@
+"""Calmer poses in videos: each joint follows its measurements as far as they are sure."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlepose.errors import InputError
+from rlepose.geometry import Floats
+from rlepose.inference.poses import PersonPose
+
+_SAME_PERSON = 0.3  # least overlap of a person's boxes in successive frames
+_FRAMES_TO_KEEP = 5  # for which an unseen person is remembered
+
+
+@dataclasses.dataclass
+class _Track:
+    """A person's joints (K, 2) px, how unsure they are (K, 2) px², the last box, and frames since it was seen."""
+
+    keypoints: Floats
+    variance: Floats
+    bbox_xywh: Floats
+    unseen: int = 0
+
+
+class Smoother:
+    """A Kalman filter of each coordinate, for joints that walk at random; call it with the persons of each next frame.
+
+    A joint may move with standard deviation `drift` · s a frame, s being the longer side of the person's box, so its
+    variance v grows by (drift · s)². A measurement z with standard deviation sigma then moves it by v / (v + sigma²) of
+    the way to z, and v becomes v sigma² / (v + sigma²): the mean of all measurements so far, weighted by 1 / sigma² and
+    by how old they are. Sure joints follow at once; unsure ones stay where surer frames saw them, and lag behind.
+
+    Persons are the same where boxes of successive frames overlap by 30 % or more, best pairs first. Only `keypoints`
+    change. `sigma` stays the frame's own: errors of successive frames are alike, so the filter's v promises too much.
+    """
+
+    def __init__(self, drift: float = 0.02) -> None:
+        self.drift = drift
+        self._tracks: list[_Track] = []
+
+    def __call__(self, persons: Sequence[PersonPose]) -> tuple[PersonPose, ...]:
+        """The same persons, smoothed. Raises InputError for poses without sigma."""
+        for track in self._tracks:
+            track.variance = track.variance + (self.drift * track.bbox_xywh[2:].max()) ** 2
+            track.unseen += 1
+        overlaps = _overlaps([t.bbox_xywh for t in self._tracks], [p.bbox_xywh for p in persons])
+        smoothed = list(persons)
+        new = set(range(len(persons)))
+        while overlaps.size and overlaps.max() >= _SAME_PERSON:
+            old, number = divmod(int(overlaps.argmax()), len(persons))
+            overlaps[old], overlaps[:, number] = 0, 0
+            new.discard(number)
+            smoothed[number] = self._follow(self._tracks[old], persons[number])
+        self._tracks = [track for track in self._tracks if track.unseen <= _FRAMES_TO_KEEP]
+        self._tracks += [_Track(p.keypoints, _variance(p), p.bbox_xywh) for p in (persons[i] for i in sorted(new))]
+        return tuple(smoothed)
+
+    @staticmethod
+    def _follow(track: _Track, person: PersonPose) -> PersonPose:
+        measured = _variance(person)
+        gain = track.variance / (track.variance + measured)
+        track.keypoints = track.keypoints + gain * (person.keypoints - track.keypoints)
+        track.variance = gain * measured
+        track.bbox_xywh, track.unseen = person.bbox_xywh, 0
+        return dataclasses.replace(person, keypoints=track.keypoints)
+
+
+def _variance(person: PersonPose) -> Floats:
+    if person.sigma is None:
+        raise InputError("--smooth weighs joints by their sigma, but this model learned none; train with another loss")
+    return np.square(person.sigma)
+
+
+def _overlaps(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
+    """Intersection over union of boxes xywh: (M, N)."""
+    a, b = np.array(first, float).reshape(-1, 1, 4), np.array(second, float).reshape(1, -1, 4)
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=-1)
+    return common / (np.prod(a[..., 2:], axis=-1) + np.prod(b[..., 2:], axis=-1) - common)

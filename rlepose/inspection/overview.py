@@ -1,0 +1,86 @@
+"""What a keypoint file holds, in numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.persons import PersonTable
+from rlepose.skeleton import Skeleton, known_oks_sigma
+
+
+def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:
+    """Plain types, for JSON: the category, pictures, persons and boxes of a file.
+
+    table: the persons that training takes of it. Quartiles are [least, lower quartile, median, upper quartile, most].
+    """
+    names = skeleton.names
+    sizes, boxes = table.image_size_wh, table.bbox_xywh
+    annotations = coco.annotations
+    return {
+        "file": str(coco.path),
+        "category": coco.category["name"],
+        "joints": {
+            name: {
+                "labelled": round(float((table.visible[:, k] > 0).mean()), 4),
+                "visible": round(float((table.visible[:, k] == 2).mean()), 4),
+                "oks_sigma": skeleton.oks_sigmas[k],
+            }
+            for k, name in enumerate(names)
+        },
+        "pairs": [[names[i], names[j]] for i, j in skeleton.flip_pairs],
+        "without_twin": skeleton.without_twin,
+        "unknown_oks_sigmas": [name for name in names if known_oks_sigma(name) is None],
+        "bones": [[names[i], names[j]] for i, j in skeleton.bones],
+        "pictures": len(sizes),
+        "pictures_without_persons": len(sizes) - len(np.unique(table.image_index)),
+        "picture_width_px": _quartiles(sizes[:, 0]),
+        "picture_height_px": _quartiles(sizes[:, 1]),
+        "annotations": len(annotations),
+        "crowds": sum(bool(annotation.get("iscrowd")) for annotation in annotations),
+        "persons": len(table),
+        "persons_a_picture": _quartiles(np.unique(table.image_index, return_counts=True)[1]),
+        "joints_a_person": _quartiles((table.visible > 0).sum(axis=1)),
+        "box_width_px": _quartiles(boxes[:, 2]),
+        "box_height_px": _quartiles(boxes[:, 3]),
+        "box_width_to_height": _quartiles(boxes[:, 2] / boxes[:, 3]),
+    }
+
+
+def format_overview(report: dict[str, Any]) -> str:
+    """The numbers as text, a subject a line."""
+    lines = [
+        f"category        {report['category']}, {len(report['joints'])} joints, {len(report['bones'])} bones",
+        "pairs           " + (", ".join(f"{i} – {j}" for i, j in report["pairs"]) or "none"),
+    ]
+    if report["without_twin"]:
+        lines.append(f"without twin    {', '.join(report['without_twin'])}: mirrored pictures would teach them wrongly")
+    if report["unknown_oks_sigmas"]:
+        lines.append(f"OKS sigmas      not known for {', '.join(report['unknown_oks_sigmas'])}")
+    lines += [
+        f"pictures        {report['pictures']}, {report['pictures_without_persons']} without persons",
+        f"persons         {report['persons']} of {report['annotations']} annotations; {report['crowds']} are crowds",
+        "                            least  quartile    median  quartile      most",
+    ]
+    for name, unit in (
+        ("picture_width_px", "picture width, px"),
+        ("picture_height_px", "picture height, px"),
+        ("persons_a_picture", "persons a picture"),
+        ("joints_a_person", "joints a person"),
+        ("box_width_px", "box width, px"),
+        ("box_height_px", "box height, px"),
+        ("box_width_to_height", "box width to height"),
+    ):
+        lines.append(f"  {unit:<22}" + "".join(f"{value:10.4g}" for value in report[name]))
+    width = max(map(len, report["joints"]))
+    lines.append(f"  {'joint':<{width}}  labelled   visible  OKS sigma")
+    for name, joint in report["joints"].items():
+        lines.append(f"  {name:<{width}}  {joint['labelled']:8.1%}  {joint['visible']:8.1%}  {joint['oks_sigma']:9.4f}")
+    return "\n".join(lines)
+
+
+def _quartiles(values: NDArray[Any]) -> list[float]:
+    if not len(values):
+        return [0.0] * 5
+    return [round(float(value), 4) for value in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))]

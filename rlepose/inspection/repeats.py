@@ -1,0 +1,56 @@
+"""Persons who were labelled more than once, and what that tells of the labels' precision."""
+
+import numpy as np
+
+from rlepose.datasets.persons import PersonTable
+from rlepose.geometry import Floats
+
+_SAME_BOX = 0.8  # least intersection over union
+_FEWEST = 10  # repeats of a joint that an estimate needs
+
+
+def repeated_labels(table: PersonTable) -> list[list[int]]:
+    """Groups of rows with nearly the same box in one picture, at least two a group."""
+    groups: list[list[int]] = []
+    order = np.argsort(table.image_index, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1):
+        left = rows.tolist()
+        while left:
+            first, *left = left
+            same = [row for row in left if _overlap(table.bbox_xywh[first], table.bbox_xywh[row]) >= _SAME_BOX]
+            left = [row for row in left if row not in same]
+            if same:
+                groups.append([first, *same])
+    return groups
+
+
+def estimate_oks_sigmas(table: PersonTable, area: Floats) -> tuple[list[float | None], list[int]]:
+    """OKS constants of the joints from repeated labels, as COCO's were found: sigma² = E[d² / area] (cocodataset.org,
+    keypoint evaluation), d being the distance of a label from the person's true joint.
+
+    The mean of a person's n labels stands for the truth, so squares are divided by n − 1. Labels that are exactly alike
+    are copies and not counted. area (N,) px², the persons'.
+    -> for each joint the constant, None with fewer than ten repeats, and the number of repeats, Σ (n − 1).
+    """
+    joints = table.visible.shape[1]
+    squares, repeats = np.zeros(joints), np.zeros(joints, int)
+    for group in repeated_labels(table):
+        for joint in range(joints):
+            rows = [row for row in group if table.visible[row, joint] > 0]
+            labels = np.unique(table.keypoints[rows, joint].astype(float), axis=0)
+            if len(labels) < 2:
+                continue
+            squares[joint] += np.square(labels - labels.mean(axis=0)).sum() / area[group].mean()
+            repeats[joint] += len(labels) - 1
+    sigmas = np.sqrt(squares / np.maximum(repeats, 1))
+    return (
+        [round(float(s), 4) if n >= _FEWEST else None for s, n in zip(sigmas, repeats, strict=True)],
+        repeats.tolist(),
+    )
+
+
+def _overlap(first: Floats, second: Floats) -> float:
+    low = np.maximum(first[:2], second[:2])
+    high = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
+    common = float(np.prod(np.maximum(high - low, 0)))
+    return common / float(np.prod(first[2:]) + np.prod(second[2:]) - common)

@@ -1,0 +1,82 @@
+"""What a lifting network sees and gives: labelled 2-D joints in, joints in space out.
+
+Input (34,): where the rays through the joints meet the plane z = 1, so that the camera's focal length does not matter:
+the root's x and y, then the other 16 joints relative to it. Output (16, 3): the joints but the root, relative to it, in
+the camera's frame, in units of 2000 mm. The root itself is 0 and not learned.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlepose.codec import PoseOutput
+from rlepose.datasets.h36m import METRIC_JOINTS, ROOT, persons_from_h36m
+from rlepose.datasets.h36m_npz import persons_from_h36m_npz
+from rlepose.datasets.persons3d import Person3DTable
+from rlepose.evaluation.mpjpe import relative_to_root
+from rlepose.geometry import Floats
+from rlepose.skeleton import H36M, skeleton_from_names
+
+UNIT_MM = 2000.0
+LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != ROOT)
+NUM_LIFTED = len(LIFTED)
+INPUTS = 2 + 2 * NUM_LIFTED
+
+_FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
+
+
+class LiftingPoses(NamedTuple):
+    """N poses: inputs (N, 34), targets (N, 16, 3), and the joints in space (N, 17, 3) mm with their actions (N,)."""
+
+    inputs: Tensor
+    targets: Tensor
+    truth_mm: Floats
+    actions: NDArray[np.str_]
+
+
+def read_poses(path: Path) -> Person3DTable:
+    """Human3.6M's labels from JSON or, by the name's ending, from a converted .npz; pictures are not needed."""
+    read = persons_from_h36m_npz if path.suffix == ".npz" else persons_from_h36m
+    return read(path, path.parent.parent / "images")
+
+
+def lifting_poses(table: Person3DTable) -> LiftingPoses:
+    """The inputs and targets of all persons of a table."""
+    truth = relative_to_root(table.joints_mm()[:, METRIC_JOINTS], ROOT)
+    inputs = inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
+    return LiftingPoses(inputs, torch.from_numpy(truth[:, LIFTED] / UNIT_MM).float(), truth, table.action)
+
+
+def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
+    """keypoints (N, 17, 2), focal and principal (N, 2), px -> (N, 34)."""
+    plane = (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
+    root = plane[:, [ROOT]]
+    return torch.from_numpy(np.concatenate([root, plane[:, LIFTED] - root], axis=1).reshape(-1, INPUTS)).float()
+
+
+def joints_of(mu: Tensor) -> Floats:
+    """mu (N, 16, 3) -> joints relative to the root (N, 17, 3) mm."""
+    joints = np.zeros((len(mu), len(METRIC_JOINTS), 3))
+    joints[:, LIFTED] = mu.double().numpy() * UNIT_MM
+    return joints
+
+
+def mirror_inputs(inputs: Tensor) -> Tensor:
+    """The inputs of mirrored pictures: (B, 34) -> (B, 34)."""
+    points = inputs.view(-1, 1 + NUM_LIFTED, 2)
+    points = torch.cat([points[:, :1], points[:, 1:][:, _FLIP]], dim=1)
+    return (points * points.new_tensor([-1.0, 1.0])).view(-1, INPUTS)
+
+
+def mirror_joints(points: Tensor) -> Tensor:
+    """Targets or mu of mirrored pictures: (B, 16, 3) -> (B, 16, 3)."""
+    return points[:, _FLIP] * points.new_tensor([-1.0, 1.0, 1.0])
+
+
+def mirror_output(output: PoseOutput) -> PoseOutput:
+    """A prediction of mirrored pictures, expressed for the pictures as they were."""
+    return PoseOutput(mirror_joints(output.mu), None if output.sigma is None else output.sigma[:, _FLIP])

@@ -1,0 +1,55 @@
+"""What a network costs: parameters and multiply-adds, and the head's share of both."""
+
+from dataclasses import dataclass
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from rlepose.config import Config
+from rlepose.errors import InputError
+from rlepose.losses import LOSSES
+from rlepose.models.pose_model import build_model
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one crop. multiply_adds: of convolutions and matrix products; sums, norms and activations are not counted."""
+
+    parameters: int
+    multiply_adds: int
+    head_parameters: int
+    head_multiply_adds: int
+
+
+def model_cost(config: Config) -> Cost:
+    """The cost of a config's network at its input size. Tensors have shapes but no values: nothing is computed or
+    fetched. InputError where `data.num_keypoints` is not set."""
+    if config.data.num_keypoints is None:
+        raise InputError(
+            "data.num_keypoints: null leaves the head's size to the annotation file; set it to the number of joints"
+        )
+    with FakeTensorMode(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        needs_sigma = LOSSES[config.loss.name].needs_sigma
+        model = build_model(config.model, config.data.num_keypoints, needs_sigma, pretrained=False).eval()
+        model(torch.zeros(1, 3, *config.data.input_size_hw))
+    head = sum(counter.get_flop_counts().get(f"{type(model).__name__}.head", {}).values())
+    # torch counts a multiply-add as two operations.
+    return Cost(
+        parameters=sum(p.numel() for p in model.parameters()),
+        multiply_adds=counter.get_total_flops() // 2,
+        head_parameters=sum(p.numel() for p in model.head.parameters()),
+        head_multiply_adds=head // 2,
+    )
+
+
+def format_costs(costs: dict[str, Cost]) -> str:
+    """A table, a row for each named network: millions of parameters, billions of multiply-adds."""
+    width = max(map(len, costs), default=0)
+    lines = [f"{'':<{width}} {'parameters':>12} {'of the head':>12} {'multiply-adds':>14} {'of the head':>13}"]
+    lines += [
+        f"{name:<{width}} {cost.parameters / 1e6:10.2f} M {cost.head_parameters / 1e6:10.2f} M "
+        f"{cost.multiply_adds / 1e9:12.2f} G {cost.head_multiply_adds / 1e9:11.4f} G"
+        for name, cost in costs.items()
+    ]
+    return "\n".join(lines)

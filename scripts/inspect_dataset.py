@@ -1,0 +1,29 @@
+"""Look at a keypoint file before training: python scripts/inspect_dataset.py FILE.json --images FOLDER"""
+
+import argparse
+from pathlib import Path
+
+from rlepose.engine.logging import setup_logging
+from rlepose.errors import InputError, run_script
+from rlepose.inspection.inspect import inspect_dataset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("annotations", type=Path, help="COCO-format file with keypoints")
+    parser.add_argument("--images", type=Path, help="folder of its pictures: draws samples and writes a config")
+    parser.add_argument("--category", help="which category, where several have keypoints")
+    parser.add_argument("--val", type=Path, help="file that the config is to validate on")
+    parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: that of --images")
+    parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
+    args = parser.parse_args()
+
+    if args.val and not (args.val_images or args.images):
+        raise InputError("--val: the config needs the folder of its pictures; pass --val-images FOLDER")
+    setup_logging(is_main=True)
+    val = (args.val, args.val_images or args.images) if args.val else None
+    inspect_dataset(args.annotations, args.images, args.out, args.category, val)
+
+
+if __name__ == "__main__":
+    run_script(main)

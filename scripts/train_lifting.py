@@ -1,0 +1,49 @@
+"""Train a network that lifts 2-D joints to 3-D on Human3.6M's labels, and test it on other subjects."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from rlepose.config import LossConfig
+from rlepose.datasets.persons3d import check_subjects
+from rlepose.datasets.synthetic_3d import FILES
+from rlepose.errors import run_script
+from rlepose.evaluation.mpjpe import error_table
+from rlepose.lifting.poses import lifting_poses, read_poses
+from rlepose.lifting.training import LiftingOptions, lifting_errors, save_lifting, train_lifting
+from rlepose.losses import LOSSES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    folder = Path("data/synthetic_3d/h36m/annotations")
+    parser.add_argument("--train", type=Path, default=folder / FILES["train"], help="labels to train on, JSON or .npz")
+    parser.add_argument("--test", type=Path, default=folder / FILES["test"], help="labels to test on")
+    parser.add_argument("--loss", choices=LOSSES, default="rle", help="what is minimised")
+    parser.add_argument("--form", choices=["original", "paper"], default="original", help="of rle: docs/likelihood.md")
+    parser.add_argument("--epochs", type=int, default=20, help="passes over the poses")
+    parser.add_argument("--batch-size", type=int, default=64, help="poses a step")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate at the start; it falls to 0")
+    parser.add_argument("--dropout", type=float, default=0.25, help="share of hidden units set to 0 in training")
+    parser.add_argument("--width", type=int, default=1024, help="hidden units")
+    parser.add_argument("--seed", type=int, default=0, help="of initial weights and order")
+    parser.add_argument("--out", type=Path, help="file for the network; default: exp/lifting_LOSS_SEED.pt")
+    parser.add_argument("--threads", type=int, default=1, help="cores to compute on")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    train, test = read_poses(args.train), read_poses(args.test)
+    check_subjects(train, test)
+    loss = LossConfig(name=args.loss, form=args.form)
+    options = LiftingOptions(loss, args.epochs, args.batch_size, args.lr, args.dropout, args.width, args.seed)
+    network = train_lifting(lifting_poses(train), options, print)
+    errors = lifting_errors(network, lifting_poses(test))
+    print(error_table(errors))
+    out = args.out or Path("exp") / f"lifting_{args.loss}_{args.seed}.pt"
+    save_lifting(out, network, errors)
+    print(f"network in {out}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,96 @@
+"""Suite files: what they say, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from rlepose.comparison.suite import Suite, load_suite
+from rlepose.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SUITES = sorted((ROOT / "configs" / "suites").glob("*.yaml"))
+CONFIG = ROOT / "configs" / "synthetic_res18_rle.yaml"
+
+
+def suite_of(folder: Path, text: str, **arguments: object) -> Suite:
+    (folder / "mine.yaml").write_text(text.replace("CONFIG", str(CONFIG)))
+    return load_suite(folder / "mine.yaml", **arguments)
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_the_suites_that_the_project_ships_load(path: Path) -> None:
+    suite = load_suite(path)
+    absent = [row.cfg.name for row in suite.rows if not row.cfg.exists()]
+    if absent:
+        pytest.skip(f"not written yet: {', '.join(absent)}")
+    assert len({run.name for run in suite.runs()}) == len(suite.rows) * len(suite.seeds)
+
+
+def test_a_rows_options_win_over_the_suites_and_the_command_lines_over_both(tmp_path: Path) -> None:
+    text = """
+        runs_in: elsewhere
+        seeds: [0, 3]
+        set: [train.epochs=20, train.batch_size=10, eval.batch_size=7]
+        rows:
+          - {name: a, cfg: CONFIG, set: [train.epochs=30, train.batch_size=20]}
+          - {name: b, cfg: CONFIG}
+    """
+    suite = suite_of(tmp_path, text, out=tmp_path / "out", overrides=["train.batch_size=40"])
+    runs = suite.runs()
+    assert [run.name for run in runs] == ["a_seed0", "b_seed0", "a_seed3", "b_seed3"]
+    assert [run.config.train.seed for run in runs] == [0, 0, 3, 3]
+    assert [run.config.train.epochs for run in runs] == [30, 20, 30, 20]
+    assert {(run.config.train.batch_size, run.config.eval.batch_size) for run in runs} == {(40, 7)}
+    assert runs[0].experiment.folder == tmp_path / "out" / "a_seed0"
+    elsewhere = suite_of(tmp_path, text, seeds=[5]).runs()
+    assert [str(run.experiment.folder) for run in elsewhere] == ["elsewhere/a_seed5", "elsewhere/b_seed5"]
+
+
+def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp_path: Path) -> None:
+    text = """
+        rows:
+          - {name: a, cfg: CONFIG}
+          - {name: b, cfg: CONFIG, after: a, set: ["model.backbone={pretrained: true, weights: '{after}'}"]}
+    """
+    _, second = suite_of(tmp_path, text, out="there", seeds=[2]).runs()
+    assert second.config.model.backbone.weights == "there/a_seed2/checkpoints/best.pt"
+
+
+def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
+    (tmp_path / "papers.md").write_text(
+        "| method | AP |\n|---|---|\n| other | 1 |\n\n| id | AP | AP50 | input |\n|---|---|---|---|\n"
+        "| `rle` | 70.5 | – | 256 |\n"
+    )
+    suite = suite_of(tmp_path, "rows: [{cfg: CONFIG, published: papers.md#rle}, {name: b, cfg: CONFIG}]")
+    assert [row.published for row in suite.rows] == ["AP 70.5", ""]
+    with pytest.raises(InputError, match=r"papers\.md has no row 'other'; there is rle"):
+        suite_of(tmp_path, "rows: [{cfg: CONFIG, published: papers.md#other}]")
+    with pytest.raises(InputError, match=r"there is no file .*nowhere\.md"):
+        suite_of(tmp_path, "rows: [{cfg: CONFIG, published: nowhere.md#rle}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("seeds: [0]", "rows: expected a list"),
+        ("rows: []", "rows: expected a list"),
+        ("rows: [CONFIG]", "row 1: expected {name: NAME, cfg: FILE}"),
+        ("rows: [{cfg: CONFIG, sets: []}]", "row 1: sets: no such key; there is name, cfg, set"),
+        ("row: [{cfg: CONFIG}]", "row: no such key; there is runs_in"),
+        ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle stands twice"),
+        ("rows: [{cfg: CONFIG, after: x}]", "row 1: after: no earlier row x"),
+        ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
+        ("rows: [{cfg: CONFIG, set: train.epochs=3}]", "row 1: set: expected a list"),
+        ("rows: [{cfg: CONFIG, calibration: maybe}]", "row 1: calibration: expected true or false"),
+        ("{runs_in: 3, rows: [{cfg: CONFIG}]}", "runs_in: expected the path of a folder, got 3"),
+        ("{seeds: 3, rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers, got 3"),
+        ("{seeds: [a], rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers"),
+        ("rows: [{cfg: CONFIG, set: [train.epoch=3]}]", "train.epoch: no such option; did you mean train.epochs"),
+        ("rows: [{cfg: nowhere.yaml}]", "nowhere.yaml: cannot read the config file"),
+        ("rows: [{cfg: CONFIG, name: a/b}]", "name: expected the name of a folder"),
+    ],
+)
+def test_a_wrong_suite_is_refused_before_anything_runs(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        suite_of(tmp_path, text).runs()
+    assert complaint in str(refusal.value)

@@ -1,0 +1,225 @@
+"""Converted models compute what the originals do: the authors' reference values, and mmpose's formula written out."""
+
+import math
+import pickle
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlepose.codec import joint_scores
+from rlepose.convert.checkpoint import convert_checkpoint, load_flows
+from rlepose.convert.layouts import convert_state
+from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint
+from rlepose.errors import InputError
+from rlepose.losses import RLE, Criterion, build_criterion
+from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.models.heads import RegressionHead
+
+
+def resnet_state(prefix: str, seed: int = 0) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    """torchvision's ResNet-18 with statistics that are not the initial ones, and its state without the classifier."""
+    torch.manual_seed(seed)
+    resnet = torchvision.models.resnet18().eval()
+    for module in resnet.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    resnet.fc = torch.nn.Identity()
+    return resnet, {prefix + name: value for name, value in resnet.state_dict().items()}
+
+
+def reference_state(reference: Mapping[str, NDArray], prefix: str) -> dict[str, Tensor]:
+    """Head and flows of the reference with the names of the authors' checkpoints."""
+    values = ("features", "target", "weight", "mu", "sigma", "score", "loss", "nf_loss", "mu_eval")
+    names = [name for name in reference if name.startswith(f"{prefix}/")]
+    keys = {name: name.removeprefix(f"{prefix}/").replace("/", ".") for name in names}
+    return {
+        key: torch.from_numpy(reference[name])
+        for name, key in keys.items()
+        if key not in values and not key.startswith("grad_")
+    }
+
+
+@pytest.fixture
+def official(reference: Mapping[str, NDArray]) -> tuple[torch.nn.Module, dict[str, Tensor]]:
+    resnet, state = resnet_state("preact.")
+    return resnet, state | reference_state(reference, "head2d")
+
+
+def test_the_authors_head_and_loss_are_reproduced(
+    official: tuple[torch.nn.Module, dict[str, Tensor]], reference: Mapping[str, NDArray], tmp_path: Path
+) -> None:
+    torch.save(official[1], tmp_path / "theirs.pth")
+    convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt")
+    checkpoint = load_checkpoint(tmp_path / "ours.pt")
+    model = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
+    criterion = build_criterion(checkpoint.config.loss, 17)
+    criterion.load_state_dict(checkpoint.criterion)
+
+    values = {name: torch.from_numpy(reference[f"head2d/{name}"]) for name in ("features", "mu", "sigma", "score")}
+    output = model.head([values["features"][..., None, None]])
+    torch.testing.assert_close(output.mu, values["mu"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(output.sigma, values["sigma"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(joint_scores(output), values["score"][..., 0], rtol=1e-5, atol=1e-5)
+    target, weight = (torch.from_numpy(reference[f"head2d/{name}"]) for name in ("target", "weight"))
+    assert criterion(output, target, weight).mean().item() == pytest.approx(reference["head2d/loss"].item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_authors_pixels_come_to_the_same_pose(
+    official: tuple[torch.nn.Module, dict[str, Tensor]], tmp_path: Path
+) -> None:
+    resnet, state = official
+    torch.save(state, tmp_path / "theirs.pth")
+    convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 48))
+    checkpoint = load_checkpoint(tmp_path / "ours.pt")
+    image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+
+    features = resnet(image / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1))
+    mu = features @ state["fc_coord.linear.weight"].T / features.norm(dim=1, keepdim=True)
+    mu = mu + state["fc_coord.linear.bias"]
+    sigma = (features @ state["fc_sigma.linear.weight"].T + state["fc_sigma.linear.bias"]).sigmoid()
+    torch.testing.assert_close(output.mu, mu.view(2, 17, 2), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(output.sigma, sigma.view(2, 17, 2), rtol=1e-4, atol=1e-5)
+
+
+def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) -> None:
+    converted = convert_state(resnet_state("preact.")[1] | reference_state(reference, "head3d"))
+    assert (converted.joints, converted.dims) == (18, 3)
+    head = RegressionHead(512, 18, dims=3)
+    head.load_state_dict({k.removeprefix("head."): v for k, v in converted.model.items() if k.startswith("head.")})
+    criterion = Criterion([RLE(JointFlows([RealNVP(dims)])) for dims in (3, 2)])
+    load_flows(criterion, converted, Path("theirs.pth"))
+    features, target, weight = (
+        torch.from_numpy(reference[f"head3d/{name}"]) for name in ("features", "target", "weight")
+    )
+    output = head([features[..., None, None]])
+    torch.testing.assert_close(output.mu, torch.from_numpy(reference["head3d/mu"]), rtol=1e-5, atol=1e-5)
+    assert criterion(output, target, weight).mean().item() == pytest.approx(reference["head3d/loss"].item(), rel=1e-5)
+
+
+class TheirFlow(torch.nn.Module):
+    """mmpose's RealNVP, plainly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("loc", torch.zeros(2))
+        self.register_buffer("cov", torch.eye(2))
+        self.register_buffer("mask", torch.tensor([[0.0, 1], [1, 0]] * 3))
+
+        def network() -> torch.nn.Sequential:
+            sizes = [torch.nn.Linear(2, 64), torch.nn.Linear(64, 64), torch.nn.Linear(64, 2)]
+            return torch.nn.Sequential(sizes[0], torch.nn.LeakyReLU(), sizes[1], torch.nn.LeakyReLU(), sizes[2])
+
+        self.s = torch.nn.ModuleList(network() for _ in range(6))
+        self.t = torch.nn.ModuleList(network() for _ in range(6))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        log_det = torch.zeros(len(x))
+        for i in reversed(range(6)):
+            kept = self.mask[i] * x
+            scale = self.s[i](kept).tanh() * (1 - self.mask[i])
+            shift = self.t[i](kept) * (1 - self.mask[i])
+            x = kept + (1 - self.mask[i]) * (x - shift) * (-scale).exp()
+            log_det = log_det - scale.sum(dim=1)
+        return log_det - x.square().sum(dim=1) / 2 - math.log(2 * math.pi)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("names", [("head.", "loss_module."), ("keypoint_head.", "loss.")])
+def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names: tuple[str, str]) -> None:
+    head, loss = names
+    resnet, state = resnet_state("backbone.")
+    fc, flow = torch.nn.Linear(512, 17 * 4), TheirFlow()
+    torch.nn.init.normal_(fc.weight, std=0.02)
+    state |= {f"{head}fc.{name}": value for name, value in fc.state_dict().items()}
+    state |= {f"{head}{loss}flow_model.{name}": value for name, value in flow.state_dict().items()}
+    torch.save({"meta": {"epoch": 210}, "state_dict": state}, tmp_path / "theirs.pth")
+    convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 48))
+    checkpoint = load_checkpoint(tmp_path / "ours.pt")
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=generator)
+    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
+    theirs = fc(resnet((image - mean) / std)).view(2, 17, 4)
+    # Their positions are shares of the crop, ours are that minus 0.5.
+    torch.testing.assert_close(output.mu + 0.5, theirs[..., :2], rtol=1e-4, atol=1e-5)
+    sigma = theirs[..., 2:].sigmoid()
+    torch.testing.assert_close(output.sigma, sigma, rtol=1e-4, atol=1e-5)
+
+    criterion = build_criterion(checkpoint.config.loss, 17)
+    criterion.load_state_dict(checkpoint.criterion)
+    target = torch.rand(2, 17, 2, generator=generator)
+    error = (theirs[..., :2] - target) / sigma
+    log_phi = flow.log_prob(error.reshape(-1, 2)).view(2, 17, 1)
+    their_loss = (sigma.log() - log_phi + (2 * sigma).log() + error.abs()).sum(dim=(1, 2))
+    our_loss = criterion(output, target - 0.5, torch.ones(2, 17, 2))
+    # Twice ours but for constants, which do not depend on the person.
+    difference = their_loss - 2 * our_loss
+    assert difference[0].item() == pytest.approx(difference[1].item(), abs=1e-2)
+    assert (their_loss[0] - their_loss[1]).abs() > 1
+
+
+@pytest.mark.parametrize("depth", [34, 50])
+def test_deeper_resnets_are_recognised(reference: Mapping[str, NDArray], depth: int) -> None:
+    with torch.device("meta"):
+        resnet = getattr(torchvision.models, f"resnet{depth}")()
+    state = {f"preact.{name}": value for name, value in resnet.state_dict().items()}
+    assert convert_state(state | reference_state(reference, "head2d")).backbone == f"resnet{depth}.tv_in1k"
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("code ran",)
+
+
+def test_what_cannot_be_converted_is_told(
+    official: tuple[torch.nn.Module, dict[str, Tensor]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, state = official
+    path, out = tmp_path / "theirs.pth", tmp_path / "ours.pt"
+    cases: list[tuple[object, str]] = [
+        ({}, "no weights of the authors' RLE models"),
+        ([1, 2], "holds no state dict"),
+        ({"state_dict": {"a": 1}}, "holds no state dict"),
+        ({k: v for k, v in state.items() if k != "fc_sigma.linear.bias"}, "fc_sigma.linear.bias is missing"),
+        ({k: v for k, v in state.items() if "layer3" not in k}, "its backbone is no ResNet"),
+        ({k: v for k, v in state.items() if k != "flow.s.0.0.weight"}, "flow.s.0.0.weight is missing"),
+        ({k: v[:20] if k.startswith("fc_") else v for k, v in state.items()}, "has 10 joints, but COCO has 17"),
+        (Harmful(), "could run code"),
+    ]
+    for content, message in cases:
+        if isinstance(content, Harmful):
+            path.write_bytes(pickle.dumps(content, protocol=2))
+        else:
+            torch.save(content, path)
+        with pytest.raises(InputError, match=message):
+            convert_checkpoint(path, out)
+        assert not out.exists()
+    assert "code ran" not in capsys.readouterr().out
+
+
+def test_the_command_writes_a_checkpoint_that_predicts(
+    official: tuple[torch.nn.Module, dict[str, Tensor]],
+    run_script: Callable[..., subprocess.CompletedProcess[str]],
+    synthetic: Path,
+    tmp_path: Path,
+) -> None:
+    from rlepose.inference import Predictor
+
+    torch.save(official[1], tmp_path / "theirs.pth")
+    result = run_script(
+        "convert_checkpoint.py", tmp_path / "theirs.pth", "--to", tmp_path / "ours.pt", "--input-size", 64, 48
+    )
+    assert result.returncode == 0, result.stderr
+    assert "resnet18.tv_in1k, 17 joints" in result.stdout
+    (picture,) = Predictor(tmp_path / "ours.pt", "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
+    assert picture.persons[0].keypoints.shape == (17, 2)

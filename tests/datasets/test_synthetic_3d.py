@@ -1,0 +1,147 @@
+"""The drawn data set in space: same seed same bytes, humans' limits, and files that the readers take."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from rlepose.datasets.h36m import persons_from_h36m
+from rlepose.datasets.mpii import persons_as_h36m
+from rlepose.datasets.persons3d import Person3DTable, check_subjects
+from rlepose.datasets.synthetic_3d import SIDE, Take, make_synthetic_3d, moment, take_camera, write_h36m, write_mpii
+from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, seen_by_camera
+from rlepose.errors import InputError
+from rlepose.skeleton import H36M
+
+J = {name: index for index, name in enumerate(H36M.names)}
+LIMBS = [("Hip", "Knee", "Ankle"), ("Shoulder", "Elbow", "Wrist")]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic_3d")
+    write_h36m(folder / "h36m", "test", 1, seed=0)
+    write_mpii(folder / "mpii", 6, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(root: Path) -> Person3DTable:
+    return persons_from_h36m(next((root / "h36m" / "annotations").iterdir()), root / "h36m" / "images")
+
+
+@pytest.fixture(scope="module")
+def bodies() -> np.ndarray:
+    """Joints in the world of many moments: (subjects, actions, moments, 18, 3)."""
+    return np.array(
+        [
+            [[h36m_joints(moment(0, Take(subject, action, 1, 1), n)) for n in range(40)] for action in ACTIVITIES]
+            for subject in (1, 9)
+        ]
+    )
+
+
+def test_same_seed_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    write_h36m(tmp_path / "h36m", "test", 1, seed=0)
+    write_mpii(tmp_path / "mpii", 6, seed=0)
+    files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    assert len(files) == 2 * 4 * 2 * 4 + 6 + 2
+    assert all((root / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)
+
+
+def test_another_seed_gives_other_labels(tmp_path: Path) -> None:
+    first, second = (write_h36m(tmp_path / str(seed), "test", 1, seed, pictures=False) for seed in (0, 1))
+    assert first.read_bytes() != second.read_bytes()
+
+
+def test_every_action_of_every_test_subject_is_seen_by_four_cameras(table: Person3DTable) -> None:
+    assert len(table) == 2 * 4 * 2 * 4
+    assert set(table.subject) == {9, 11}
+    assert set(table.action) == {"Walking", "Sitting", "Reaching", "Lying"}
+    assert len(np.unique(table.focal, axis=0)) == 4
+
+
+def test_people_to_test_on_are_not_in_the_training_file(table: Person3DTable, tmp_path: Path) -> None:
+    train = persons_from_h36m(write_h36m(tmp_path, "train", 1, 0, pictures=False), tmp_path)
+    check_subjects(train, table)
+
+
+def test_pictures_have_the_listed_size_and_the_person_in_its_box(table: Person3DTable) -> None:
+    with_depth = table.with_pictures("error")
+    assert cv2.imread(str(with_depth.image_path(0))).shape == (SIDE, SIDE, 3)
+    low, size = table.bbox_xywh[:, None, :2], table.bbox_xywh[:, None, 2:]
+    inside = ((table.keypoints >= low - 4) & (table.keypoints <= low + size + 4)).all(axis=2)
+    assert inside.mean() > 0.99
+
+
+def test_cameras_see_the_same_body(table: Person3DTable) -> None:
+    """Distances between joints do not depend on the camera."""
+    joints = table.joints_mm()
+    takes = [str(name).partition("_ca_")[0] for name in table.image_files]
+    same = [index for index, take in enumerate(takes) if take == takes[0]]
+    bones = [np.linalg.norm(joints[index][:, None] - joints[index][None], axis=2) for index in same]
+    assert len(same) == 4
+    for other in bones[1:]:
+        np.testing.assert_allclose(other, bones[0], atol=0.05)
+
+
+def test_bones_keep_their_length_whatever_a_person_does(bodies: np.ndarray) -> None:
+    rigid = [(i, j) for i, j in H36M.bones if not {H36M.names[i], H36M.names[j]} & {"Nose", "Head"}]
+    for person in bodies.reshape(2, -1, 18, 3):
+        lengths = np.stack([np.linalg.norm(person[:, i] - person[:, j], axis=1) for i, j in rigid])
+        assert (np.ptp(lengths, axis=1) < 1e-6).all()
+
+
+def test_limbs_have_human_proportions_and_bend_within_limits(bodies: np.ndarray) -> None:
+    people = bodies.reshape(-1, 18, 3)
+    for side in "LR":
+        for names in LIMBS:
+            upper, middle, lower = (people[:, J[f"{side}_{name}"]] for name in names)
+            a, b = middle - upper, lower - middle
+            lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+            assert 0.8 < (lengths[1] / lengths[0]).mean() < 1.15
+            bend = np.degrees(np.arccos(np.clip((a * b).sum(1) / lengths[0] / lengths[1], -1, 1)))
+            assert 20 < bend.max() < 145
+    height = np.linalg.norm(people[:, J["Head"]] - people[:, J["Neck"]], axis=1)
+    assert (height > 150).all() and (height < 400).all()
+
+
+def test_people_stand_on_the_floor_and_those_who_lie_are_low(bodies: np.ndarray) -> None:
+    assert (bodies[..., 2].min(axis=-1) > 0).all() and (bodies[..., 2].min(axis=-1) < 250).all()
+    heights = dict(zip(ACTIVITIES, bodies[..., J["Head"], 2].mean(axis=(0, 2)), strict=True))
+    assert heights[18] < 700 < heights[9] < heights[14]
+
+
+def test_the_painter_sees_joints_where_the_camera_projects_them(table: Person3DTable) -> None:
+    take = Take(*(int(part) for part in str(table.image_files[5]).partition("/")[0].split("_")[1::2]))
+    body = seen_by_camera(moment(0, take, 1), *take_camera(0, take.camera))
+    ankles = [J["L_Ankle"], J["R_Ankle"]]
+    np.testing.assert_allclose(body.joints[[15, 16], :2], table.keypoints[5, ankles], atol=0.02)
+    nearer = table.depth[5, ankles[0]] < table.depth[5, ankles[1]]
+    assert (body.joints[15, 2] < body.joints[16, 2]) == nearer
+
+
+def test_mpiis_part_is_read_as_human36m_without_depth(root: Path) -> None:
+    mpii = persons_as_h36m(root / "mpii" / "annotations" / "annot_mpii.json", root / "mpii" / "images")
+    assert len(mpii) == 6 and not isinstance(mpii, Person3DTable)
+    mpii.with_pictures("error")
+    middle = (mpii.keypoints[:, J["L_Hip"]] + mpii.keypoints[:, J["R_Hip"]]) / 2
+    np.testing.assert_allclose(mpii.keypoints[:, J["Pelvis"]], middle, atol=1)
+    thorax = (mpii.keypoints[:, J["L_Shoulder"]] + mpii.keypoints[:, J["R_Shoulder"]]) / 2
+    np.testing.assert_allclose(mpii.keypoints[:, J["Thorax"]], thorax, atol=1)
+
+
+def test_making_it_again_writes_nothing(tmp_path: Path) -> None:
+    stamp = tmp_path / "synthetic.json"
+    arguments = {"train": 1, "test": 1, "mpii": 1, "seed": 0, "drawing_version_3d": 1}
+    stamp.write_text(json.dumps(arguments, indent=2) + "\n")
+    assert not make_synthetic_3d(tmp_path, 1, 1, 1, 0)
+    assert list(tmp_path.iterdir()) == [stamp]
+
+
+@pytest.mark.parametrize(("numbers", "option"), [((0, 1, 1, 0), "--train"), ((1, 1, 0, 0), "--mpii")])
+def test_impossible_arguments_are_refused_by_name(tmp_path: Path, numbers: tuple[int, ...], option: str) -> None:
+    with pytest.raises(InputError, match=option):
+        make_synthetic_3d(tmp_path / "data", *numbers)

@@ -1,0 +1,124 @@
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from rlepose.errors import InputError
+from rlepose.inference.media import Frame, Video, frames_of, read_upright
+
+
+def ramp(dtype: type = np.uint8) -> np.ndarray:
+    """A picture (20, 30, 3) whose corners differ."""
+    y, x = np.mgrid[:20, :30]
+    full = 257 if dtype == np.uint16 else 1
+    return (np.stack([8 * x, 10 * y, 100 + 0 * x], axis=-1) * full).astype(dtype)
+
+
+def only(images: object) -> Frame:
+    (frame,) = frames_of(images)  # type: ignore[arg-type]
+    return frame
+
+
+def test_files_of_any_depth_and_channels_become_rgb(tmp_path: Path) -> None:
+    grey = ramp()[..., 0]
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(np.dstack([ramp(), grey])).save(tmp_path / "rgba.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), cv2.cvtColor(ramp(np.uint16), cv2.COLOR_RGB2BGR))
+    np.testing.assert_array_equal(read_upright(tmp_path / "grey.png"), np.dstack([grey] * 3))
+    np.testing.assert_array_equal(read_upright(tmp_path / "rgba.png"), ramp())
+    assert np.abs(read_upright(tmp_path / "deep.png").astype(int) - ramp()).max() <= 1
+
+
+def test_arrays_of_any_depth_and_channels_become_rgb() -> None:
+    grey = ramp()[..., 0]
+    for array, expected in (
+        (grey, np.dstack([grey] * 3)),
+        (grey[..., None], np.dstack([grey] * 3)),
+        (np.dstack([ramp(), grey]), ramp()),
+        (ramp(np.uint16), ramp()),
+    ):
+        np.testing.assert_array_equal(only(array).pixels, expected)
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+def test_arrays_that_are_no_pictures_are_told(array: np.ndarray) -> None:
+    assert "expected RGB, RGBA or grey" in only([array]).problem
+
+
+def test_a_picture_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # taken with the camera turned: upright is a quarter turn clockwise
+    Image.fromarray(ramp()).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_upright(tmp_path / "turned.png"), np.rot90(ramp(), -1))
+
+
+def test_a_gigantic_picture_is_refused_by_its_header(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    for side, message in ((9_100, "9100x9100 px, more than max_pixels"), (90_000, "too large")):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b""))
+        assert message in only(tmp_path / "huge.png").problem
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "cannot be read"), (b"text", "cannot be read"), (None, "no such picture")]
+)
+def test_what_is_no_picture_is_told_and_the_rest_goes_on(tmp_path: Path, content: bytes | None, message: str) -> None:
+    Image.fromarray(ramp()).save(tmp_path / "good.png")
+    if content is not None:
+        (tmp_path / "bad.png").write_bytes(content)
+    bad, good = frames_of([tmp_path / "bad.png", tmp_path / "good.png"])
+    assert message in bad.problem and bad.pixels is None
+    assert good.pixels is not None
+
+
+def test_a_cut_off_picture_is_told(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.jpg")
+    data = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    assert "cut off" in only(tmp_path / "cut.jpg").problem
+
+
+def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG"):
+        Image.fromarray(ramp()).save(tmp_path / name, "PNG")
+    (tmp_path / "notes.txt").touch()
+    assert [Path(frame.name).name for frame in frames_of(tmp_path)] == ["a.JPG", "b.png"]
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pictures in it"):
+        list(frames_of(tmp_path))
+
+
+def test_a_video_gives_its_frames_as_rgb(tmp_path: Path, write_video: Callable[..., Path]) -> None:
+    path = write_video(tmp_path / "film.mp4", "mp4v", 12)
+    with Video(path) as video:
+        assert (video.fps, video.count) == (20, 12)
+    frames = list(frames_of(path))
+    assert [frame.name for frame in frames] == [f"film.mp4#{number}" for number in range(12)]
+    red = [frame.pixels[..., 0].mean() for frame in frames if frame.pixels is not None]
+    assert np.abs(np.diff(red) - 8).max() < 4
+
+
+def test_a_video_that_ends_early_is_told_after_its_frames(tmp_path: Path, write_video: Callable[..., Path]) -> None:
+    path = write_video(tmp_path / "film.avi", "MJPG", 30)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    *good, last = frames_of(path)
+    assert 5 < len(good) < 25 and all(frame.pixels is not None for frame in good)
+    assert f"ends after {len(good)} of 30 frames" in last.problem
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(InputError, match="cannot be opened as a video"):
+        list(frames_of(tmp_path / "text.mp4"))

@@ -1,0 +1,130 @@
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlepose.datasets.images import read_image
+from rlepose.errors import InputError
+from rlepose.inference import Predictor
+from rlepose.inference.boxes import read_boxes
+from rlepose.inference.media import Video
+from rlepose.inference.predict_files import predict_files
+
+
+def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
+    boxes = read_boxes(synthetic / "annotations" / "person_keypoints_val.json")
+    out = tmp_path / "out"
+    assert predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", boxes, out) == 0
+    names = [file.name for file in sorted((synthetic / "val").iterdir())]
+    assert sorted(file.name for file in out.iterdir()) == [*names, "results.json"]
+    entries = json.loads((out / "results.json").read_text())
+    assert len(entries) == sum(map(len, boxes.values()))
+    drawn = {Path(entry["file_name"]).name for entry in entries}
+    for name in names:
+        before, after = read_image(synthetic / "val" / name), read_image(out / name)
+        assert before.shape == after.shape
+        assert (np.abs(before.astype(int) - after).max() > 100) == (name in drawn)
+
+
+def test_results_are_those_that_cocos_tools_read(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    from pycocotools.coco import COCO
+
+    annotations = synthetic / "annotations" / "person_keypoints_val.json"
+    predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", read_boxes(annotations), tmp_path / "out")
+    truth = COCO(annotations)
+    results = truth.loadRes(str(tmp_path / "out" / "results.json"))
+    assert len(results.getAnnIds()) == len(truth.getAnnIds())
+    for image_id in truth.getImgIds():
+        assert len(results.getAnnIds(imgIds=image_id)) == len(truth.getAnnIds(imgIds=image_id))
+
+
+def test_nobody_in_a_picture_is_told_and_counted(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rlepose.inference.boxes import NO_BOXES, Boxes
+
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda _: Boxes(*NO_BOXES))
+    file = sorted((synthetic / "val").iterdir())[0]
+    assert predict_files(predictor, file, None, tmp_path / "out") == 1
+    assert "no person found; lower --detector-threshold" in caplog.text
+    assert (tmp_path / "out" / file.name).exists()
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_video_is_drawn_frame_by_frame(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, smooth: bool
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    out = tmp_path / "out"
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out, smooth) == 0
+    with Video(out / "film.mp4") as film:
+        assert (film.fps, film.count) == (20, 10)
+    entries = json.loads((out / "results.json").read_text())
+    assert [entry["image_id"] for entry in entries] == list(range(10))
+
+
+def test_smoothing_calms_a_video(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    predictor = Predictor(checkpoint(), "cpu")
+    steps = []
+    for smooth in (False, True):
+        predict_files(predictor, source, "whole", tmp_path / "out", smooth)
+        entries = json.loads((tmp_path / "out" / "results.json").read_text())
+        steps.append(np.abs(np.diff([entry["keypoints"] for entry in entries], axis=0)).mean())
+    assert steps[1] < 0.8 * steps[0]
+
+
+def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 20)
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) // 2])
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", tmp_path / "out") == 1
+    with Video(tmp_path / "out" / "film.mp4") as film:
+        assert 3 < film.count < 18
+
+
+def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
+    predictor = Predictor(checkpoint(), "cpu")
+    for source, out, smooth, message in (
+        (tmp_path / "nothing", tmp_path / "out", False, "no such file or folder"),
+        (synthetic / "val", synthetic / "val", False, "is where the input lies"),
+        (synthetic / "val", tmp_path / "out", True, "is no video"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict_files(predictor, source, "whole", out, smooth)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"a.png": 3}', '{"images": [{"id": 1}], "annotations": []}', '{"images": 3, "annotations": []}']
+)
+def test_box_files_of_another_kind_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "boxes.json").write_text(content)
+    with pytest.raises(InputError, match=r"boxes\.json: (expected|not in COCO's layout)"):
+        read_boxes(tmp_path / "boxes.json")
+
+
+def test_the_command_exits_with_1_when_something_was_left_out(
+    checkpoint: Callable[..., Path],
+    run_script: Callable[..., subprocess.CompletedProcess[str]],
+    synthetic: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
+    (folder / "bad.png").write_text("no picture")
+    arguments = (folder, "--checkpoint", checkpoint(), "--out", tmp_path / "out", "--boxes", "whole")
+    result = run_script("predict.py", *arguments)
+    assert result.returncode == 1, result.stderr
+    assert "bad.png: cannot be read as a picture" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"good.png", "results.json"}

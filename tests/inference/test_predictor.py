@@ -1,0 +1,153 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlepose.datasets.coco import CocoFile
+from rlepose.datasets.images import read_image
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.errors import InputError
+from rlepose.evaluation.recalibration import Recalibration
+from rlepose.inference import Predictor, coco_entries
+from rlepose.inference.boxes import Boxes
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]:
+    """The validation pictures and the boxes of their persons as the file has them."""
+    coco = CocoFile(root / "annotations" / "person_keypoints_val.json")
+    files = [root / "val" / image["file_name"] for image in coco.images]
+    return files, [[a["bbox"] for a in coco.annotations if a["image_id"] == i["id"]] for i in coco.images]
+
+
+@pytest.mark.parametrize(("flip_test", "loss"), [("true", "rle"), ("false", "laplace"), ("true", "basic")])
+def test_predicts_what_the_validator_does(
+    checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str
+) -> None:
+    path = checkpoint(f"eval.flip_test={flip_test}", f"loss.name={loss}", recalibration=Recalibration("scale", (1.5,)))
+    loaded = load_checkpoint(path)
+    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
+    validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
+    expected = validator.predict(model, criterion)
+    assert expected.sigma is not None
+    files, boxes = pictures_and_boxes(synthetic)
+
+    pictures = Predictor(path, "cpu").predict(files, boxes)
+
+    persons = [person for picture in pictures for person in picture.persons]
+    assert len(persons) == len(validator.table)
+    spread = criterion.main.residual_spread().numpy()
+    order = np.argsort(validator.table.image_index, kind="stable")
+    for row, person in zip(order, persons, strict=True):
+        np.testing.assert_allclose(person.bbox_xywh, validator.table.bbox_xywh[row])
+        np.testing.assert_allclose(person.keypoints, expected.keypoints[row], atol=1e-3)
+        np.testing.assert_allclose(person.sigma, expected.sigma[row] * spread, rtol=1e-4)
+        np.testing.assert_allclose(person.joint_scores, expected.joint_scores[row], atol=1e-5)
+    assert np.std([person.keypoints for person in persons], axis=0).max() > 1
+
+
+def test_batches_do_not_change_the_poses(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    path = checkpoint()
+    files, boxes = pictures_and_boxes(synthetic)
+    many = [Predictor(path, "cpu", [f"eval.batch_size={size}"]).predict(files, boxes) for size in (1, 64)]
+    for one, other in zip(*many, strict=True):
+        assert one.name == other.name
+        for a, b in zip(one.persons, other.persons, strict=True):
+            np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
+
+
+def test_every_picture_is_decoded_once(
+    checkpoint: Callable[..., Path], synthetic: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    original = read_image
+    monkeypatch.setattr(
+        "rlepose.inference.media.read_image", lambda path, upright: (read.append(path), original(path, upright))[1]
+    )
+    Predictor(checkpoint(), "cpu", ["eval.batch_size=3"]).predict(synthetic / "val", "whole")
+    assert sorted(read) == sorted((synthetic / "val").iterdir())
+
+
+def test_an_array_is_predicted_as_its_file(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    predictor = Predictor(checkpoint(), "cpu")
+    file = sorted((synthetic / "val").iterdir())[0]
+    box = [[10, 20, 100, 120]]
+    (from_file,), (from_array,) = predictor.predict(file, box), predictor.predict(read_image(file), box)
+    np.testing.assert_array_equal(from_file.persons[0].keypoints, from_array.persons[0].keypoints)
+
+
+def test_the_density_integrates_to_one_and_has_the_stated_deviation(
+    checkpoint: Callable[..., Path], synthetic: Path
+) -> None:
+    path = checkpoint("loss.name=rle", "loss.form=paper", recalibration=Recalibration("scale", (0.5,)))
+    (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
+    person = picture.persons[0]
+    x, y, log_prob = person.density.on_grid(3, radius=12, count=301)
+    cell = (x[1] - x[0]) * (y[1] - y[0])
+    mass = np.exp(log_prob) * cell
+    assert mass.sum() == pytest.approx(1, abs=0.01)
+    mean = np.array([(mass.sum(0) * x).sum(), (mass.sum(1) * y).sum()])
+    deviation = np.sqrt([(mass.sum(0) * (x - mean[0]) ** 2).sum(), (mass.sum(1) * (y - mean[1]) ** 2).sum()])
+    np.testing.assert_allclose(deviation, person.sigma[3], rtol=0.03)
+
+
+def test_a_model_without_sigma_has_none(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    (picture,) = Predictor(checkpoint("loss.name=l1"), "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
+    assert picture.persons[0].sigma is None
+    assert picture.persons[0].joint_scores.tolist() == [1] * 17
+    assert json.loads(json.dumps(coco_entries([picture], [7])))[0]["sigma"] is None
+
+
+def test_a_bad_picture_and_a_bad_box_leave_the_rest(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    good = sorted((synthetic / "val").iterdir())[0]
+    (tmp_path / "text.jpg").write_text("no picture")
+    predictor = Predictor(checkpoint(), "cpu")
+    inside = [5, 5, 50, 80]
+    bad, mixed, fine = predictor.predict(
+        [tmp_path / "text.jpg", good, good], [[inside], [[9000, 0, 20, 20], inside], [inside]]
+    )
+    assert "cannot be read as a picture" in bad.problems[0] and not bad.persons
+    assert "has no inside in the picture" in mixed.problems[0] and len(mixed.persons) == 1
+    assert not fine.problems
+    np.testing.assert_allclose(mixed.persons[0].keypoints, fine.persons[0].keypoints, atol=1e-3)
+
+
+def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    def two_persons(pixels: np.ndarray) -> Boxes:
+        return Boxes(np.array([[5.0, 5, 50, 80], [5, 5, 50, 80]]), np.array([0.9, 0.6]))
+
+    file = sorted((synthetic / "val").iterdir())[0]
+    (picture,) = Predictor(checkpoint(), "cpu", detector=two_persons).predict(file)
+    first, second = picture.persons
+    assert first.score - second.score == pytest.approx(0.3)
+    entries = coco_entries([picture], [3])
+    assert [entry["image_id"] for entry in entries] == [3, 3]
+    assert len(entries[0]["keypoints"]) == 51 and len(entries[0]["sigma"]) == 34
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ("nowhere", "expected 'whole', 'detector' or boxes"),
+        ([[1, 2, 3]], "expected numbers"),
+        ([[0, 0, 1, np.nan]], "expected"),
+    ],
+)
+def test_boxes_that_are_none_are_refused(
+    checkpoint: Callable[..., Path], synthetic: Path, boxes: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[0], boxes)
+
+
+def test_too_few_boxes_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    with pytest.raises(InputError, match="a list of 1 is too short"):
+        Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[:2], [[[0, 0, 9, 9]]])

@@ -1,0 +1,53 @@
+"""Counted parameters and multiply-adds, held against the paper's and against counting by hand."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlepose.config import Config
+from rlepose.config_reading import load_config
+from rlepose.errors import InputError
+from rlepose.models.cost import model_cost
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_papers_network_costs_what_the_paper_says() -> None:
+    cost = model_cost(load_config(ROOT / "configs" / "coco_res50_rle.yaml"))
+    assert cost.parameters == pytest.approx(23.6e6, abs=0.05e6)
+    assert cost.multiply_adds == pytest.approx(4.0e9, abs=0.05e9)
+    # mu and sigma of 17 joints in two dimensions, each a weighted sum of 2048 features and a bias.
+    assert cost.head_parameters == 68 * 2049
+    assert cost.head_multiply_adds == 68 * 2048
+
+
+def test_only_the_backbone_grows_with_the_picture(tiny_config: Callable[..., Config]) -> None:
+    small, large = (
+        model_cost(tiny_config("model.backbone.name=test_resnet", f"data.input_size_hw={size}"))
+        for size in ("[64, 64]", "[128, 64]")
+    )
+    assert large.multiply_adds - large.head_multiply_adds == 2 * (small.multiply_adds - small.head_multiply_adds)
+    assert large.parameters == small.parameters
+    assert large.head_multiply_adds == small.head_multiply_adds
+
+
+def test_counting_touches_neither_random_numbers_nor_weights(tiny_config: Callable[..., Config]) -> None:
+    before = torch.get_rng_state()
+    # Weights that cannot be had: none are asked for.
+    overrides = ["model.backbone.name=resnet18", "model.backbone.pretrained=true", "model.backbone.weights=no.pth"]
+    assert model_cost(tiny_config(*overrides)).parameters > 11e6
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_number_of_joints_must_be_known(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.num_keypoints: null"):
+        model_cost(tiny_config("data.num_keypoints=null"))
+
+
+def test_the_command_prints_a_line_for_a_config(run_script: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    result = run_script("model_info.py", "--cfg", "configs/lspet64_l1.yaml", "--set", "model.backbone.name=test_resnet")
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[:3] for line in result.stdout.splitlines()[1:2]] == [["lspet64_l1", "0.47", "M"]]
