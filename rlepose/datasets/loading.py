@@ -24,6 +24,8 @@ from rlepose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
+_SECONDS_AFTER_SIGTERM = 10  # for the step to end and a checkpoint to be written
+
 
 class PoseDataset(Dataset[dict[str, Any]]):
     """Crops of persons with their regression targets.
@@ -153,12 +155,13 @@ def make_loader(
 
 
 def _leave_signals_to_the_main_process(_: int) -> None:
-    """A signal to the whole group of processes is a wish of the main process' to decide on, which needs its workers.
+    """A signal to the whole group of processes is for the main process to answer, which needs its workers meanwhile.
 
-    It ends them by SIGTERM itself, where they do not end otherwise: the second one counts.
+    But where it fails, it ends them by SIGTERM and waits for them; so they obey, some seconds later.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, lambda *_: os._exit(0)))
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_AFTER_SIGTERM))
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:
