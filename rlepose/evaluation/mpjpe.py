@@ -2,7 +2,7 @@
 
 MPJPE           mean distance of the joints, both skeletons moved to their root
 PA_MPJPE        the same after Procrustes alignment: what the literature calls PA-MPJPE or protocol 2
-PA_MPJPE_rigid  the same after turning and moving alone: what the RLE authors' code calls PA-MPJPE; never less
+PA_MPJPE_rigid  the same after turning and moving alone: what the RLE authors' code calls PA-MPJPE
 PCK3D           share of joints within 150 mm (Mehta et al., 3DV 2017)
 AUC             mean of that share over the limits 0, 5, …, 150 mm
 """
