@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; numbers mean nothing")
     args = parser.parse_args()
-    if not (args.data / "annotations" / "person_keypoints_train2017.json").exists():
+    needs_data = "items" in args.rows
+    if needs_data and not (args.data / "annotations" / "person_keypoints_train2017.json").exists():
         raise InputError(f"--data: {args.data} has no annotations/person_keypoints_train2017.json; name COCO's folder")
     if args.official is not None and not (args.official / "rlepose" / "models").is_dir():
         raise InputError(f"--official: {args.official} has no rlepose/models; name a clone of the authors' repository")

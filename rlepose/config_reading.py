@@ -16,7 +16,8 @@ from typing import Any, Literal, Union
 import yaml
 from easydict import EasyDict
 
-from rlepose.config import Config, contradictions, option_names
+from rlepose.config import Config, option_names
+from rlepose.config_contradictions import contradictions
 from rlepose.errors import InputError
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.images import warp_crop
+from rlepose.errors import InputError
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix, transform_points
 from rlepose.skeleton import Skeleton
 
@@ -110,6 +111,10 @@ def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
 
 
 def write_picture(path: Path, image: Picture) -> None:
-    """Write an RGB picture; the ending of the name chooses the format."""
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path}: OpenCV could not write the picture")
+    """Write an RGB picture; the ending of the name chooses the format. InputError where it cannot be written."""
+    try:
+        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error:  # an ending that it does not know
+        written = False
+    if not written:
+        raise InputError(f"{path}: the picture cannot be written; check its ending, the folder, and the disk's room")

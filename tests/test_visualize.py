@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rlepose.datasets.images import read_image
+from rlepose.errors import InputError
 from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
 from rlepose.visualize import draw_pose, sheet, truth_and_prediction, write_picture
 
@@ -107,6 +108,7 @@ def test_a_written_picture_keeps_its_colours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "page.png"), image)
 
 
-def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"page\.png"):
-        write_picture(tmp_path / "nowhere" / "page.png", BLACK)
+@pytest.mark.parametrize("name", ["nowhere/page.png", "page.nothing", "page"])
+def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="page.*cannot be written"):
+        write_picture(tmp_path / name, BLACK)

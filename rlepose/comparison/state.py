@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
 from rlepose.config import Config
-from rlepose.engine.checkpoint import load_checkpoint, results_folder
+from rlepose.engine.checkpoint import load_checkpoint, newest_whole, results_folder
 from rlepose.engine.run_state import differences
 from rlepose.errors import InputError
 
@@ -29,10 +29,10 @@ class State:
 def state_of(run: Run) -> State:
     """By the last checkpoint's config and progress, and by a metrics.json that is younger than the best checkpoint."""
     experiment, epochs = run.experiment, run.config.train.epochs
-    if not experiment.last.exists():
+    if not experiment.has_checkpoint():
         return State("new", "not begun")
     try:
-        checkpoint = load_checkpoint(experiment.last)
+        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)))
     except InputError as error:
         return State("other", str(error))
     changed = [

@@ -104,11 +104,13 @@ def crop_cache(
     """
     wanted = _plan(table, reach, np.minimum(shrink, 1))
     folder = parent / f"crops-{kind}-{_fingerprint(kind, table, wanted)}"
+    index = folder / "index.npy"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            if not (folder / "index.npy").exists():
-                _make(folder, kind, table, wanted, on_bad_image)
+        if not index.exists():  # a complete cache may be on a disk that is read-only
+            folder.mkdir(parents=True, exist_ok=True)
+            with _alone(folder):
+                if not index.exists():
+                    _make(folder, kind, table, wanted, on_bad_image)
     except OSError as error:
         raise InputError(
             f"data.cache: cannot write {folder} ({error.strerror}); set data.cache_dir to another folder, or "
@@ -166,7 +168,6 @@ def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_b
     crops = wanted.copy()
     crops["length"][order] = lengths
     crops["start"][order] = np.cumsum(lengths) - lengths
-    (folder / "crops.part").rename(folder / "crops.bin")
     with (folder / "index.part.npy").open("wb") as file:
         np.save(file, crops)
         file.flush()
@@ -176,10 +177,10 @@ def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_b
 
 
 class _Parts:
-    """The crops that are written already: crops.part, and the length of each in lengths.part."""
+    """The crops that are written already: crops.bin, and the length of each in lengths.part."""
 
     def __init__(self, folder: Path) -> None:
-        self._data = (folder / "crops.part").open("ab")
+        self._data = (folder / "crops.bin").open("ab")
         self._lengths = (folder / "lengths.part").open("a+b")
         self.count = len(self.lengths())
 

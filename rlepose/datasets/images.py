@@ -41,8 +41,8 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
         raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again") from error
     if width * height > max_pixels:
         raise InputError(
-            f"{path}: the picture has {width}x{height} px, more than max_pixels={max_pixels:,}; shrink it, and its "
-            "labels with it"
+            f"{path}: the picture has {width}x{height} px, more than {max_pixels:,} pixels; shrink it, and its "
+            "labels, if it has some"
         )
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:

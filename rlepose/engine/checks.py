@@ -7,6 +7,7 @@ import torch
 from rlepose.config import DataConfig, TrainConfig
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError, first_line
+from rlepose.models.heads import RegressionHead
 from rlepose.models.pose_model import PoseModel
 from rlepose.skeleton import Skeleton
 
@@ -37,8 +38,14 @@ def check_joints(data: DataConfig, skeleton: Skeleton, validator: Validator) -> 
 
 @torch.no_grad()
 def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: torch.device) -> None:
-    """InputError where the backbone cannot take crops of this size: transformers are often built for one."""
+    """InputError where backbone or head cannot take crops of this size: transformers are often built for one."""
     height, width = input_size_hw
+    reduction = model.backbone.reductions[0]
+    if not isinstance(model.head, RegressionHead) and (height % reduction or width % reduction):
+        raise InputError(
+            f"data.input_size_hw: the pixels of heatmaps would not lie evenly in crops of {height}x{width}; take "
+            f"multiples of {reduction}, by which the backbone shrinks them"
+        )
     was_training = model.training
     try:
         model.eval()(torch.zeros(1, 3, height, width, device=device))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.engine.distributed import Ranks
@@ -41,10 +41,10 @@ class NonFinite:
         if not math.isfinite(loss):
             raise self.diverged(f"the loss became NaN or infinite before step {before}, {self._whose()}")
 
-    def check_weights(self, parameters: Iterable[nn.Parameter], step: int) -> None:
-        """DivergedError if a weight is not finite."""
-        if not torch.stack([parameter.isfinite().all() for parameter in parameters]).all():
-            raise self.diverged(f"weights became NaN or infinite by step {step}")
+    def check_weights(self, weights: Iterable[Tensor], step: int) -> None:
+        """DivergedError if a weight, or a running statistic, is not finite: a skipped step still counts in those."""
+        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+            raise self.diverged(f"weights or batch statistics became NaN or infinite by step {step}, {self._whose()}")
 
     def diverged(self, what: str) -> DivergedError:
         """The error that ends a run, with what is left of it and what to try."""

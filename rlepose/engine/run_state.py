@@ -90,12 +90,18 @@ class RunState:
         if missing:
             raise InputError(
                 f"--resume: {path} does not tell {', '.join(sorted(missing))}, since another version of rlepose wrote "
-                "it; start anew under another --name with model.backbone.weights set to this file"
+                "it; start anew under another --name with model.init_from set to this file"
             )
         if checkpoint.skeleton.names != self._skeleton.names:
             raise InputError(
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
                 f"have {', '.join(self._skeleton.names)}; start anew under another --name"
+            )
+        size, size_now = checkpoint.config.train.batch_size, self._config.train.batch_size
+        if progress["seen"] and size != size_now:
+            raise InputError(
+                f"--resume: {path} was left in the middle of an epoch of steps of {size} persons, which steps of "
+                f"{size_now} cannot go on with; set train.batch_size={size} until the epoch's end"
             )
         changed = differences(checkpoint.config.to_dict(), self._config.to_dict())
         if changed:

@@ -143,7 +143,7 @@ class Trainer:
         return self.state.epoch > self.state.validated and (due or last)
 
     def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
-        self.nonfinite.check_weights(self.parameters, self.global_step)
+        self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.global_step)
         self.state.lines = run_log.lines
         self.state.save(path, self.ranks, previous)
 
@@ -167,8 +167,15 @@ class Trainer:
         return run_log
 
     def _take_up_newest(self) -> None:
-        paths = (self.experiment.last, self.experiment.previous)
-        self.state.resume(self.ranks.on_main(lambda: newest_whole(paths)), self.ranks)
+        self.state.resume(self.ranks.on_main(self._newest), self.ranks)
+
+    def _newest(self) -> Path:
+        """The newest whole checkpoint. A damaged one goes: the next save would put it in the place of the whole one."""
+        last, previous = self.experiment.last, self.experiment.previous
+        path = newest_whole((last, previous))
+        if path == previous:
+            last.unlink(missing_ok=True)
+        return path
 
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:

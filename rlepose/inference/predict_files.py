@@ -1,6 +1,5 @@
 """Poses of files, drawn and listed: pictures or a video, and results.json beside them."""
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ import cv2
 from tqdm import tqdm
 
 from rlepose.errors import InputError
+from rlepose.evaluation.results import write_json
 from rlepose.inference.boxes import GivenBoxes
 from rlepose.inference.media import Video, is_video, pictures_in
 from rlepose.inference.poses import PicturePoses, coco_entries
@@ -37,7 +37,7 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
         raise InputError(f"--smooth: {source} is no video; leave it out")
     out.mkdir(parents=True, exist_ok=True)
     entries, left_out = (_video if video else _pictures)(predictor, source, boxes, out, smooth)
-    (out / "results.json").write_text(json.dumps(entries, allow_nan=False))
+    write_json(out / "results.json", entries)
     log.info("results         %s", out / "results.json")
     if left_out:
         log.warning("%d left out; the reasons stand above", left_out)

@@ -68,7 +68,9 @@ class Smoother:
 
 def _variance(person: PersonPose) -> Floats:
     if person.sigma is None:
-        raise InputError("--smooth weighs joints by their sigma, but this model learned none; train with another loss")
+        raise InputError(
+            "--smooth weighs joints by their sigma, but this model has none; give it one by scripts/recalibrate.py"
+        )
     return np.square(person.sigma)
 
 

@@ -19,7 +19,7 @@ from rlepose.inspection.overview import format_overview, overview
 from rlepose.inspection.ready_config import ready_config
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
-from rlepose.skeleton import Skeleton
+from rlepose.skeleton import Skeleton, known_oks_sigma
 from rlepose.visualize import person_tile, sheet, write_picture
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,11 @@ def inspect_dataset(
 
 
 def _with_estimates(skeleton: Skeleton, estimated: list[float | None]) -> Skeleton:
-    """The built-in constants stay where nothing was measured."""
-    sigmas = tuple(new or old for new, old in zip(estimated, skeleton.oks_sigmas, strict=True))
+    """Estimates take the place of the default only: with other constants than the known ones AP is nobody else's."""
+    sigmas = tuple(
+        new if new is not None and known_oks_sigma(name) is None else old
+        for name, new, old in zip(skeleton.names, estimated, skeleton.oks_sigmas, strict=True)
+    )
     return Skeleton(skeleton.names, skeleton.bones, sigmas)
 
 

@@ -17,7 +17,10 @@ from rlepose.errors import DivergedError, InputError, first_line
 from rlepose.evaluation.mpjpe import errors_by_action
 from rlepose.lifting.network import LiftingNet
 from rlepose.lifting.poses import NUM_LIFTED, LiftingPoses, joints_of, mirror_inputs, mirror_joints, mirror_output
-from rlepose.losses import Criterion, build_criterion
+from rlepose.losses import LIKELIHOODS, Criterion, build_criterion
+
+# Not `basic`: it predicts through its flow, and a lifting network is stored without one.
+TRAINABLE = tuple(name for name in LIKELIHOODS if name != "basic")
 
 
 @dataclass(frozen=True)

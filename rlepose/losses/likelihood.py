@@ -19,7 +19,7 @@ SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, a
 class JointLikelihood(nn.Module, ABC):
     """The density p(target | mu, sigma) of a joint in `dims` coordinates.
 
-    Below, mu, sigma and target are (N, D), one row a labelled joint, and joint (N,) holds the joints' numbers.
+    Below, mu, sigma and target are (N, D), one row a joint, and joint (N,) holds the joints' numbers.
     """
 
     needs_sigma = True

@@ -120,6 +120,10 @@ def test_what_a_run_left_tells_how_far_it_is(suite: Suite) -> None:
     assert "train.batch_size: 8 -> 4" in state.detail
 
     last.write_bytes(last.read_bytes()[:1000])
+    assert state_of(run).kind == "interrupted", "the checkpoint before is whole, and of the epoch before"
+    last.unlink()
+    assert state_of(run).kind == "interrupted"
+    run.experiment.previous.write_bytes(b"")
     assert state_of(run).kind == "other"
 
 

@@ -47,10 +47,10 @@ def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp
     text = """
         rows:
           - {name: a, cfg: CONFIG}
-          - {name: b, cfg: CONFIG, after: a, set: ["model.backbone={pretrained: true, weights: '{after}'}"]}
+          - {name: b, cfg: CONFIG, after: a, set: ["model.init_from={after}"]}
     """
     _, second = suite_of(tmp_path, text, out="there", seeds=[2]).runs()
-    assert second.config.model.backbone.weights == "there/a_seed2/checkpoints/best.pt"
+    assert second.config.model.init_from == "there/a_seed2/checkpoints/best.pt"
 
 
 def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:

@@ -181,6 +181,28 @@ def test_an_interrupted_making_goes_on_where_it_was(
     assert calls["going on"] <= 2 * (24 - 12 + 5)  # the sample, and what was missing
 
 
+def test_a_making_that_is_interrupted_at_its_index_keeps_the_crops(
+    cached: Callable[..., PoseDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", no_space)
+        with pytest.raises((InputError, OSError)):
+            cached("raw")
+    monkeypatch.setattr(crop_cache, "_encode_picture", lambda *_: pytest.fail("made again"))
+    assert all(crops(cached("raw"), 1).any(axis=(1, 2, 3)))
+
+
+def test_a_complete_cache_is_read_where_nothing_can_be_written(
+    cached: Callable[..., PoseDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached("jpeg")
+    monkeypatch.setattr(crop_cache, "_alone", lambda _: pytest.fail("wants to write"))
+    assert crops(cached("jpeg"), 1).any()
+
+
 def _make_in_a_process(config: Config) -> None:
     use_crop_cache(training_dataset(config), config)
 
@@ -243,7 +265,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(InputError, match=r"needs about .* GB .*data\.cache=jpeg"):
         cached("raw")
-    assert not (folders(tmp_path)[0] / "crops.part").stat().st_size
+    assert not (folders(tmp_path)[0] / "crops.bin").stat().st_size
 
 
 def test_a_folder_that_cannot_be_written_is_told(cached: Callable[..., PoseDataset], tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_by_its_header(tmp_path:
     path = tmp_path / "bomb.png"
     path.write_bytes(content)
     assert len(content) < 300_000
-    with pytest.raises(InputError, match=r"bomb\.png: the picture (is too large|has .* px, more than max_pixels)"):
+    with pytest.raises(InputError, match=r"bomb\.png: the picture (is too large|has .* px, more than )"):
         read_image(path)
 
 

@@ -68,5 +68,5 @@ def test_a_person_is_found_again_after_a_gap() -> None:
 
 
 def test_poses_without_sigma_are_refused() -> None:
-    with pytest.raises(InputError, match="learned none"):
+    with pytest.raises(InputError, match="has none; give it one"):
         Smoother()([dataclasses.replace(person(np.zeros((3, 2)), np.ones((3, 2))), sigma=None)])

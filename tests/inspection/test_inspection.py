@@ -10,6 +10,7 @@ import pytest
 from rlepose.config_reading import load_config
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.inspection import inspect
 from rlepose.inspection.inspect import inspect_dataset
 from rlepose.inspection.overview import overview
 from rlepose.inspection.repeats import estimate_oks_sigmas, repeated_labels
@@ -155,6 +156,15 @@ def test_oks_sigmas_are_estimated_from_repeated_labels(write_coco: Callable[...,
     estimated, repeats = estimate_oks_sigmas(table, np.array([areas[i] for i in table.person_ids.tolist()]))
     assert repeats[0] == 300
     np.testing.assert_allclose(estimated, sigmas, rtol=0.1)
+
+
+def test_an_estimate_replaces_no_constant_that_is_known(
+    write_coco: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect, "estimate_oks_sigmas", lambda *_: ([0.2] * 3, [50] * 3))
+    annotations = write_coco(category={"keypoints": ["nose", "left_wing", "right_wing"]})
+    report = inspect.inspect_dataset(annotations, None, tmp_path / "out")
+    assert [joint["oks_sigma"] for joint in report["joints"].values()] == [0.026, 0.2, 0.2]
 
 
 def test_copies_are_no_repeated_labels(write_coco: Callable[..., Path]) -> None:

@@ -24,6 +24,7 @@ from rlepose.lifting.poses import (
     read_poses,
 )
 from rlepose.lifting.training import (
+    TRAINABLE,
     LiftingOptions,
     lifting_errors,
     load_lifting,
@@ -93,7 +94,7 @@ def test_predictions_of_a_pose_and_of_its_mirror_image_mirror_each_other(table: 
     torch.testing.assert_close(mirror_joints(mirrored.mu), straight.mu, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("loss", ["l1", "rle"])
+@pytest.mark.parametrize("loss", TRAINABLE)
 def test_training_lowers_the_error_and_can_be_stored(table: Person3DTable, tmp_path: Path, loss: str) -> None:
     poses = lifting_poses(table)
     untrained = joints_of(torch.zeros_like(poses.targets))

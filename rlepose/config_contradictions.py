@@ -1,0 +1,72 @@
+"""What is wrong with a config that no option shows alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rlepose.config import Config, FlowConfig, HeadConfig, HeatmapConfig, LossConfig
+
+_OPTIONS_OF_HEADS = {
+    "normalize_features": ("regression",),
+    "hidden": ("regression",),
+    "sigma": ("regression", "integral"),
+    "deconv_width": ("heatmap", "integral"),
+    "alignment": ("heatmap", "integral"),
+    "refinement": ("heatmap",),
+}
+
+
+def contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """Each contradiction between options: (dotted name, what is wrong and what mends it)."""
+    train, schedule = config.train, config.train.schedule
+    if schedule.name == "step":
+        if list(schedule.milestones) != sorted(set(schedule.milestones)):
+            yield "train.schedule.milestones", f"expected growing epochs, got {list(schedule.milestones)}"
+        if schedule.milestones and schedule.milestones[-1] >= train.epochs:
+            yield (
+                "train.schedule.milestones",
+                f"a step at epoch {schedule.milestones[-1]:g} is never reached in {train.epochs} epochs; "
+                "lower it, raise train.epochs, or set train.schedule.milestones=[]",
+            )
+    if schedule.warmup_epochs >= train.epochs:
+        yield (
+            "train.schedule.warmup_epochs",
+            f"a warm-up of {schedule.warmup_epochs:g} epochs does not end within train.epochs={train.epochs}",
+        )
+    if train.batch_size % train.accumulate:
+        yield "train.batch_size", f"{train.batch_size} does not divide into train.accumulate={train.accumulate} parts"
+    if config.system.compile == "reduce-overhead" and train.accumulate > 1:
+        yield (
+            "system.compile",
+            "reduce-overhead keeps gradients in memory that the next part overwrites, so it cannot do train.accumulate="
+            f"{train.accumulate}; set train.accumulate=1 or system.compile=default",
+        )
+    keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
+    if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
+        yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"
+    loss, flow = config.loss, config.loss.flow
+    if (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale) and (loss.name, loss.form) != ("rle", "paper"):
+        yield "loss.q", "q and q_scale belong to rle's paper form; set loss.name=rle loss.form=paper, or leave them out"
+    if loss.name != "rle" and loss.form != LossConfig.form:
+        yield "loss.form", f"the loss {loss.name} has no forms; set loss.name=rle, or leave it out"
+    if loss.name not in ("basic", "dle", "rle") and flow != FlowConfig():
+        yield "loss.flow", f"the loss {loss.name} has no flow; set loss.name=rle, dle or basic, or leave it out"
+    if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
+        yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
+    model, head = config.model, config.model.head
+    if (head.name == "heatmap") != (loss.name == "heatmap_mse"):
+        yield (
+            "model.head.name",
+            f"the head {head.name} cannot learn by the loss {loss.name}; heatmap and heatmap_mse belong together, and "
+            "every other head goes with every other loss",
+        )
+    if loss.name != "heatmap_mse" and loss.heatmap != HeatmapConfig():
+        yield "loss.heatmap", f"the loss {loss.name} has no heatmaps; set loss.name=heatmap_mse, or leave it out"
+    for option_name, heads in _OPTIONS_OF_HEADS.items():
+        if head.name not in heads and getattr(head, option_name) != getattr(HeadConfig, option_name):
+            yield f"model.head.{option_name}", f"the head {head.name} does not have it; leave it out"
+    if model.backbone.weights is not None and not model.backbone.pretrained:
+        yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
+    if model.backbone.weights is not None and model.init_from is not None:
+        yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
+    if config.name in ("", "..") or Path(config.name).name != config.name:
+        yield "name", f"expected the name of a folder, without '/', got {config.name!r}"

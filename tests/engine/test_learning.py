@@ -1,0 +1,64 @@
+"""Every head learns: a few pictures by heart."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlepose.codec import decode
+from rlepose.config import OptimizerConfig
+from rlepose.config_reading import config_from_dict
+from rlepose.datasets.coco import persons_from_annotations
+from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.loading import PoseDataset, collate
+from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.trainer import TrainStep
+from rlepose.evaluation.pck import pck, reference_length
+from rlepose.losses import LOSSES, build_criterion
+from rlepose.models.pose_model import build_model
+
+PLAIN = {"name": "regression", "normalize_features": False}
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [
+        (PLAIN, {"name": "l1"}),
+        (PLAIN, {"name": "rle"}),
+        (PLAIN, {"name": "rle", "form": "paper"}),
+        ({"name": "integral", "deconv_width": 32}, {"name": "l1"}),
+        ({"name": "heatmap", "deconv_width": 32}, {"name": "heatmap_mse"}),
+    ],
+    ids=lambda options: "_".join(value for value in options.values() if isinstance(value, str)),
+)
+def test_eight_real_pictures_are_learned_by_heart(real_data: Path, head: dict[str, Any], loss: dict[str, str]) -> None:
+    """PCK@0.1 becomes 1 on the training pictures themselves: the whole path can represent what it is shown."""
+    torch.manual_seed(0)
+    lspet = real_data / "lspet"
+    coco = CocoFile(lspet / "annotations" / "lspet_val.json")
+    table = persons_from_annotations(coco, lspet / "images" / "val").select(np.arange(0, 64, 8))
+    dataset = PoseDataset(table, coco.skeleton(), (64, 64), box_scale=1.25)
+    batch = collate([dataset[0, person] for person in range(8)])
+    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "head": head}
+    config = config_from_dict({"name": "eight", "model": model_options, "loss": loss})
+    model = build_model(config.model, 14, LOSSES[config.loss.name].needs_sigma).to(memory_format=torch.channels_last)
+    step = TrainStep(model, build_criterion(config.loss, 14))
+    optimizer = build_optimizer(OptimizerConfig(lr=3e-3), step.parameters())
+    reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, dataset.skeleton)
+
+    def correct() -> float | None:
+        with torch.no_grad():
+            mu = model.eval()(batch["image"]).mu.numpy()
+        model.train()
+        keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
+        return pck(keypoints, table.keypoints, table.visible, reference, 0.1)
+
+    for number in range(400):
+        optimizer.zero_grad()
+        step(batch["image"], batch["target"], batch["weight"]).mean().backward()
+        optimizer.step()
+        if number % 20 == 19 and correct() == 1.0:
+            return
+    pytest.fail(f"PCK@0.1 is {correct()} after 400 steps")
