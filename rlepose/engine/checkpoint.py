@@ -197,7 +197,7 @@ def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Pa
     config is the checkpoint's own or one whose model is the same; `path` is for messages.
     """
     needs_sigma = LOSSES[config.loss.name].needs_sigma
-    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False)
+    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False, dims=config.dims)
     load_state(model, checkpoint.model, "model", path)
     return model.eval()
 

@@ -49,7 +49,7 @@ def export_checkpoint(
     if out.suffix != kind.suffix:
         raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     model = model_from_checkpoint(checkpoint, config, path)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval()
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval()
     load_state(criterion, checkpoint.criterion, "criterion", path)
     if isinstance(criterion.main, Basic):
         raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")

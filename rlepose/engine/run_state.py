@@ -30,7 +30,7 @@ class RunState:
 
     epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
     rewinds: how often the run went back to a checkpoint.
-    validated: the epoch of the last validation. best: the highest value so far of the number that chooses `best.pt`.
+    validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
     """
 

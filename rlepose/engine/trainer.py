@@ -14,10 +14,10 @@ from tqdm import tqdm
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.loading import BadImages, make_loader
-from rlepose.datasets.training import training_dataset, use_crop_cache
+from rlepose.datasets.training import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
 from rlepose.engine.checkpoint import newest_whole
-from rlepose.engine.checks import check_batch, check_input_size, check_joints
+from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
@@ -29,14 +29,12 @@ from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
-from rlepose.engine.validator import Validator, format_table
+from rlepose.engine.validators import build_validator
 from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
 
 log = logging.getLogger(__name__)
-
-SELECTED_BY = "gt/AP"  # the validation number by which `best.pt` is chosen
 
 
 class Trainer:
@@ -46,18 +44,20 @@ class Trainer:
         self.config = config
         self.ranks = ranks
         self.experiment = Experiment.of(config)
-        check_batch(config.train, ranks.world_size)
+        check_batch(config, ranks.world_size)
         check_compile(config.system.compile, ranks.device)
 
         data = config.data
-        self.validator = Validator(config, "gt", ranks)
+        self.validator = build_validator(config, "gt", ranks)
         self.dataset = training_dataset(config)
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
         check_joints(data, self.skeleton, self.validator)
+        check_persons(table, self.validator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
+        count = persons_with_depth(table)
         self.batches = TrainBatches(
-            len(table), config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor=divisor
+            count, config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor, num_extra=len(table) - count
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
@@ -67,11 +67,12 @@ class Trainer:
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
         # A checkpoint fills the model anyway: no weights to fetch.
-        self.model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume).to(ranks.device)
+        model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume, dims=config.dims)
+        self.model = model.to(ranks.device)
         check_input_size(self.model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
+        self.criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
         precision = choose_precision(config.system.precision, ranks.device)
         step = TrainStep(self.model, self.criterion, precision, config.system.compile)
@@ -277,10 +278,10 @@ class Trainer:
             picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, self.global_step)
-        log.info("validation after epoch %d\n%s", self.state.epoch, format_table(self.state.metrics))
+        log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
-        value = self.state.metrics[SELECTED_BY]
-        if self.state.best is None or (value is not None and value > self.state.best):
+        value = self.state.metrics[self.validator.selected_by]
+        if self.validator.better(value, self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
 

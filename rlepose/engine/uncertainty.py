@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.engine.estimator import Predictions
+from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, calibration_report, observe
@@ -34,6 +35,13 @@ CALIBRATION_METRICS = (
     "spearman_sigma_error",
     "AURC",
 )
+
+
+def in_2d(validator: PoseValidator[Any]) -> Validator:
+    """The validation itself; InputError where it is in 3-D, where uncertainty is not judged yet."""
+    if not isinstance(validator, Validator):
+        raise InputError(f"{validator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
+    return validator
 
 
 def location_scale(criterion: Criterion) -> LocationScale:
