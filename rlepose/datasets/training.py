@@ -22,7 +22,7 @@ from rlepose.skeleton import H36M, Skeleton
 def training_dataset(config: Config) -> PoseDataset:
     """The training persons, read from picture files."""
     data = config.data
-    table, skeleton = _TABLES[data.format](config)
+    table, skeleton = TABLES[data.format](config)
     return PoseDataset(
         table.with_pictures(data.on_bad_image),
         skeleton,
@@ -53,7 +53,8 @@ def _h36m_table(config: Config) -> tuple[PersonTable, Skeleton]:
     return table, H36M
 
 
-_TABLES = {"coco": _coco_table, "h36m": _h36m_table}
+# By data.format.
+TABLES = {"coco": _coco_table, "h36m": _h36m_table}
 
 
 def persons_with_depth(table: PersonTable) -> int:
