@@ -138,7 +138,8 @@ class Estimator:
                 assert part.sigma is not None
                 sigma[part.persons] = part.sigma
         matrices = self.dataset.crop_matrices()
-        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, self.config.data.input_size_hw)
+        size_hw, root_depth = self.config.data.input_size_hw, self.config.loss.root_depth
+        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, size_hw, root_depth)
         return Predictions(keypoints, sigma, scores, valid)
 
 

@@ -27,10 +27,12 @@ def in_picture(
     recalibration: Recalibration | None,
     matrix: Floats,
     crop_size_hw: tuple[int, int],
+    root_depth: bool = False,
 ) -> tuple[Floats, Floats | None]:
     """mu, sigma (N, K, D) in network units, matrix (N, 2, 3) from picture to crop -> the same in px, sigma corrected.
 
-    In 3-D the third coordinate is in mm, relative to the root, whose own is 0.
+    In 3-D the third coordinate is in mm, relative to the root, whose own is 0. root_depth: whether the network has
+    learned that of the root, too (loss.root_depth): its prediction is then taken off all others, as the authors do.
 
     A loss without sigma has the constant 1, a crop's width and height, which a recalibration corrects; without one it
     stays None.
@@ -40,7 +42,10 @@ def in_picture(
     if recalibration is not None:
         sigma = recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
     keypoints, sigma = decode(mu, sigma, matrix, crop_size_hw)
-    for values in (keypoints, sigma):
-        if values is not None and values.shape[-1] == 3:
-            values[:, ROOT, 2] = 0
+    if keypoints.shape[-1] == 3:
+        if root_depth:
+            keypoints[..., 2] -= keypoints[:, [ROOT], 2]
+        for values in (keypoints, sigma):
+            if values is not None:
+                values[:, ROOT, 2] = 0
     return keypoints, sigma

@@ -124,7 +124,8 @@ class Predictor:
         refuse_nonfinite(mu, joints)
         matrices = np.concatenate([one.matrices for one in waiting])
         size_hw = self.config.data.input_size_hw
-        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, matrices, size_hw)
+        root_depth = self.config.loss.root_depth
+        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, matrices, size_hw, root_depth)
         residuals = self._residuals
         spread = 1.0 if residuals is None else residuals.spread
         sigma = None if scale is None else scale * spread

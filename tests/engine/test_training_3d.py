@@ -17,6 +17,7 @@ from rlepose.datasets.training import training_dataset
 from rlepose.engine.checkpoint import load_checkpoint, results_folder
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
+from rlepose.engine.export_checkpoint import export_checkpoint
 from rlepose.engine.trainer import Trainer, train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
 from rlepose.errors import InputError
@@ -33,7 +34,9 @@ def lines(config: Config) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (Experiment.of(config).folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(tiny_3d_config: Callable[..., Config]) -> None:
+def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
+    tiny_3d_config: Callable[..., Config], tmp_path: Path
+) -> None:
     config = tiny_3d_config()
     metrics = train(config, ALONE)
     assert np.isfinite(metrics["MPJPE"]) and metrics["PA_MPJPE"] < metrics["MPJPE"]
@@ -45,6 +48,10 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(tiny_3d
     again = validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE)
     assert again["MPJPE"] == pytest.approx(metrics["MPJPE"], rel=1e-5)
     assert {path.name for path in out.iterdir()} == {"metrics.json", "keypoints_gt.json", "persons_gt.png"}
+    exported = export_checkpoint(
+        best, checkpoint.config, checkpoint, "torchscript", "float32", tmp_path / "x.torchscript"
+    )
+    assert exported.tolerable and exported.pixels.shape == (16, 18)
     with pytest.raises(InputError, match="uncertainty is judged in 2-D alone"):
         validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
 
