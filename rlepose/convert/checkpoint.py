@@ -25,8 +25,8 @@ def convert_checkpoint(
     """Write the checkpoint `out` from a file of the authors' code or of mmpose.
 
     input_size_hw: crops that the model was trained on, which its file does not tell. annotations: COCO-format file of
-    its joints; None takes COCO's 17, or in 3-D Human3.6M's 18. Raises InputError for files of other kinds, and for those
-    that hold more than tensors and plain types: loading them could run code.
+    its joints; None takes COCO's 17, or in 3-D Human3.6M's 18. Raises InputError for files of other kinds, and for
+    those that hold more than tensors and plain types: loading them could run code.
     """
     try:
         converted = convert_state(read_state(path))
