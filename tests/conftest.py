@@ -133,20 +133,25 @@ def tiny_config(tiny_overrides: list[str]) -> Callable[..., Config]:
 
 
 @pytest.fixture
-def tiny_3d_config(synthetic_3d: Path, tmp_path: Path) -> Callable[..., Config]:
-    """tiny_3d_config('train.epochs=3', …) -> Config of the drawn data set in space, shrunk to seconds."""
+def tiny_3d_overrides(synthetic_3d: Path, tmp_path: Path) -> list[str]:
+    """The same for the config of the drawn data set in space."""
+    return [
+        f"data={{root: {synthetic_3d}, cache: none, input_size_hw: [32, 32]}}",
+        f"output_dir={tmp_path / 'exp'}",
+        "model.backbone.name=convnext_atto",
+        "train={epochs: 1, batch_size: 32, validate_every: 1, log_every: 1, optimizer: {lr: 0.001}}",
+        "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
+        "eval.pictures=2",
+        "system={workers: 0, device: cpu, precision: float32}",
+    ]
+
+
+@pytest.fixture
+def tiny_3d_config(tiny_3d_overrides: list[str]) -> Callable[..., Config]:
+    """tiny_3d_config('train.epochs=3', …) -> Config."""
 
     def make(*overrides: str) -> Config:
-        shrunk = [
-            f"data={{root: {synthetic_3d}, cache: none, input_size_hw: [32, 32]}}",
-            f"output_dir={tmp_path / 'exp'}",
-            "model.backbone.name=convnext_atto",
-            "train={epochs: 1, batch_size: 32, validate_every: 1, log_every: 1, optimizer: {lr: 0.001}}",
-            "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
-            "eval.pictures=2",
-            "system={workers: 0, device: cpu, precision: float32}",
-        ]
-        return load_config(REPOSITORY / "configs" / "synthetic_3d_res18_rle.yaml", [*shrunk, *overrides])
+        return load_config(REPOSITORY / "configs" / "synthetic_3d_res18_rle.yaml", [*tiny_3d_overrides, *overrides])
 
     return make
 

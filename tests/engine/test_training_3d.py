@@ -21,6 +21,7 @@ from rlepose.engine.export_checkpoint import export_checkpoint
 from rlepose.engine.trainer import Trainer, train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
 from rlepose.errors import InputError
+from rlepose.skeleton import H36M
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -105,6 +106,18 @@ def test_persons_without_depth_teach_nothing_of_it(tiny_3d_config: Callable[...,
     in_space, in_plane = trainer.criterion.likelihoods
     assert not any(p.grad is not None and p.grad.any() for p in in_space.parameters())
     assert any(p.grad.any() for p in in_plane.parameters())
+
+
+def test_a_mirrored_crop_has_the_depths_of_the_other_side(tiny_3d_config: Callable[..., Config]) -> None:
+    plain, mirrored = (
+        training_dataset(tiny_3d_config(f"augment={{flip_prob: {p}, scale: 0}}", "loss.root_depth=true"))[0, 7]
+        for p in (0, 1)
+    )
+    swap = list(H36M.flip_permutation)
+    both = (plain["weight"][swap] > 0) & (mirrored["weight"] > 0)
+    assert both[:, 2].sum() >= 15 and both[:, 2].equal(both[:, 0])
+    expected = plain["target"][swap] * torch.tensor([-1.0, 1, 1]) - torch.tensor([1 / 32, 0, 0])
+    torch.testing.assert_close(mirrored["target"][both], expected[both])
 
 
 @pytest.mark.parametrize("counts", [False, True])
