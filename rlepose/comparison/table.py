@@ -1,7 +1,6 @@
 """What the finished runs of a suite gave: results.csv, results.md and a plot."""
 
 import csv
-import json
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
+from rlepose.engine.logging import read_history
 from rlepose.plots import save_figure
 
 # The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
@@ -93,7 +93,5 @@ def _cell(values: Sequence[float | None]) -> str:
 
 def _curve(run: Run) -> list[tuple[int, float]]:
     """(training images seen, AP) of each validation during training."""
-    lines = (run.experiment.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    size = run.config.train.batch_size
-    return [(entry["step"] * size, entry["gt/AP"]) for entry in entries if entry.get("gt/AP") is not None]
+    history, size = read_history(run.experiment.folder), run.config.train.batch_size
+    return [(entry["step"] * size, entry["gt/AP"]) for entry in history if entry.get("gt/AP") is not None]

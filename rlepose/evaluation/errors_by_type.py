@@ -9,9 +9,9 @@ A joint is judged by its similarity, exp(−d² / (2 · area · (2 oks_sigma)²)
     swap        the same with the label of the joint or its twin of another person in the picture
     miss        none of these
 
-Between inversion and swap the more similar label decides, as in the authors' code. That code also calls swap or inversion
-what is at another label more than at its own, however near its own is; here, as in the paper, the own label comes
-first.
+Between inversion and swap the more similar label decides, as in the authors' code. That code also calls swap or
+inversion what is at another label more than at its own, however near its own is; here, as in the paper, the own label
+comes first.
 """
 
 from typing import Literal, get_args

@@ -1,0 +1,74 @@
+"""Diagrams of a report that no other place needs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.evaluation.errors_by_type import ERROR_TYPES
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+    from rlepose.reporting.measure import Measured
+
+_TYPE_COLORS = ("#8fbf8f", "#f2d16b", "#d9742b", "#7d6bb5", "#a33b3b")
+
+
+def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tuple[list[int], list[float]]:
+    """Training images seen, and a number of metrics.jsonl, at each line that has it."""
+    points = [(line["step"] * batch_size, line[name]) for line in history if line.get(name) is not None]
+    return [images for images, _ in points], [value for _, value in points]
+
+
+def learning_figure(experiments: Sequence["Measured"]) -> "Figure":
+    """Loss, AP and learning rate against training images; a panel for each loss, since their values do not compare."""
+    from matplotlib.figure import Figure
+
+    losses = list(dict.fromkeys(experiment.config.loss.name for experiment in experiments))
+    panels = [("train/loss", f"loss ({loss})", loss) for loss in losses]
+    panels += [("gt/AP", "AP, annotated boxes", None), ("train/lr", "learning rate", None)]
+    columns = 3
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, (name, label, loss) in zip(axes, panels, strict=False):
+        for number, experiment in enumerate(experiments):
+            if loss is None or experiment.config.loss.name == loss:
+                images, values = curve(experiment.history, name, experiment.config.train.batch_size)
+                marker = "o" if name == "gt/AP" else None  # often a single point
+                panel.plot(
+                    images,
+                    values,
+                    marker=marker,
+                    markersize=4,
+                    linewidth=1.2,
+                    color=f"C{number % 10}",
+                    label=experiment.name,
+                )
+        panel.set(xlabel="training images", ylabel=label, xlim=(0, None))
+        if name != "train/loss":
+            panel.set_ylim(0, None)
+    for panel in axes[len(panels) :]:
+        panel.set_axis_off()
+    # Of the AP's panel, which has all.
+    axes[len(losses)].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def mistakes_figure(counts: NDArray[np.int64], joints: Sequence[str]) -> "Figure":
+    """Shares of good joints and of each kind of mistake, a bar a joint. counts (K, T)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 1.1 + 0.24 * len(joints)), layout="constrained")
+    axes = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    left = np.zeros(len(joints))
+    for number, (name, color) in enumerate(zip(ERROR_TYPES, _TYPE_COLORS, strict=True)):
+        axes.barh(joints, share[:, number], left=left, color=color, label=name, height=0.8)
+        left += share[:, number]
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the joint's labels", xlim=(0, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(ERROR_TYPES), frameon=False, fontsize=9)
+    return figure
