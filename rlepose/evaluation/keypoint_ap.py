@@ -91,7 +91,7 @@ def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks
     return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def of_same_picture(persons: Indices, poses: Indices) -> tuple[Indices, Indices]:
+def of_same_picture(persons: NDArray[np.integer], poses: NDArray[np.integer]) -> tuple[Indices, Indices]:
     """Rows of the P pairs of one picture. persons (G,): their pictures, ascending; poses (D,): theirs, in any order."""
     first, end = (np.searchsorted(persons, poses, side) for side in ("left", "right"))
     count = end - first

@@ -25,9 +25,10 @@ def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tupl
 def learning_figure(experiments: Sequence["Measured"]) -> "Figure":
     """Loss, AP and learning rate against training images; a panel for each loss, since their values do not compare."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     losses = list(dict.fromkeys(experiment.config.loss.name for experiment in experiments))
-    panels = [("train/loss", f"loss ({loss})", loss) for loss in losses]
+    panels: list[tuple[str, str, str | None]] = [("train/loss", f"loss ({loss})", loss) for loss in losses]
     panels += [("gt/AP", "AP, annotated boxes", None), ("train/lr", "learning rate", None)]
     columns = 3
     rows = -(-len(panels) // columns)
@@ -48,6 +49,8 @@ def learning_figure(experiments: Sequence["Measured"]) -> "Figure":
                     label=experiment.name,
                 )
         panel.set(xlabel="training images", ylabel=label, xlim=(0, None))
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         if name != "train/loss":
             panel.set_ylim(0, None)
     for panel in axes[len(panels) :]:

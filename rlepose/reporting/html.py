@@ -25,7 +25,7 @@ th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; }
 tbody tr:nth-child(even) { background: var(--soft); }
 img { max-width: 100%; height: auto; display: block; border-radius: 4px; background: #fff; }
-.note { opacity: .75; max-width: 48rem; }
+.note { opacity: .75; max-width: 52rem; }
 @media print {
   body { font-size: 10pt; max-width: none; } nav { display: none; }
   img, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } .wide { overflow: visible; }
@@ -65,6 +65,7 @@ def cell(value: object) -> str:
 
 
 def heading(text: str) -> str:
+    """A title within a section."""
     return f"<h3>{escape(text)}</h3>\n"
 
 

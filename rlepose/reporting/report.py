@@ -54,6 +54,7 @@ def summary(experiments: Sequence[Measured]) -> str:
 
 
 def curves(experiments: Sequence[Measured]) -> str:
+    """How the trainings went."""
     text = (
         "Of metrics.jsonl. A negative loss is right for likelihood losses; values of different losses do not compare."
     )
@@ -61,6 +62,7 @@ def curves(experiments: Sequence[Measured]) -> str:
 
 
 def coco_numbers(experiments: Sequence[Measured]) -> str:
+    """A row for each experiment and kind of boxes."""
     rows = [
         [e.name, _BOXES[kind], *(e.metrics[f"{kind}/{name}"] for name in COCO_METRICS)]
         for e in experiments
@@ -71,6 +73,7 @@ def coco_numbers(experiments: Sequence[Measured]) -> str:
 
 
 def joints(experiments: Sequence[Measured]) -> str:
+    """Each joint's AP and OKS, the experiments side by side."""
     header = ["joint", "labels"]
     for e in experiments:
         prefix = f"{e.name} " if len(experiments) > 1 else ""
@@ -101,8 +104,8 @@ def uncertainty(experiments: Sequence[Measured]) -> str:
         content += table(["experiment", *(key.replace("_", " ") for key in _UNCERTAINTY)], rows)
         content += note(
             "Regions of highest density: on the diagonal they hold as many labels as they say; below it the model is "
-            "too sure. NLL in nats a joint, density a squared pixel (relative: a squared person size); sharpness is the "
-            "median predicted standard deviation and error the median distance, both in pixels; spearman is the rank "
+            "too sure. NLL in nats a joint, density a squared pixel (relative: a squared person size); sharpness is "
+            "the median predicted standard deviation and error the median distance, both in pixels; spearman is the rank "
             "correlation of predicted deviation and error."
         )
     ranked = {e.name: e.ranking for e in experiments if e.ranking is not None}
@@ -126,6 +129,7 @@ def uncertainty(experiments: Sequence[Measured]) -> str:
 
 
 def mistakes(experiments: Sequence[Measured]) -> str:
+    """How often each kind of mistake is made, and what it costs."""
     content = table(
         ["experiment", "AP", *(f"without {mistake}" for mistake in ERROR_TYPES[1:])],
         [[e.name, e.mistakes.ap, *(_gain(e.mistakes.ap, ap) for ap in e.mistakes.corrected_ap)] for e in experiments],
@@ -146,6 +150,7 @@ def mistakes(experiments: Sequence[Measured]) -> str:
 
 
 def persons(experiments: Sequence[Measured]) -> str:
+    """The galleries."""
     content = note(
         "Labels on the left, prediction on the right, with ellipses of one standard deviation where there is a sigma; "
         "the person's left limbs are orange, right ones blue."
