@@ -105,8 +105,8 @@ def uncertainty(experiments: Sequence[Measured]) -> str:
         content += note(
             "Regions of highest density: on the diagonal they hold as many labels as they say; below it the model is "
             "too sure. NLL in nats a joint, density a squared pixel (relative: a squared person size); sharpness is "
-            "the median predicted standard deviation and error the median distance, both in pixels; spearman is the rank "
-            "correlation of predicted deviation and error."
+            "the median predicted standard deviation and error the median distance, both in pixels; spearman is the "
+            "rank correlation of predicted deviation and error."
         )
     ranked = {e.name: e.ranking for e in experiments if e.ranking is not None}
     if ranked:
