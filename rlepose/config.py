@@ -304,6 +304,18 @@ def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
     return names
 
 
+def changed_options(config: Config) -> dict[str, Any]:
+    """The options whose values are not the defaults, by their dotted names, in plain types."""
+
+    def value(tree: Any, dotted: str) -> Any:
+        for key in dotted.split("."):
+            tree = tree[key]
+        return tree
+
+    ours, defaults = config.to_dict(), Config().to_dict()
+    return {name: value(ours, name) for name in option_names() if value(ours, name) != value(defaults, name)}
+
+
 def _plain(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {key: _plain(value) for key, value in tree.items()}

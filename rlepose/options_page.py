@@ -59,9 +59,9 @@ def _type(hint: Any) -> str:
 
 
 def _default(item: "dataclasses.Field[Any]") -> str:
-    value = item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
-    plain = list(value) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(_nested_lists(plain), default_flow_style=True, width=1000)
+    factory: Any = item.default_factory
+    value = item.default if factory is dataclasses.MISSING else factory()
+    text = yaml.safe_dump(_nested_lists(value), default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
