@@ -50,7 +50,7 @@ def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
         axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
     axes.set(xlabel="share of persons kept, the surest first", ylabel="mean risk, 1 − OKS", xlim=(0, 1), ylim=(0, None))
     axes.set_title("dotted: in any order", fontsize=10)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return figure
 
 

@@ -18,8 +18,8 @@ _SIGMA = {
     "basic": "the scale of the position's density, which is not centred at the prediction: no error bar",
 }
 _SIGMA_OF_FLOW = (
-    "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which `Predictor` "
-    "and the calibration report multiply"
+    "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which "
+    "`Predictor` and the calibration report multiply"
 )
 
 

@@ -1,6 +1,6 @@
 """How well each joint is found, alone."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from rlepose.geometry import Floats
 def joint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
     """COCO's AP of each joint: (K,) in [0, 1], NaN where it has no label.
 
-    As if the other joints had no labels, with the poses ranked by this joint's score: so it tells, too, whether the
-    model knows which of these joints it has found.
+    As if a body had no other joint, ranked by this joint's score: so it tells, too, whether the model knows which of
+    these joints it has found. At a person without this label a joint counts neither way, as in COCO's evaluation.
     """
     values = []
     for joint in range(len(oks_sigmas)):
-        alone = np.zeros_like(truth.labelled)
-        alone[:, joint] = truth.labelled[:, joint]
-        ranked = dataclasses.replace(results, scores=results.joints[:, joint, 2])
-        values.append(keypoint_ap(dataclasses.replace(truth, labelled=alone), ranked, oks_sigmas)[0])
+        alone = [joint]
+        labels = replace(truth, keypoints=truth.keypoints[:, alone], labelled=truth.labelled[:, alone])
+        found = replace(results, joints=results.joints[:, alone], scores=results.joints[:, joint, 2])
+        values.append(keypoint_ap(labels, found, oks_sigmas[alone])[0])
     return np.array(values)

@@ -20,8 +20,8 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; } h3 { fon
 h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
 nav a { margin-right: .9rem; white-space: nowrap; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { padding: .15rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 tbody tr:nth-child(even) { background: var(--soft); }
 img { max-width: 100%; height: auto; display: block; border-radius: 4px; background: #fff; }

@@ -42,7 +42,10 @@ def summary(experiments: Sequence[Measured]) -> str:
         loss, head = e.config.loss.name, e.config.model.head.name
         row = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
         rows.append([*row, e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)])
-    data = [f"{e.name}: {Path(e.config.data.root) / e.config.data.val_annotations}" for e in experiments]
+    files: dict[Path, list[str]] = {}
+    for e in experiments:
+        files.setdefault(Path(e.config.data.root) / e.config.data.val_annotations, []).append(e.name)
+    where = [str(path) if len(files) == 1 else f"{path} ({', '.join(names)})" for path, names in files.items()]
     text = "Best checkpoint of each experiment, validated for this page with annotated boxes"
     flip = {e.config.eval.flip_test for e in experiments}
     text += {True: " and flip test", False: " without flip test"}[flip.pop()] if len(flip) == 1 else ""
@@ -50,7 +53,7 @@ def summary(experiments: Sequence[Measured]) -> str:
     references = {e.config.eval.pck_reference for e in experiments}
     if pck:
         text += f" PCK is relative to: {', '.join(sorted(references))}."
-    return table(header, rows) + note(text) + note("Validated on " + "; ".join(data) + ".")
+    return table(header, rows) + note(text) + note(f"Persons of {'; '.join(where)}.")
 
 
 def curves(experiments: Sequence[Measured]) -> str:

@@ -1,0 +1,65 @@
+"""The card beside a checkpoint says what the checkpoint says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from rlepose.config import Config
+from rlepose.config_reading import with_overrides
+from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.model_card import card_path, with_calibration
+from rlepose.engine.trainer import train
+from rlepose.engine.validate_checkpoint import validate_checkpoint
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def trained(config: Config) -> tuple[Path, str]:
+    train(config, ALONE)
+    path = Experiment.of(config).best
+    return path, card_path(path).read_text(encoding="utf-8")
+
+
+def test_the_card_says_what_the_checkpoint_says(tiny_config: Callable[..., Config]) -> None:
+    path, card = trained(tiny_config("train.epochs=1"))
+    checkpoint = load_checkpoint(path)
+    recipe = card.partition("## Recipe")[2].partition("## Metrics")[0]
+    overrides = [line.strip().replace(": ", "=", 1) for line in recipe.splitlines() if line.startswith("    ")]
+    assert with_overrides(Config(), overrides) == checkpoint.config
+    for name, value in checkpoint.metrics.items():
+        assert f"| {name} | {'–' if value is None else f'{value:.4f}'} |" in card
+    assert f"joints: {', '.join(checkpoint.skeleton.names)}\n" in card
+    assert f"after epoch {checkpoint.progress['epoch']} of 1." in card
+    assert "(B, 3, 64, 64)" in card and "sigma times the flow's spread" in card
+
+
+def test_the_card_counts_the_persons(tiny_config: Callable[..., Config], synthetic: Path) -> None:
+    _, card = trained(tiny_config("train.epochs=1"))
+    for use, split in (("training", "train"), ("validation", "val")):
+        file = synthetic / "annotations" / f"person_keypoints_{split}.json"
+        count = len(yaml.safe_load(file.read_text())["annotations"])
+        assert f"* {use}: {count} persons of `{file}`" in card
+
+
+def test_calibration_is_filled_in_once_it_is_measured(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    path, before = trained(tiny_config("train.epochs=1", "loss.name=laplace"))
+    assert "Not measured yet" in before
+    checkpoint = load_checkpoint(path)
+    metrics = validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], tmp_path, ALONE, calibration=True)
+    after = card_path(path).read_text(encoding="utf-8")
+    assert "Not measured yet" not in after and after.count("## Calibration") == 1
+    assert f"| NLL | {metrics['gt/NLL']:.4f} |" in after
+    assert after.partition("## Calibration")[0] == before.partition("## Calibration")[0]
+    assert with_calibration(after, metrics, tmp_path).count("## Calibration") == 1
+
+
+@pytest.mark.parametrize("loss", ["l1", "heatmap_mse"])
+def test_a_loss_without_sigma_says_so(tiny_config: Callable[..., Config], loss: str) -> None:
+    head = "heatmap" if loss == "heatmap_mse" else "regression"
+    _, card = trained(tiny_config("train.epochs=1", f"loss.name={loss}", f"model.head.name={head}"))
+    assert f"No sigma: the loss {loss} learns none." in card
