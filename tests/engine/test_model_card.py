@@ -1,20 +1,22 @@
 """The card beside a checkpoint says what the checkpoint says."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from rlepose.config import Config
 from rlepose.config_reading import with_overrides
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
-from rlepose.engine.model_card import card_path, with_calibration
+from rlepose.engine.model_card import card_path, model_card, with_calibration
 from rlepose.engine.trainer import train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
+from rlepose.losses import LOSSES
+from rlepose.skeleton import COCO
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -25,7 +27,7 @@ def trained(config: Config) -> tuple[Path, str]:
     return path, card_path(path).read_text(encoding="utf-8")
 
 
-def test_the_card_says_what_the_checkpoint_says(tiny_config: Callable[..., Config]) -> None:
+def test_the_card_says_what_checkpoint_and_data_say(tiny_config: Callable[..., Config], synthetic: Path) -> None:
     path, card = trained(tiny_config("train.epochs=1"))
     checkpoint = load_checkpoint(path)
     recipe = card.partition("## Recipe")[2].partition("## Metrics")[0]
@@ -35,15 +37,11 @@ def test_the_card_says_what_the_checkpoint_says(tiny_config: Callable[..., Confi
         assert f"| {name} | {'–' if value is None else f'{value:.4f}'} |" in card
     assert f"joints: {', '.join(checkpoint.skeleton.names)}\n" in card
     assert f"after epoch {checkpoint.progress['epoch']} of 1." in card
-    assert "(B, 3, 64, 64)" in card and "sigma times the flow's spread" in card
-
-
-def test_the_card_counts_the_persons(tiny_config: Callable[..., Config], synthetic: Path) -> None:
-    _, card = trained(tiny_config("train.epochs=1"))
     for use, split in (("training", "train"), ("validation", "val")):
         file = synthetic / "annotations" / f"person_keypoints_{split}.json"
-        count = len(yaml.safe_load(file.read_text())["annotations"])
+        count = len(json.loads(file.read_text(encoding="utf-8"))["annotations"])
         assert f"* {use}: {count} persons of `{file}`" in card
+    assert "(B, 3, 64, 64)" in card and "sigma times the flow's spread" in card
 
 
 def test_calibration_is_filled_in_once_it_is_measured(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
@@ -58,8 +56,11 @@ def test_calibration_is_filled_in_once_it_is_measured(tiny_config: Callable[...,
     assert with_calibration(after, metrics, tmp_path).count("## Calibration") == 1
 
 
-@pytest.mark.parametrize("loss", ["l1", "heatmap_mse"])
-def test_a_loss_without_sigma_says_so(tiny_config: Callable[..., Config], loss: str) -> None:
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_the_card_explains_sigma_where_the_loss_learns_one(loss: str) -> None:
     head = "heatmap" if loss == "heatmap_mse" else "regression"
-    _, card = trained(tiny_config("train.epochs=1", f"loss.name={loss}", f"model.head.name={head}"))
-    assert f"No sigma: the loss {loss} learns none." in card
+    config = with_overrides(Config(name="case"), [f"loss.name={loss}", f"model.head.name={head}"])
+    card = model_card(config, COCO, {"gt/AP": 0.5, "gt/APM": None}, epoch=1, persons=(2, 3))
+    assert (f"No sigma: the loss {loss} learns none." in card) == (not LOSSES[loss].needs_sigma)
+    assert ("`sigma` (B, K, 2)" in card) == LOSSES[loss].needs_sigma
+    assert "| gt/APM | – |" in card
