@@ -22,41 +22,38 @@ def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tupl
     return [images for images, _ in points], [value for _, value in points]
 
 
-def learning_figure(experiments: Sequence["Measured"]) -> "Figure":
-    """Loss, AP and learning rate against training images; a panel for each loss, since their values do not compare."""
+def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
+    """Loss, AP and learning rate against training images, by what they show; one for each loss: values do not compare."""
+    losses = dict.fromkeys(experiment.config.loss.name for experiment in experiments)
+    figures = {
+        f"loss ({loss})": _curves("train/loss", [e for e in experiments if e.config.loss.name == loss], experiments)
+        for loss in losses
+    }
+    figures["AP, annotated boxes"] = _curves("gt/AP", experiments, experiments)
+    figures["learning rate"] = _curves("train/lr", experiments, experiments)
+    for label, figure in figures.items():
+        figure.axes[0].set_ylabel(label)
+    return figures
+
+
+def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measured"]) -> "Figure":
+    """A number of metrics.jsonl; an experiment has the same colour in all figures."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    losses = list(dict.fromkeys(experiment.config.loss.name for experiment in experiments))
-    panels: list[tuple[str, str, str | None]] = [("train/loss", f"loss ({loss})", loss) for loss in losses]
-    panels += [("gt/AP", "AP, annotated boxes", None), ("train/lr", "learning rate", None)]
-    columns = 3
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel, (name, label, loss) in zip(axes, panels, strict=False):
-        for number, experiment in enumerate(experiments):
-            if loss is None or experiment.config.loss.name == loss:
-                images, values = curve(experiment.history, name, experiment.config.train.batch_size)
-                marker = "o" if name == "gt/AP" else None  # often a single point
-                panel.plot(
-                    images,
-                    values,
-                    marker=marker,
-                    markersize=4,
-                    linewidth=1.2,
-                    color=f"C{number % 10}",
-                    label=experiment.name,
-                )
-        panel.set(xlabel="training images", ylabel=label, xlim=(0, None))
-        panel.xaxis.set_major_locator(MaxNLocator(4))
-        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-        if name != "train/loss":
-            panel.set_ylim(0, None)
-    for panel in axes[len(panels) :]:
-        panel.set_axis_off()
-    # Of the AP's panel, which has all.
-    axes[len(losses)].legend(frameon=False, fontsize=8)
+    figure = Figure(figsize=(4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for experiment in shown:
+        images, values = curve(experiment.history, name, experiment.config.train.batch_size)
+        marker = "o" if name == "gt/AP" else None  # often a single point
+        color = f"C{experiments.index(experiment) % 10}"
+        axes.plot(images, values, marker=marker, markersize=4, linewidth=1.2, color=color, label=experiment.name)
+    axes.set(xlabel="training images", xlim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if name != "train/loss":
+        axes.set_ylim(0, None)
+    axes.legend(frameon=False, fontsize=8)
     return figure
 
 

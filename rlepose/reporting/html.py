@@ -19,7 +19,9 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; p
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; } h3 { font-size: 1rem; margin-bottom: .3rem; }
 h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
 nav a { margin-right: .9rem; white-space: nowrap; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .wide img { min-width: 42rem; }
+.row { display: flex; flex-wrap: wrap; gap: .6rem; align-items: flex-start; }
+.row img { max-width: min(100%, var(--width)); }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { padding: .15rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -28,7 +30,7 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; backgro
 .note { opacity: .75; max-width: 52rem; }
 @media print {
   body { font-size: 10pt; max-width: none; } nav { display: none; }
-  img, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } .wide { overflow: visible; }
+  img, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } .wide { overflow: visible; } .wide img { min-width: 0; }
   th, td { padding: .1rem .3rem; }
 }
 """
@@ -72,6 +74,16 @@ def heading(text: str) -> str:
 def note(text: str) -> str:
     """A paragraph that explains."""
     return f'<p class="note">{escape(text)}</p>\n'
+
+
+def row(images: Sequence[str], width_rem: float) -> str:
+    """Images beside each other as far as there is room, none wider than this."""
+    return f'<div class="row" style="--width: {width_rem:g}rem">{"".join(images)}</div>\n'
+
+
+def wide(image: str) -> str:
+    """An image of small parts, which a narrow screen shows piece by piece instead of shrinking it."""
+    return f'<div class="wide">{image}</div>\n'
 
 
 def figure_image(figure: "Figure", text: str) -> str:

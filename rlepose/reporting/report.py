@@ -7,8 +7,8 @@ from typing import Any
 from rlepose.evaluation.coco import COCO_METRICS
 from rlepose.evaluation.errors_by_type import ERROR_TYPES
 from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure
-from rlepose.reporting.figures import learning_figure, mistakes_figure
-from rlepose.reporting.html import figure_image, heading, note, page, picture_image, table
+from rlepose.reporting.figures import learning_figures, mistakes_figure
+from rlepose.reporting.html import figure_image, heading, note, page, picture_image, row, table, wide
 from rlepose.reporting.measure import Measured, Uncertainty
 
 _BOXES = {"gt": "annotated", "det": "detected"}
@@ -40,8 +40,10 @@ def summary(experiments: Sequence[Measured]) -> str:
     for e in experiments:
         height, width = e.config.data.input_size_hw
         loss, head = e.config.loss.name, e.config.model.head.name
-        row = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
-        rows.append([*row, e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)])
+        cells = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
+        rows.append(
+            [*cells, e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)]
+        )
     files: dict[Path, list[str]] = {}
     for e in experiments:
         files.setdefault(Path(e.config.data.root) / e.config.data.val_annotations, []).append(e.name)
@@ -61,7 +63,8 @@ def curves(experiments: Sequence[Measured]) -> str:
     text = (
         "Of metrics.jsonl. A negative loss is right for likelihood losses; values of different losses do not compare."
     )
-    return figure_image(learning_figure(experiments), "Loss, AP and learning rate against training images") + note(text)
+    images = [figure_image(figure, name) for name, figure in learning_figures(experiments).items()]
+    return row(images, 20) + note(text)
 
 
 def coco_numbers(experiments: Sequence[Measured]) -> str:
@@ -99,10 +102,9 @@ def uncertainty(experiments: Sequence[Measured]) -> str:
     judged = {e.name: e.uncertainty for e in experiments if isinstance(e.uncertainty, Uncertainty)}
     if judged:
         content += heading("Reliability")
-        content += figure_image(
-            reliability_figure({name: u.observations for name, u in judged.items()}),
-            "Share of labels inside the predicted regions against their probability",
-        )
+        figure = reliability_figure({name: u.observations for name, u in judged.items()})
+        text = "Share of labels inside the predicted regions against their probability"
+        content += row([figure_image(figure, text)], 30)
         rows = [[name, *(u.report["overall"][key] for key in _UNCERTAINTY)] for name, u in judged.items()]
         content += table(["experiment", *(key.replace("_", " ") for key in _UNCERTAINTY)], rows)
         content += note(
@@ -114,15 +116,13 @@ def uncertainty(experiments: Sequence[Measured]) -> str:
     ranked = {e.name: e.ranking for e in experiments if e.ranking is not None}
     if ranked:
         content += heading("Risk and coverage")
-        content += figure_image(
-            risk_coverage_figure(ranked), "Mean 1 minus OKS of the persons kept when the least sure are left out"
-        )
+        text = "Mean 1 minus OKS of the persons kept when the least sure are left out"
+        content += row([figure_image(risk_coverage_figure(ranked), text)], 30)
         content += note("The surest persons, by the mean of their joints' scores, should be the best: a rising curve.")
     for name, u in judged.items():
         content += heading(f"Learned density of each joint: {name}")
-        content += figure_image(
-            density_figure(u.likelihood, u.observations, names), "Labels around predictions, in sigmas"
-        )
+        figure = density_figure(u.likelihood, u.observations, names)
+        content += wide(figure_image(figure, "Labels around predictions, in sigmas"))
     for e in experiments:
         if isinstance(e.uncertainty, str):
             content += note(f"{e.name}: no reliability and no densities; {e.uncertainty}.")
@@ -146,7 +146,7 @@ def mistakes(experiments: Sequence[Measured]) -> str:
         content += heading(e.name)
         content += figure_image(mistakes_figure(e.mistakes.counts, e.joints), "Shares of each kind of mistake by joint")
         counts = e.mistakes.counts
-        rows = [[joint, *map(int, row), int(row.sum())] for joint, row in zip(e.joints, counts, strict=True)]
+        rows = [[joint, *map(int, kinds), int(kinds.sum())] for joint, kinds in zip(e.joints, counts, strict=True)]
         rows.append(["all", *map(int, counts.sum(axis=0)), int(counts.sum())])
         content += table(["joint", *ERROR_TYPES, "labels"], rows)
     return content
@@ -162,7 +162,7 @@ def persons(experiments: Sequence[Measured]) -> str:
         for gallery in e.galleries:
             title = f"{gallery.title}: {e.name}"
             content += heading(title)
-            content += note(gallery.note) if gallery.picture is None else picture_image(gallery.picture, title)
+            content += note(gallery.note) if gallery.picture is None else wide(picture_image(gallery.picture, title))
     return content
 
 
