@@ -23,7 +23,7 @@ def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tupl
 
 
 def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
-    """Loss, AP and learning rate against training images, by what they show; one for each loss: values do not compare."""
+    """Loss, AP and learning rate against training images. One for each loss: their values do not compare."""
     losses = dict.fromkeys(experiment.config.loss.name for experiment in experiments)
     figures = {
         f"loss ({loss})": _curves("train/loss", [e for e in experiments if e.config.loss.name == loss], experiments)

@@ -30,7 +30,8 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; backgro
 .note { opacity: .75; max-width: 52rem; }
 @media print {
   body { font-size: 10pt; max-width: none; } nav { display: none; }
-  img, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } .wide { overflow: visible; } .wide img { min-width: 0; }
+  img, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  .wide { overflow: visible; } .wide img { min-width: 0; }
   th, td { padding: .1rem .3rem; }
 }
 """
