@@ -46,9 +46,8 @@ def error_types(
     oks_sigmas (K,). UNLABELLED where the joint has no label.
     """
     labelled, twin = visible > 0, list(flip_permutation)
-    has_twin = np.arange(len(twin)) != twin
     own = joint_similarity(keypoints, truth, areas, oks_sigmas)
-    mirrored = joint_similarity(keypoints, truth[:, twin], areas, oks_sigmas) * labelled[:, twin] * has_twin
+    mirrored = joint_similarity(keypoints, truth[:, twin], areas, oks_sigmas) * labelled[:, twin]
     others = _similarity_with_others(keypoints, truth, labelled, areas, image_index, oks_sigmas, twin)
     return np.select(
         [
