@@ -26,7 +26,7 @@ class Persons:
         self.truth = cells * 100.0
         self.visible = rng.integers(0, 3, (PERSONS, 17))
         self.visible[:, 0] = 2
-        self.areas = rng.uniform(40, 60, PERSONS) ** 2
+        self.areas = rng.uniform(20, 80, PERSONS) ** 2
 
     def types(self, keypoints: NDArray[np.floating]) -> NDArray[np.int8]:
         return error_types(keypoints, self.truth, self.visible, self.areas, self.image_index, SIGMAS, tuple(FLIP))
