@@ -84,7 +84,6 @@ def model_card(
         "* It always answers with a whole person: joints outside the crop or hidden are guessed, and a box without a "
         "person gets a pose, too.",
         "* In a box with several persons nothing says whose pose comes out.",
-        "* Uncertainty holds for data like that of training; on other data it may be too small.",
         "",
         "## Use",
         "",
@@ -116,7 +115,10 @@ def _about_sigma(config: Config) -> str:
     name = config.loss.name
     if not LOSSES[name].needs_sigma:
         return f"No sigma: the loss {name} learns none."
-    return f"`sigma` (B, K, 2), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance."
+    return (
+        f"`sigma` (B, K, 2), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance, and on other "
+        "data than that of training it may be too small."
+    )
 
 
 def _cell(value: float | None) -> str:
