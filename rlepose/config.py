@@ -149,6 +149,11 @@ class FlowConfig:
         None, "realnvp: 0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
     )
     scale_bound: float = option(1.0, "realnvp: a coupling scales by at most e^scale_bound", above=0)
+    base: Literal["gaussian", "laplace"] = option(
+        "gaussian",
+        "dle, rle: what the flow transforms, and starts as. The paper's Gaussian learns heavy tails slowly; from "
+        "laplace, dle starts as the loss laplace (docs/results.md has both)",
+    )
     per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
 
 
