@@ -1,7 +1,6 @@
 """What the finished runs of a suite gave: results.csv, results.md and a plot."""
 
 import csv
-import json
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
+from rlepose.engine.logging import read_history
 from rlepose.engine.validators import VALIDATORS
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
 from rlepose.plots import save_figure
@@ -98,8 +98,6 @@ def _cell(values: Sequence[float | None]) -> str:
 
 def _curve(run: Run) -> list[tuple[int, float]]:
     """(training images seen, the number that chooses the best) of each validation during training."""
-    lines = (run.experiment.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    size = run.config.train.batch_size
+    history, size = read_history(run.experiment.folder), run.config.train.batch_size
     name = VALIDATORS[run.config.data.format].selected_by
-    return [(entry["step"] * size, entry[name]) for entry in entries if entry.get(name) is not None]
+    return [(entry["step"] * size, entry[name]) for entry in history if entry.get(name) is not None]

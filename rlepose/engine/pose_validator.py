@@ -1,13 +1,16 @@
 """What validations in 2-D and in 3-D have in common: predict all persons, judge the predictions, draw some."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from rlepose.engine.estimator import Estimator, Predictions
+from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.visualize import Picture, sheet
 
@@ -35,7 +38,11 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
         """Write the results as a file into the folder `out`."""
 
     @abstractmethod
-    def draw(self, person: int, predictions: Predictions, sigma: np.ndarray[Any, Any] | None) -> Picture:
+    def title(self, person: int, predictions: Predictions) -> str:
+        """What to write on the picture of a prediction."""
+
+    @abstractmethod
+    def draw(self, person: int, predictions: Predictions, sigma: Floats | None, title: str) -> Picture:
         """A person with the labels and with the prediction. sigma (N, K, D): standard deviations in px, and mm."""
 
     @staticmethod
@@ -69,9 +76,17 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
         persons = np.flatnonzero(predictions.valid)
         if self.prefix != "gt" or not count or not len(persons):
             return None
+        chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
+        return self.drawn(predictions, criterion, chosen, [self.title(int(i), predictions) for i in chosen])
+
+    def drawn(
+        self, predictions: Predictions, criterion: Criterion, persons: NDArray[np.intp], titles: Sequence[str]
+    ) -> Picture:
+        """Truth beside prediction for these rows of the table, with a title each; ellipses as in `pictures`."""
         sigma = predictions.sigma
         if sigma is not None:
             sigma = sigma * criterion.main.residual_spread().cpu().numpy()
-        chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
-        tiles = [self.draw(int(person), predictions, sigma) for person in chosen]
+        tiles = [
+            self.draw(int(person), predictions, sigma, title) for person, title in zip(persons, titles, strict=True)
+        ]
         return sheet(tiles, columns=2 if self.config.dims == 2 else 1)

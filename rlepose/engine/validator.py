@@ -60,7 +60,10 @@ class Validator(PoseValidator[CocoResults]):
         """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
         write_results(out / f"keypoints_{self.prefix}.json", results)
 
-    def draw(self, person: int, predictions: Predictions, sigma: Floats | None) -> Picture:
+    def title(self, person: int, predictions: Predictions) -> str:
+        return f"predicted, score {predictions.joint_scores[person].mean():.2f}"
+
+    def draw(self, person: int, predictions: Predictions, sigma: Floats | None, title: str) -> Picture:
         return truth_and_prediction(
             read_image(self.table.image_path(person)),
             self.table.bbox_xywh[person],
@@ -69,7 +72,7 @@ class Validator(PoseValidator[CocoResults]):
             self.table.visible[person],
             predictions.keypoints[person],
             None if sigma is None else sigma[person],
-            f"predicted, score {predictions.joint_scores[person].mean():.2f}",
+            title,
         )
 
     def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.pose_validator import PoseValidator
 from rlepose.errors import InputError
-from rlepose.evaluation.mpjpe import METRICS, error_table, errors_by_action, relative_to_root
+from rlepose.evaluation.mpjpe import METRICS, error_table, errors_by_action, joint_errors, relative_to_root
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import refuse_nonfinite, write_json
 from rlepose.geometry import Floats
@@ -63,13 +63,13 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
         """keypoints_gt.json: joints in the camera's frame, mm, and in the picture, px, in the order of H36M."""
         write_json(out / "keypoints_gt.json", results)
 
-    def draw(self, person: int, predictions: Predictions, sigma: Floats | None) -> Picture:
+    def title(self, person: int, predictions: Predictions) -> str:
+        truth, predicted = self._relative(person, predictions)
+        return f"predicted, {joint_errors(predicted, truth).mean():.0f} mm off"
+
+    def draw(self, person: int, predictions: Predictions, sigma: Floats | None, title: str) -> Picture:
         table = self.table
-        truth, predicted = (
-            relative_to_root(points[person], ROOT)[list(METRIC_JOINTS)]
-            for points in (table.joints_mm(), self._in_space(predictions.keypoints))
-        )
-        error = np.linalg.norm(predicted - truth, axis=-1).mean()
+        truth, predicted = self._relative(person, predictions)
         keypoints, sigma_px, sigma_mm = predictions.keypoints[person], None, None
         if sigma is not None:
             sigma_px = sigma[person, :, :2]
@@ -83,7 +83,7 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
             table.visible[person],
             keypoints[:, :2],
             sigma_px,
-            f"predicted, {error:.0f} mm off",
+            title,
         )
         views = side_and_top(truth, predicted, sigma_mm, self.skeleton, pair.shape[0])
         return np.concatenate([pair, views], axis=1)
@@ -95,6 +95,14 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
             name, _, action = key.partition("/")
             report.setdefault(action or "all", {})[name] = value
         return error_table({**{action: row for action, row in report.items() if action != "all"}, "all": report["all"]})
+
+    def _relative(self, person: int, predictions: Predictions) -> tuple[Floats, Floats]:
+        """Truth and prediction of a person relative to the root: (17, 3) mm each."""
+        truth, predicted = (
+            relative_to_root(points[person], ROOT)[list(METRIC_JOINTS)]
+            for points in (self.table.joints_mm(), self._in_space(predictions.keypoints))
+        )
+        return truth, predicted
 
     def _in_space(self, keypoints: Floats) -> Floats:
         return self.table.in_space(keypoints[..., :2], keypoints[..., 2])
