@@ -1,6 +1,6 @@
-"""Run by the tests: saves checkpoints without end, number 1, 2, 3, …, until it is killed. Argument: the folder."""
+"""A process that saves checkpoints without end, until a test kills it."""
 
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -24,10 +24,10 @@ def checkpoint(number: int) -> Checkpoint:
     )
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def save_forever(folder: Path, told: "Connection[int, int]") -> None:
+    """Save number 1, 2, 3, … and tell of each when it is saved."""
     number = 0
     while True:
         number += 1
         save_checkpoint(folder / "last.pt", checkpoint(number), folder / "previous.pt")
-        print(number, flush=True)
+        told.send(number)
