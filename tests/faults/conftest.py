@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,26 +27,27 @@ class Run:
 
     def __init__(self, folder: Path, overrides: list[str], *arguments: str, ranks: int = 1, launcher: str = "") -> None:
         self.folder = folder
-        self._mark = f"RLEPOSE_TEST_RUN={uuid.uuid4()}"
+        number = str(uuid.uuid4())
+        self._mark = f"RLEPOSE_TEST_RUN={number}"
         # Not a pipe, which fills up while nobody reads, and stays open as long as any process of the run lives.
-        self._printed = tempfile.TemporaryFile("w+")
+        self._printed = folder.parent.parent / f"printed-{number}"
         launch = ["-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *(launcher or "--standalone").split()]
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                *(launch if ranks > 1 else []),
-                str(REPOSITORY / "scripts" / "train.py"),
-                *("--cfg", "configs/synthetic_res18_rle.yaml", "--name", folder.name, *arguments, "--set", *overrides),
-            ],
-            cwd=REPOSITORY,
-            env=os.environ
-            | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-            | dict([self._mark.split("=")]),
-            stdout=self._printed,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        environment = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "RLEPOSE_TEST_RUN": number}
+        command = [
+            sys.executable,
+            *(launch if ranks > 1 else []),
+            str(REPOSITORY / "scripts" / "train.py"),
+            *("--cfg", "configs/synthetic_res18_rle.yaml", "--name", folder.name, *arguments, "--set", *overrides),
+        ]
+        with self._printed.open("w") as printed:
+            self.process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=os.environ | environment,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def wait_until(self, what: Callable[[], Any], name: str) -> Any:
         """What `what` returns as soon as that is true; AssertionError if the run ends before, or it takes too long."""
@@ -92,8 +92,7 @@ class Run:
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
             self.kill()
-        self._printed.seek(0)
-        return code, self._printed.read()
+        return code, self._printed.read_text()
 
     def kill(self) -> None:
         """End every process of the run at once, also one that its parent left behind."""

@@ -19,7 +19,6 @@ from rlepose.errors import InputError
 from tests.faults.save_loop import checkpoint, save_forever
 
 
-
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """last.pt, which has number 2, and previous.pt, which has 1."""
