@@ -2,6 +2,7 @@
 
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,13 +11,13 @@ from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
 from rlepose.skeleton import COCO
 
 
-def checkpoint(number: int) -> Checkpoint:
+def checkpoint(number: int, criterion: dict[str, Any] | None = None) -> Checkpoint:
     """One of 400 kB whose tensor tells its number throughout."""
     return Checkpoint(
         config=Config(name="loop"),
         skeleton=COCO,
         model={"weight": torch.full((100_000,), float(number))},
-        criterion={},
+        criterion=criterion or {},
         progress={"epoch": number},
         metrics={},
         optimizer={},

@@ -1,6 +1,7 @@
 """Pictures and annotation files that are broken, or made to break something: a refusal, and little memory."""
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -92,13 +93,41 @@ def test_a_picture_of_random_damage_is_read_or_refused(tmp_path: Path, seed: int
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 100_000, '{"a":' * 100_000, "1" * 5000, "\xff", '{"images": [}', "nul"],
-    ids=["empty", "open", "nested lists", "nested objects", "5,000 digits", "no UTF-8", "broken", "half a word"],
+    [
+        "",
+        "{",
+        "[" * 10_000 + "]" * 10_000,
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "1" * 5000,
+        "\xff",
+        '{"images": [}',
+        "nul",
+    ],
+    ids=[
+        "empty",
+        "open",
+        "10,000 nested lists",
+        "nested lists",
+        "nested objects",
+        "5,000 digits",
+        "no UTF-8",
+        "broken",
+        "half a word",
+    ],
 )
 def test_text_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "annotations.json"
     path.write_bytes(text.encode("latin1"))
     with pytest.raises(InputError, match=r"annotations\.json: the file is not valid JSON"):
+        read_json(path, "file")
+
+
+def test_a_file_too_large_to_parse_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "annotations.json"
+    path.touch()
+    os.truncate(path, 2 * 10**9 + 1)  # a hole: nothing on the disk
+    with pytest.raises(InputError, match=r"annotations\.json: the file has 2\.0 GB, more than 2\.0 GB"):
         read_json(path, "file")
 
 
