@@ -164,8 +164,9 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
 
 def read_json(path: Path, what: str) -> Any:
     """Parse a JSON file; InputError names it when it cannot be read."""
+    content = read_file(path, what)
     try:
-        return json.loads(read_file(path, what))
+        return json.loads(content)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise InputError(
             f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
@@ -178,8 +179,8 @@ def read_file(path: Path, what: str) -> bytes:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
             raise InputError(
-                f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and would take ten "
-                "times as much memory; make it smaller"
+                f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and parsed "
+                "ten times as many; split it, or leave out what is no keypoint"
             )
         return path.read_bytes()
     except FileNotFoundError:

@@ -44,12 +44,12 @@ def damaged(content: bytes, flips: list[tuple[float, int]], kept: float) -> byte
 
 def read_or_refused(path: Path, read: Callable[[Path], Any]) -> Any:
     """What reading the file gives, None if it is an InputError that names it; it leaves nothing behind."""
-    before = sorted(path.parent.iterdir())
+    before, result, refusal = sorted(path.parent.iterdir()), None, str(path)
     try:
         result = read(path)
     except InputError as error:
-        assert str(path) in str(error)
-        result = None
+        refusal = str(error)
+    assert str(path) in refusal
     assert sorted(path.parent.iterdir()) == before
     return result
 
