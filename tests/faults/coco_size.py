@@ -2,7 +2,8 @@
 
 Arguments: annotation file, folder of the pictures, folder of the parsed arrays, epochs. Memory is each process's share
 of what it uses together with others (PSS, MB), the main process first, then the workers, after every epoch; `imports`
-is the main process's before it has any data, `seconds` is how long it takes from there to the first batch.
+is the main process's before it has any data, `arrays` the size of the files that all map, and `seconds` is how long it
+takes from there to the first batch.
 """
 
 import json
@@ -24,9 +25,9 @@ _STEPS, _WORKERS = 20, 2
 
 
 def share(process: int) -> float:
-    """MB."""
+    """MB; without files in memory, of which the libraries' part depends on what else runs."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))) / 1000
 
 
 if __name__ == "__main__":
@@ -47,4 +48,6 @@ if __name__ == "__main__":
                 seconds = time.perf_counter() - started
         workers = [child.pid for child in torch.multiprocessing.active_children()]
         memory.append([share(process) for process in (int(own), *workers) if process is not None])
-    print(json.dumps({"persons": len(table), "imports": imports, "seconds": seconds, "memory": memory}))
+    mapped = sum(file.stat().st_size for file in arrays.rglob("*.npy")) / 1e6
+    told = {"persons": len(table), "imports": imports, "arrays": mapped, "seconds": seconds, "memory": memory}
+    print(json.dumps(told))
