@@ -149,6 +149,11 @@ class FlowConfig:
         None, "realnvp: 0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
     )
     scale_bound: float = option(1.0, "realnvp: a coupling scales by at most e^scale_bound", above=0)
+    base: Literal["gaussian", "laplace"] = option(
+        "gaussian",
+        "dle, rle: what the flow transforms, and starts as. The paper's Gaussian learns heavy tails slowly; from "
+        "laplace, dle starts as the loss laplace (docs/results.md has both)",
+    )
     per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
 
 
@@ -302,6 +307,18 @@ def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
         else:
             names.append(f"{prefix}{item.name}")
     return names
+
+
+def changed_options(config: Config) -> dict[str, Any]:
+    """The options whose values are not the defaults, by their dotted names, in plain types."""
+
+    def value(tree: Any, dotted: str) -> Any:
+        for key in dotted.split("."):
+            tree = tree[key]
+        return tree
+
+    ours, defaults = config.to_dict(), Config().to_dict()
+    return {name: value(ours, name) for name in option_names() if value(ours, name) != value(defaults, name)}
 
 
 def _plain(tree: Any) -> Any:

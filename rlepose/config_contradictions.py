@@ -50,6 +50,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "loss.form", f"the loss {loss.name} has no forms; set loss.name=rle, or leave it out"
     if loss.name not in ("basic", "dle", "rle") and flow != FlowConfig():
         yield "loss.flow", f"the loss {loss.name} has no flow; set loss.name=rle, dle or basic, or leave it out"
+    if loss.name == "basic" and flow.base != FlowConfig.base:
+        yield "loss.flow.base", "in the loss basic the flow transforms the network's Gaussian; leave it out"
     if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
         yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
     model, head = config.model, config.model.head

@@ -1,6 +1,6 @@
 """Diagrams of uncertainty, with matplotlib."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,6 @@ import torch
 
 from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
 from rlepose.losses import LocationScale
-from rlepose.skeleton import Skeleton
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
@@ -38,29 +37,31 @@ def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
     return figure
 
 
-def risk_coverage_figure(report: Mapping[str, Any]) -> "Figure":
-    """Mean 1 − OKS of the persons kept, when the least sure are left out."""
+def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
+    """Mean 1 − OKS of the persons kept, when the least sure are left out: a curve for each report, by its name."""
     from matplotlib.figure import Figure
 
-    overall, curve = report["overall"], report["risk_coverage"]
     figure = Figure(figsize=(4.5, 4.5))
     axes = figure.subplots()
-    axes.plot(curve["coverage"], curve["risk"], label=f"by confidence: area {overall['AURC']:.3f}")
-    axes.axhline(overall["risk"], color="0.6", linewidth=1, label=f"in any order: {overall['risk']:.3f}")
+    for number, (name, report) in enumerate(reports.items()):
+        overall, curve, color = report["overall"], report["risk_coverage"], f"C{number % 10}"
+        areas = f"area {overall['AURC']:.3f}, best possible {overall['AURC_best']:.3f}"
+        axes.plot(curve["coverage"], curve["risk"], color=color, label=f"{name}: {areas}")
+        axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
     axes.set(xlabel="share of persons kept, the surest first", ylabel="mean risk, 1 − OKS", xlim=(0, 1), ylim=(0, None))
-    axes.set_title(f"best possible order: area {overall['AURC_best']:.3f}", fontsize=10)
-    axes.legend(loc="lower right", frameon=False)
+    axes.set_title("dotted: in any order", fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return figure
 
 
-def density_figure(likelihood: LocationScale, observations: Observations, skeleton: Skeleton) -> "Figure":
+def density_figure(likelihood: LocationScale, observations: Observations, joints: Sequence[str]) -> "Figure":
     """For each joint: where labels lie in sigmas around the prediction, and the learned density's regions.
 
     The contours hold 10, 50 and 90 % of the density; as many of the points should lie inside.
     """
     from matplotlib.figure import Figure
 
-    present = [joint for joint in range(len(skeleton)) if (observations.joint == joint).any()]
+    present = [joint for joint in range(len(joints)) if (observations.joint == joint).any()]
     rows = -(-len(present) // _COLUMNS)
     figure = Figure(figsize=(2.6 * _COLUMNS, 2.7 * rows), layout="constrained")
     panels = np.ravel(figure.subplots(rows, _COLUMNS, squeeze=False))
@@ -79,7 +80,7 @@ def density_figure(likelihood: LocationScale, observations: Observations, skelet
         bins = np.linspace(-reach, reach, 41)
         panel.hist2d(points[:, 0], points[:, 1], bins=[bins, bins], cmap="Blues")
         panel.contour(x, y, levels[owner], levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1)
-        panel.set_title(skeleton.names[joint], fontsize=10)
+        panel.set_title(joints[joint], fontsize=10)
         panel.set_aspect("equal")
         panel.invert_yaxis()  # as in the picture
     for panel in panels[len(present) :]:

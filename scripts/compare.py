@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", required=True, help="YAML file of rows")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="default: the suite's")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="train these alone; the tables show what is finished")
     parser.add_argument("--out", type=Path, help="folder of all runs and tables; default: exp/<the suite's name>")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="for every row")
     parser.add_argument("--jobs", type=int, help="runs at a time; default: one for each CUDA device, or one")
@@ -28,7 +29,7 @@ def main() -> None:
     suite = load_suite(args.suite, args.out, args.seeds, args.set)
     setup_logging(is_main=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, as Ctrl-C does
-    failed = [] if args.table_only else run_all(suite, Path(__file__).parent, args.jobs, args.overwrite)
+    failed = [] if args.table_only else run_all(suite, Path(__file__).parent, args.rows, args.jobs, args.overwrite)
     print(write_tables(suite))
     print(f"all files are in {suite.out}")
     if failed:

@@ -222,6 +222,7 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("loss: {name: l1, flow: {per_joint: true}}", "loss.flow: the loss l1 has no flow"),
         ("loss: {q: gaussian}", "loss.q: q and q_scale belong to rle's paper form"),
         ("loss: {name: dle, q_scale: 2}", "loss.q: q and q_scale belong to rle's paper form"),
+        ("loss: {name: basic, flow: {base: laplace}}", "loss.flow.base: in the loss basic the flow transforms the"),
         ("loss: {flow: {name: nsf, masks: [[0, 1]]}}", "loss.flow.name: nsf has no masks"),
         ("model: {backbone: {pretrained: false, weights: a.pth}}", "model.backbone.weights: a file is given but"),
         (

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -19,14 +19,20 @@ from rlepose.comparison.suite import Run, Suite, run_name
 log = logging.getLogger(__name__)
 
 
-def run_all(suite: Suite, scripts: Path, jobs: int | None = None, overwrite: bool = False) -> list[str]:
+def run_all(
+    suite: Suite,
+    scripts: Path,
+    rows: Sequence[str] | None = None,
+    jobs: int | None = None,
+    overwrite: bool = False,
+) -> list[str]:
     """Train and validate what is not finished; -> the names of the runs that failed, which stop no other.
 
-    scripts: folder of train.py and validate.py. jobs: runs at a time, default one for each CUDA device, or one.
-    overwrite: train anew what is there with another config; without it such a run fails.
+    scripts: folder of train.py and validate.py. rows: their names, default all. jobs: runs at a time, default one for
+    each CUDA device, or one. overwrite: train anew what is there with another config; without it such a run fails.
     Output goes to logs/<run>.log below the suite's folder.
     """
-    runs = suite.runs()
+    runs = suite.runs(rows)
     (suite.out / "logs").mkdir(parents=True, exist_ok=True)
     free: queue.SimpleQueue[Mapping[str, str]] = queue.SimpleQueue()
     places = _places(jobs)

@@ -75,11 +75,27 @@ class Suite:
         given = (*self.common, *row.overrides, *self.overrides)
         return [*(text.replace("{after}", after) for text in given), *own]
 
-    def runs(self) -> list[Run]:
-        """All runs, the first seed of every row first. InputError for what is wrong in any row's config."""
+    def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
+        """All runs, or those of some rows and of what they start from; the first seed of every row first.
+
+        Raises InputError for an unknown row and for what is wrong in a row's config.
+        """
+        chosen = self.rows if rows is None else self._with_what_they_start_from(rows)
         return [
-            Run(row, seed, load_config(row.cfg, self.arguments(row, seed))) for seed in self.seeds for row in self.rows
+            Run(row, seed, load_config(row.cfg, self.arguments(row, seed))) for seed in self.seeds for row in chosen
         ]
+
+    def _with_what_they_start_from(self, names: Sequence[str]) -> list[Row]:
+        known = {row.name: row for row in self.rows}
+        wanted: set[str] = set()
+        for name in names:
+            if name not in known:
+                raise InputError(f"{self.path}: no row {name}; there is {', '.join(known)}")
+            row: Row | None = known[name]
+            while row is not None:
+                wanted.add(row.name)
+                row = known[row.after] if row.after else None
+        return [row for row in self.rows if row.name in wanted]
 
 
 def load_suite(
@@ -116,7 +132,7 @@ def load_suite(
     chosen = tree.get("seeds", [0]) if seeds is None else list(seeds)
     if not isinstance(chosen, list) or not chosen or not all(type(seed) is int and seed >= 0 for seed in chosen):
         raise InputError(f"{path}: seeds: expected a list of whole numbers, got {chosen!r}")
-    tables = Path("exp") / path.stem if out is None else Path(out)
+    tables = default_out(path) if out is None else Path(out)
     runs_in = tree.get("runs_in", str(tables))
     if not isinstance(runs_in, str):
         raise InputError(f"{path}: runs_in: expected the path of a folder, got {runs_in!r}")
@@ -129,6 +145,11 @@ def load_suite(
         common=_texts(path, "", tree),
         overrides=tuple(overrides),
     )
+
+
+def default_out(path: Path) -> Path:
+    """Where a suite's tables go unless told otherwise."""
+    return Path("exp") / path.stem
 
 
 def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:

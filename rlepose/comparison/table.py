@@ -1,7 +1,6 @@
 """What the finished runs of a suite gave: results.csv, results.md and a plot."""
 
 import csv
-import json
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,13 +8,14 @@ from typing import Any
 
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import State, state_of
-from rlepose.comparison.suite import Row, Run, Suite
+from rlepose.comparison.suite import Row, Run, Suite, default_out
+from rlepose.engine.logging import read_history
 from rlepose.plots import save_figure
 
-# The columns, as far as a run has them.
+# The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
 METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
-    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "PCK@0.2", "NLL", "calibration_error")),
+    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
 )
 
@@ -28,7 +28,7 @@ def write_tables(suite: Suite) -> str:
     runs = suite.runs()
     states = {run.name: state_of(run) for run in runs}
     finished = [run for run in runs if states[run.name].kind == "finished"]
-    names = [name for name in METRICS if any(_value(states, run, name) is not None for run in finished)]
+    names = _columns([states[run.name].metrics or {} for run in finished])
     suite.out.mkdir(parents=True, exist_ok=True)
     with (suite.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -52,6 +52,8 @@ def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
     missing = [f"* {run.name}: {states[run.name].detail}" for run in runs if states[run.name].kind != "finished"]
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
+    if suite.out != default_out(suite.path):
+        command += f" --out {suite.out}"
     if suite.overrides:
         command += f" --set {shlex.join(suite.overrides)}"
     note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
@@ -59,6 +61,16 @@ def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence
     if missing:
         parts.append("\n".join(["Not finished:", "", *missing]))
     return "\n\n".join(parts) + "\n"
+
+
+def _columns(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    present = dict.fromkeys(name for metrics in found for name, value in metrics.items() if value is not None)
+    return [name for wanted in METRICS for name in present if name == wanted or _at_threshold(name) == wanted]
+
+
+def _at_threshold(name: str) -> str:
+    """'gt/PCK@' of 'gt/PCK@0.2'."""
+    return name[: name.find("@") + 1]
 
 
 def _config(row: Row) -> str:
@@ -81,7 +93,5 @@ def _cell(values: Sequence[float | None]) -> str:
 
 def _curve(run: Run) -> list[tuple[int, float]]:
     """(training images seen, AP) of each validation during training."""
-    lines = (run.experiment.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    size = run.config.train.batch_size
-    return [(entry["step"] * size, entry["gt/AP"]) for entry in entries if entry.get("gt/AP") is not None]
+    history, size = read_history(run.experiment.folder), run.config.train.batch_size
+    return [(entry["step"] * size, entry["gt/AP"]) for entry in history if entry.get("gt/AP") is not None]

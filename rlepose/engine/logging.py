@@ -45,6 +45,13 @@ def log_to_file(file: Path) -> None:
     root.addHandler(to_file)
 
 
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of an experiment's metrics.jsonl; without the last one, if a run was killed while it was written."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
 class RunLog:
     """Numbers and pictures of one run; does nothing on ranks other than 0.
 

@@ -22,6 +22,7 @@ from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.loss_sums import LossSums
+from rlepose.engine.model_card import card_path, model_card
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.prefetch import on_device
@@ -290,6 +291,10 @@ class Trainer:
         if self.state.best is None or (value is not None and value > self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
+            if self.ranks.is_main:
+                persons = len(self.dataset.table), len(self.validator.table)
+                card = model_card(self.config, self.skeleton, self.state.metrics, self.state.epoch, persons)
+                card_path(self.experiment.best).write_text(card, encoding="utf-8")
 
 
 def train(

@@ -50,6 +50,12 @@ def sigma_px(validator: Validator, predictions: Predictions) -> Floats:
     return np.broadcast_to(validator.dataset.scale[:, None], predictions.keypoints.shape)
 
 
+def areas(validator: Validator) -> Floats:
+    """(N,) px², the persons' sizes in OKS."""
+    annotations = {annotation["id"]: annotation for annotation in validator.coco.annotations}
+    return np.array([annotation_area(annotations[identity]) for identity in validator.table.person_ids.tolist()])
+
+
 def judge_uncertainty(
     validator: Validator,
     predictions: Predictions,
@@ -59,8 +65,7 @@ def judge_uncertainty(
     """Observations of all labelled joints and their report; `persons` (N,) bool restricts both."""
     table, skeleton = validator.table, validator.skeleton
     chosen = predictions.valid if persons is None else predictions.valid & persons
-    annotations = {annotation["id"]: annotation for annotation in validator.coco.annotations}
-    area = np.array([annotation_area(annotations[identity]) for identity in table.person_ids[chosen].tolist()])
+    area = areas(validator)[chosen]
     keypoints, truth, visible = predictions.keypoints[chosen], table.keypoints[chosen], table.visible[chosen]
     likelihood = location_scale(criterion)
     sigma = sigma_px(validator, predictions)[chosen]
@@ -91,8 +96,8 @@ def write_calibration(
     write_json(out / "calibration.json", report)
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
-        "risk_coverage": risk_coverage_figure(report),
-        "density": density_figure(location_scale(criterion), observations, skeleton),
+        "risk_coverage": risk_coverage_figure({"by confidence": report}),
+        "density": density_figure(location_scale(criterion), observations, skeleton.names),
     }
     for name, figure in figures.items():
         save_figure(out / f"{name}.png", figure)

@@ -10,6 +10,7 @@ from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
+from rlepose.engine.model_card import card_path, with_calibration
 from rlepose.engine.uncertainty import (
     calibration_metrics,
     format_calibration,
@@ -40,7 +41,8 @@ def validate_checkpoint(
     """Validate a checkpoint with each kind of boxes; -> the metrics.
 
     Writes metrics.json, COCO results and pictures and, with `calibration`, for ground-truth boxes, calibration.json and
-    its diagrams. With `onnx`, a file that was exported from the checkpoint predicts in its place.
+    its diagrams, and the calibration in the checkpoint's model card. With `onnx`, a file that was exported from the
+    checkpoint predicts in its place.
     """
     network, criterion = open_network(path, config, checkpoint, ranks, onnx)
     # All that can be wrong with the input is found before the first prediction.
@@ -64,6 +66,11 @@ def validate_checkpoint(
         log.info("%s", format_table(metrics))
         if calibration:
             log.info("%s", format_calibration(metrics))
+            card = card_path(path)
+            if card.exists() and onnx is None and "gt/NLL" in metrics:
+                measured_on = Path(config.data.root) / config.data.val_annotations
+                text = with_calibration(card.read_text(encoding="utf-8"), metrics, measured_on)
+                card.write_text(text, encoding="utf-8")
     return metrics
 
 

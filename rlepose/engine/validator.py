@@ -1,5 +1,6 @@
 """From predictions to numbers: COCO's table and PCK."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,17 @@ class Validator(Estimator):
         persons = np.flatnonzero(predictions.valid)
         if self.detected or not count or not len(persons):
             return None
+        chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
+        titles = [f"predicted, score {predictions.joint_scores[person].mean():.2f}" for person in chosen]
+        return self.drawn(predictions, criterion, chosen, titles)
+
+    def drawn(
+        self, predictions: Predictions, criterion: Criterion, persons: NDArray[np.intp], titles: Sequence[str]
+    ) -> Picture:
+        """Truth beside prediction for these rows of the table, with a title each; ellipses as in `pictures`."""
         sigma = predictions.sigma
         if sigma is not None:
             sigma = sigma * criterion.main.residual_spread().cpu().numpy()
-        chosen = persons[np.unique(np.linspace(0, len(persons) - 1, min(count, len(persons))).astype(int))]
         return sheet(
             [
                 truth_and_prediction(
@@ -89,9 +97,9 @@ class Validator(Estimator):
                     self.table.visible[person],
                     predictions.keypoints[person],
                     None if sigma is None else sigma[person],
-                    f"predicted, score {predictions.joint_scores[person].mean():.2f}",
+                    title,
                 )
-                for person in chosen
+                for person, title in zip(persons, titles, strict=True)
             ]
         )
 

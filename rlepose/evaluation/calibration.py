@@ -121,19 +121,30 @@ def calibration_report(
     confidence and oks (N,): one a person, the mean of its joints' scores, and the OKS with its own label. The risk is
     1 − OKS; AURC is the mean of the risk-coverage curve, AURC_best that of a perfect ranking.
     """
-    share, risk = risk_coverage(confidence, 1 - oks)
+    ranking = ranking_report(confidence, oks)
     present = [joint for joint in range(len(joint_names)) if (observations.joint == joint).any()]
     return {
         "overall": {
             **joint_numbers(observations),
             **_correlations("confidence_OKS", confidence, oks),
+            **ranking["overall"],
+        },
+        "joints": {joint_names[joint]: joint_numbers(observations.of(joint)) for joint in present},
+        "reliability": {"levels": list(LEVELS), "coverage": coverage(observations.level).tolist()},
+        "risk_coverage": ranking["risk_coverage"],
+    }
+
+
+def ranking_report(confidence: Floats, oks: Floats) -> dict[str, Any]:
+    """The part of `calibration_report` that needs no sigma: whether the model knows its better poses."""
+    share, risk = risk_coverage(confidence, 1 - oks)
+    return {
+        "overall": {
             "persons": len(oks),
             "risk": float(risk[-1]),
             "AURC": float(risk.mean()),
             "AURC_best": float(risk_coverage(oks, 1 - oks)[1].mean()),
         },
-        "joints": {joint_names[joint]: joint_numbers(observations.of(joint)) for joint in present},
-        "reliability": {"levels": list(LEVELS), "coverage": coverage(observations.level).tolist()},
         "risk_coverage": {"coverage": share.tolist(), "risk": risk.tolist()},
     }
 

@@ -76,10 +76,7 @@ def _best_of_each_picture(truth: CocoTruth, results: CocoResults) -> tuple[CocoR
 
 def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks_sigmas: Floats) -> Pairs:
     """The pairs whose OKS reaches the lowest threshold: keypoints (D, K, 2) px in pictures image_index (D,)."""
-    first, end = (np.searchsorted(truth.image_index, image_index, side) for side in ("left", "right"))
-    count = end - first
-    pose = np.repeat(np.arange(len(count)), count)
-    person = np.arange(len(pose)) + np.repeat(first - (np.cumsum(count) - count), count)
+    person, pose = of_same_picture(truth.image_index, image_index)
     labels = truth.labelled.sum(axis=1)[person]
     found = []
     # By number of labels, so that joints without a label are not computed, and sums add up as in pycocotools.
@@ -92,6 +89,14 @@ def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks
     if not found:
         return Pairs(person, pose, np.zeros(0))
     return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def of_same_picture(persons: NDArray[np.integer], poses: NDArray[np.integer]) -> tuple[Indices, Indices]:
+    """Rows of the P pairs of one picture. persons (G,): their pictures, ascending; poses (D,): theirs, in any order."""
+    first, end = (np.searchsorted(persons, poses, side) for side in ("left", "right"))
+    count = end - first
+    pose = np.repeat(np.arange(len(count)), count)
+    return np.arange(len(pose)) + np.repeat(first - (np.cumsum(count) - count), count), pose
 
 
 def _oks(truth: CocoTruth, person: Indices, keypoints: Floats, labels: int, oks_sigmas: Floats) -> Floats:

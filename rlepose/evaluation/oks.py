@@ -33,10 +33,15 @@ def oks_with_label(
     keypoints and truth (N, K, 2) px, visible (N, K), at least one joint a person, areas (N,) px², oks_sigmas (K,)
     -> (N,) in [0, 1].
     """
-    squared_distance = np.square(keypoints - truth).sum(axis=-1)
-    similarity = np.exp(-squared_distance / (2 * (areas + np.spacing(1))[:, None] * np.square(2 * oks_sigmas)))
     labelled = visible > 0
+    similarity = joint_similarity(keypoints, truth, areas, oks_sigmas)
     return (similarity * labelled).sum(axis=1) / labelled.sum(axis=1)
+
+
+def joint_similarity(keypoints: Floats, truth: Floats, areas: Floats, oks_sigmas: Floats) -> Floats:
+    """What OKS is the mean of: (N, K) in [0, 1], 1 where a joint is at its label. Arguments as in `oks_with_label`."""
+    squared_distance = np.square(keypoints - truth).sum(axis=-1)
+    return np.exp(-squared_distance / (2 * (areas + np.spacing(1))[:, None] * np.square(2 * oks_sigmas)))
 
 
 def oks_nms(

@@ -44,10 +44,12 @@ def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLi
 def _build_flow(config: FlowConfig, dims: int) -> Flow:
     if config.name == "realnvp":
         try:
-            return RealNVP(dims, config.depth, config.width, config.masks, config.activation, config.scale_bound)
+            return RealNVP(
+                dims, config.depth, config.width, config.masks, config.activation, config.scale_bound, config.base
+            )
         except ValueError as error:
             raise InputError(f"loss.flow.masks: {error}") from error
-    return ZukoFlow(config.name, dims, config.depth, config.width, config.activation)
+    return ZukoFlow(config.name, dims, config.depth, config.width, config.activation, config.base)
 
 
 __all__ = [

@@ -1,6 +1,5 @@
 """Normalizing flows: densities on R^D that are easy to evaluate and to sample."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,20 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.losses.coupling import ACTIVATIONS, Couplings
+from rlepose.losses.densities import DENSITIES
 
 
 class Flow(nn.Module, ABC):
-    """A density on R^dims: a standard normal z, seen through an invertible map to the data x.
+    """A density on R^dims: that of a simple z, seen through an invertible map to the data x.
 
-    Computes in the precision of its parameters, also inside autocast.
+    base: which z, a key of DENSITIES, of scale 1. Computes in the precision of its parameters, also inside autocast.
     """
 
-    def __init__(self, dims: int) -> None:
+    def __init__(self, dims: int, base: str = "gaussian") -> None:
         super().__init__()
         self.dims = dims
+        self.base = DENSITIES[base]
 
     @abstractmethod
-    def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _to_base(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, D) -> z (N, D), log |det ∂z/∂x| (N,)."""
 
     @abstractmethod
@@ -30,25 +31,23 @@ class Flow(nn.Module, ABC):
         """z (N, D) -> x (N, D), log |det ∂x/∂z| (N,)."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Data x (N, D) -> normal z (N, D) and log |det ∂z/∂x| (N,)."""
+        """Data x (N, D) -> z (N, D) of the base and log |det ∂z/∂x| (N,)."""
         with torch.autocast(x.device.type, enabled=False):
-            return self._to_normal(self._checked(x))
+            return self._to_base(self._checked(x))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Normal z (N, D) -> data x (N, D) and log |det ∂x/∂z| (N,)."""
+        """z (N, D) of the base -> data x (N, D) and log |det ∂x/∂z| (N,)."""
         with torch.autocast(z.device.type, enabled=False):
             return self._to_data(self._checked(z))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats: (N, D) -> (N,)."""
         z, log_det = self.forward(x)
-        return log_det + standard_normal_log_prob(z)
+        return log_det + self.base.log_prob(z)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Random points of the density: (count, D). `generator` lives on the flow's device."""
-        anchor = next(self.parameters())
-        z = torch.randn(count, self.dims, generator=generator, device=anchor.device, dtype=anchor.dtype)
-        return self.inverse(z)[0]
+        return self.inverse(self.base.sample(count, self.dims, generator))[0]
 
     def _checked(self, points: Tensor) -> Tensor:
         if points.ndim != 2 or points.shape[1] != self.dims:
@@ -56,13 +55,8 @@ class Flow(nn.Module, ABC):
         return points.to(next(self.parameters()).dtype)
 
 
-def standard_normal_log_prob(z: Tensor) -> Tensor:
-    """(N, D) -> (N,), nats."""
-    return -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
-
-
 class RealNVP(Flow):
-    """A stack of `depth` affine couplings (Dinh et al., ICLR 2017, section 3.2). Starts as nearly the standard normal.
+    """A stack of `depth` affine couplings (Dinh et al., ICLR 2017, section 3.2). Starts as nearly its base.
 
     In a coupling the coordinates where the mask m is 1 pass unchanged, and two small networks s and t of them scale and
     shift the others:
@@ -78,6 +72,7 @@ class RealNVP(Flow):
                  last coordinate alone and all others, as in the RLE authors' code.
     activation:  of the networks' two hidden layers, a key of ACTIVATIONS.
     scale_bound: a coupling scales a coordinate by at most e^scale_bound either way.
+    base:        the density of z, a key of DENSITIES.
 
     Raises ValueError for masks of another length, or that leave a coordinate as it is in every coupling.
     """
@@ -93,8 +88,9 @@ class RealNVP(Flow):
         masks: Sequence[Sequence[int]] | None = None,
         activation: str = "leaky_relu",
         scale_bound: float = 1.0,
+        base: str = "gaussian",
     ) -> None:
-        super().__init__(dims)
+        super().__init__(dims, base)
         self.activation = activation
         self.scale_bound = scale_bound
         # Data pass the couplings in this order. The factors of the first layers' columns, and of the last layers' rows,
@@ -110,7 +106,7 @@ class RealNVP(Flow):
             for matrix in weight.flatten(0, 1):
                 nn.init.xavier_uniform_(matrix, gain=0.01)
 
-    def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _to_base(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, scale = self._couple(x, to_data=False)
         return z, -self.scale_bound * scale
 
@@ -176,7 +172,7 @@ class JointFlows(nn.Module):
     def __init__(self, flows: Sequence[Flow]) -> None:
         super().__init__()
         self.flows = nn.ModuleList(flows)
-        self.dims = flows[0].dims
+        self.dims, self.base = flows[0].dims, flows[0].base
 
     def __len__(self) -> int:
         return len(self.flows)
@@ -189,17 +185,17 @@ class JointFlows(nn.Module):
         return torch.zeros_like(joint) if len(self) == 1 else joint
 
     def forward(self, x: Tensor, joint: Tensor) -> tuple[Tensor, Tensor]:
-        """Data x (N, D) -> normal z (N, D) and log |det ∂z/∂x| (N,)."""
+        """Data x (N, D) -> z (N, D) of the base and log |det ∂z/∂x| (N,)."""
         return self._each(x, joint, [flow.forward for flow in self])
 
     def inverse(self, z: Tensor, joint: Tensor) -> tuple[Tensor, Tensor]:
-        """Normal z (N, D) -> data x (N, D) and log |det ∂x/∂z| (N,)."""
+        """z (N, D) of the base -> data x (N, D) and log |det ∂x/∂z| (N,)."""
         return self._each(z, joint, [flow.inverse for flow in self])
 
     def log_prob(self, x: Tensor, joint: Tensor) -> Tensor:
         """Log density in nats: x (N, D) -> (N,)."""
         z, log_det = self.forward(x, joint)
-        return log_det + standard_normal_log_prob(z)
+        return log_det + self.base.log_prob(z)
 
     def _each(
         self, points: Tensor, joint: Tensor, maps: Sequence[Callable[[Tensor], tuple[Tensor, Tensor]]]

@@ -4,13 +4,13 @@ All write the residual as (target − mu) / sigma and take and give network unit
 density is per unit of crop width and height. A negative loss is no error: a density may exceed 1.
 """
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
+from rlepose.losses.densities import log_gaussian, log_laplace, sample_gaussian, sample_laplace
 from rlepose.losses.flows import JointFlows
 
 SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
@@ -106,7 +106,7 @@ class Gaussian(LocationScale):
         return log_gaussian(residual)
 
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(count, self.dims, generator=generator, device=generator.device)
+        return sample_gaussian(count, self.dims, generator)
 
 
 class Laplace(LocationScale):
@@ -116,9 +116,7 @@ class Laplace(LocationScale):
         return log_laplace(residual)
 
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        size = (2, count, self.dims)
-        # The difference of two exponentials.
-        return torch.empty(size, device=generator.device).exponential_(generator=generator).diff(dim=0)[0]
+        return sample_laplace(count, self.dims, generator)
 
 
 class FlowDensity(LocationScale):
@@ -175,14 +173,3 @@ class Basic(JointLikelihood):
             variance = variance + half.square()
         position = self.flows.inverse(mu, joint)[0]
         return PoseOutput(position.view_as(output.mu), variance.sqrt().view_as(output.mu))
-
-
-def log_gaussian(residual: Tensor, scale: float = 1.0) -> Tensor:
-    """Log density of independent normals: (N, D) -> (N,)."""
-    normaliser = residual.shape[1] * math.log(scale * math.sqrt(2 * math.pi))
-    return -0.5 * (residual / scale).square().sum(dim=1) - normaliser
-
-
-def log_laplace(residual: Tensor, scale: float = 1.0) -> Tensor:
-    """Log density of independent Laplace variables: (N, D) -> (N,)."""
-    return residual.abs().sum(dim=1) / -scale - residual.shape[1] * math.log(2 * scale)

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from rlepose.losses.flows import JointFlows, standard_normal_log_prob
-from rlepose.losses.likelihood import FlowDensity, log_gaussian, log_laplace
-
-_Q = {"laplace": log_laplace, "gaussian": log_gaussian}
+from rlepose.losses.densities import DENSITIES
+from rlepose.losses.flows import JointFlows
+from rlepose.losses.likelihood import FlowDensity
 
 _ORIGINAL_SCALE = 2 * math.sqrt(2)
 # What the authors' code's loss has in each coordinate beside −2 log of G^(D/2) Q / Π sigma.
@@ -33,7 +32,7 @@ class RLE(FlowDensity):
     The flow sees −ē, as in the authors' code.
     """
 
-    normal_points: Tensor
+    base_points: Tensor
     q_points: Tensor
 
     def __init__(
@@ -45,10 +44,10 @@ class RLE(FlowDensity):
     ) -> None:
         super().__init__(flows)
         self.form = form
-        self.q = "laplace" if form == "original" else q
+        self.q = DENSITIES["laplace" if form == "original" else q]
         self.q_scale = _ORIGINAL_SCALE if form == "original" else q_scale
         self.power = self.dims / 2 if form == "original" else 1.0
-        for name, points in zip(("normal_points", "q_points"), self._points(fine=False), strict=True):
+        for name, points in zip(("base_points", "q_points"), self._points(fine=False), strict=True):
             self.register_buffer(name, points.float(), persistent=False)
 
     def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
@@ -75,12 +74,12 @@ class RLE(FlowDensity):
         of G (by growing wide) or G between those of Q (by growing narrow), and a Z that is too small is a likelihood
         that is too high. h is no larger than the smaller of G and Q (for power 1), so nothing can hide.
         """
-        points = (self.normal_points, self.q_points) if self.training else self._points(fine=True)
+        points = (self.base_points, self.q_points) if self.training else self._points(fine=True)
         values = []
         for flow in self.flows:
             z, of_q = (part.to(next(flow.parameters())) for part in points)
             of_g, log_det = flow.inverse(z)
-            log_g = torch.cat([standard_normal_log_prob(z) - log_det, flow.log_prob(of_q)])
+            log_g = torch.cat([flow.base.log_prob(z) - log_det, flow.log_prob(of_q)])
             log_h = self._log_h(log_g, self._log_q(torch.cat([of_g, of_q])))
             values.append(torch.logsumexp(log_h, dim=0) - math.log(len(z)))
         return torch.stack(values)
@@ -90,8 +89,8 @@ class RLE(FlowDensity):
         # Draw from both, as for Z, and keep in proportion to what the density is of their sum.
         flow = list(self.flows)[joint]
         of_g = flow.sample(4 * count, generator)
-        uniform = torch.rand(4 * count, self.dims, generator=generator, device=of_g.device, dtype=torch.float64)
-        x = torch.cat([of_g, self._q_quantile(uniform.clamp(1e-12, 1 - 1e-12)).to(of_g)])
+        of_q = self.q_scale * self.q.sample(4 * count, self.dims, generator)
+        x = torch.cat([of_g, of_q.to(of_g)])
         log_weight = self._log_h(flow.log_prob(x), self._log_q(x))
         kept = torch.multinomial((log_weight - log_weight.max()).exp(), count, replacement=True, generator=generator)
         return -x[kept]
@@ -101,19 +100,12 @@ class RLE(FlowDensity):
         return self.power * log_g + log_q - torch.logaddexp(log_g, log_q)
 
     def _log_q(self, residual: Tensor) -> Tensor:
-        return _Q[self.q](residual, self.q_scale)
+        return self.q.log_prob(residual, self.q_scale)
 
     def _points(self, fine: bool) -> tuple[Tensor, Tensor]:
-        """Points of the standard normal, which the flow maps to its own, and points of Q: (M, D) each, float64."""
+        """Points of the flows' base, which a flow maps to its own, and points of Q: (M, D) each, float64."""
         points = unit_points(self.dims, fine)
-        return torch.special.ndtri(points), self._q_quantile(points)
-
-    def _q_quantile(self, share: Tensor) -> Tensor:
-        """The points below which these shares of Q lie, coordinate by coordinate: (M, D) in (0, 1) -> (M, D)."""
-        if self.q == "gaussian":
-            return self.q_scale * torch.special.ndtri(share)
-        from_middle = share - 0.5
-        return -self.q_scale * from_middle.sign() * torch.log1p(-2 * from_middle.abs())
+        return self.flows.base.quantile(points), self.q_scale * self.q.quantile(points)
 
 
 def unit_points(dims: int, fine: bool) -> Tensor:

@@ -16,14 +16,21 @@ class ZukoFlow(Flow):
     kind:  'nsf', neural splines (Durkan et al., NeurIPS 2019), which bend [−5, 5] and leave what is outside as it is;
            'maf', affine maps (Papamakarios et al., NeurIPS 2017).
     depth: number of transformations. width, activation: of their networks' two hidden layers.
+    base:  the density of z, a key of DENSITIES.
 
     Raises InputError where zuko is not installed.
     """
 
     def __init__(
-        self, kind: str, dims: int = 2, depth: int = 6, width: int = 64, activation: str = "leaky_relu"
+        self,
+        kind: str,
+        dims: int = 2,
+        depth: int = 6,
+        width: int = 64,
+        activation: str = "leaky_relu",
+        base: str = "gaussian",
     ) -> None:
-        super().__init__(dims)
+        super().__init__(dims, base)
         try:
             import zuko
         except ImportError as error:
@@ -38,7 +45,7 @@ class ZukoFlow(Flow):
             activation=ACTIVATIONS[activation].module,
         )
 
-    def _to_normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _to_base(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return _apply(self.lazy().transform, x)
 
     def _to_data(self, z: Tensor) -> tuple[Tensor, Tensor]:

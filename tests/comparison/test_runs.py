@@ -148,9 +148,11 @@ def test_the_mean_and_deviation_over_seeds_are_tabulated(suite: Suite) -> None:
         folder = run.experiment.folder
         train(dataclasses.replace(run.config), ALONE)
         (folder / "results").mkdir()
-        (folder / "results" / "metrics.json").write_text(f'{{"gt/AP": {value}, "gt/PCK@0.2": null}}')
+        (folder / "results" / "metrics.json").write_text(f'{{"gt/PCK@0.5": 1, "gt/AP": {value}, "gt/PCK@0.2": null}}')
     text = write_tables(suite)
-    assert "| 0, 1, 2 | 0.300 ± 0.265 | AP 12.3 |" in text
+    assert "| seeds | gt/AP | gt/PCK@0.5 | published |" in text
+    assert f"--seeds 0 1 2 --out {suite.out}`" in text
+    assert "| 0, 1, 2 | 0.300 ± 0.265 | 1.000 ± 0.000 | AP 12.3 |" in text
     assert "Not finished" not in text
 
 

@@ -53,6 +53,21 @@ def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp
     assert second.config.model.init_from == "there/a_seed2/checkpoints/best.pt"
 
 
+def test_some_rows_can_be_chosen_and_bring_what_they_start_from(tmp_path: Path) -> None:
+    text = """
+        rows:
+          - {name: a, cfg: CONFIG}
+          - {name: b, cfg: CONFIG, after: a}
+          - {name: c, cfg: CONFIG}
+          - {name: d, cfg: CONFIG, after: b}
+    """
+    suite = suite_of(tmp_path, text, out="there", seeds=[1, 2])
+    assert [run.name for run in suite.runs(["d"])] == [f"{row}_seed{seed}" for seed in (1, 2) for row in "abd"]
+    assert [run.row.name for run in suite.runs(["c", "a"])] == ["a", "c"] * 2
+    with pytest.raises(InputError, match=r"mine\.yaml: no row e; there is a, b, c, d"):
+        suite.runs(["e"])
+
+
 def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
     (tmp_path / "papers.md").write_text(
         "| method | AP |\n|---|---|\n| other | 1 |\n\n| id | AP | AP50 | input |\n|---|---|---|---|\n"

@@ -42,7 +42,12 @@ def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Cal
     config = tiny_config(f"loss.name={loss}", f"model.head.name={head}")
     metrics = run(config)
     folder = Experiment.of(config).folder
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {
+        "last.pt",
+        "previous.pt",
+        "best.pt",
+        "best.md",
+    }
     assert config_from_dict(yaml.safe_load((folder / "config.yaml").read_text())) == config
     assert list((folder / "tensorboard").glob("events.*"))
     assert {"gt/AP", "gt/AP50", "gt/AR"} <= metrics.keys()

@@ -4,20 +4,23 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from rlepose.losses.densities import DENSITIES
 from rlepose.losses.flows import Flow, JointFlows, RealNVP
 from rlepose.losses.zuko_flows import ZukoFlow
 
 KINDS: dict[str, Callable[..., Flow]] = {
     "realnvp": RealNVP,
-    "nsf": lambda dims=2, depth=3, width=16: ZukoFlow("nsf", dims, depth, width),
-    "maf": lambda dims=2, depth=3, width=16: ZukoFlow("maf", dims, depth, width),
+    "nsf": lambda dims=2, depth=3, width=16, base="gaussian": ZukoFlow("nsf", dims, depth, width, base=base),
+    "maf": lambda dims=2, depth=3, width=16, base="gaussian": ZukoFlow("maf", dims, depth, width, base=base),
 }
 
 
-def wild_flow(kind: str, dims: int, depth: int = 4, width: int = 16, spread: float = 0.3) -> Flow:
+def wild_flow(
+    kind: str, dims: int, depth: int = 4, width: int = 16, spread: float = 0.3, base: str = "gaussian"
+) -> Flow:
     """A flow far from the identity."""
     torch.manual_seed(0)
-    flow = KINDS[kind](dims, depth, width).double()
+    flow = KINDS[kind](dims, depth, width, base=base).double()
     for parameter in flow.parameters():
         torch.nn.init.normal_(parameter, std=spread)
     return flow
@@ -97,10 +100,11 @@ def test_gradients_are_right_for_every_parameter(kind: str) -> None:
     assert torch.autograd.gradcheck(log_prob, tuple(p.detach().requires_grad_() for p in flow.parameters()))
 
 
+@pytest.mark.parametrize("base", list(DENSITIES))
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_samples_follow_the_density(kind: str) -> None:
+def test_samples_follow_the_density(kind: str, base: str) -> None:
     """The entropy estimated from samples is that of the grid integral."""
-    flow = wild_flow(kind, 2)
+    flow = wild_flow(kind, 2, base=base)
     points, cell = whole_plane(kind, 2)
     with torch.no_grad():
         from_samples = -flow.log_prob(flow.sample(20_000, torch.Generator().manual_seed(0))).mean()
@@ -109,10 +113,12 @@ def test_samples_follow_the_density(kind: str) -> None:
     assert from_samples.item() == pytest.approx(on_grid.item(), abs=0.03)
 
 
-def test_a_new_flow_is_nearly_the_standard_normal() -> None:
+def test_a_new_flow_is_nearly_its_base() -> None:
     x = torch.randn(50, 2)
     normal = -0.5 * x.square().sum(dim=1) - math.log(2 * math.pi)
     torch.testing.assert_close(RealNVP(2).log_prob(x), normal, atol=0.01, rtol=0)
+    laplace = -x.abs().sum(dim=1) - 2 * math.log(2)
+    torch.testing.assert_close(RealNVP(2, base="laplace").log_prob(x), laplace, atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

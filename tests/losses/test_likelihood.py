@@ -9,15 +9,18 @@ from torch import Tensor
 
 from rlepose.codec import PoseOutput
 from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace
+from rlepose.losses.densities import log_laplace
 from rlepose.losses.flows import JointFlows, RealNVP
-from rlepose.losses.likelihood import LocationScale, log_laplace
+from rlepose.losses.likelihood import LocationScale
 from rlepose.losses.rle import unit_points
 
 
-def wild_flows(dims: int, count: int = 1, spread: float = 0.25, depth: int = 4, width: int = 16) -> JointFlows:
+def wild_flows(
+    dims: int, count: int = 1, spread: float = 0.25, depth: int = 4, width: int = 16, base: str = "gaussian"
+) -> JointFlows:
     """Flows far from the identity."""
     torch.manual_seed(0)
-    flows = JointFlows([RealNVP(dims, depth, width) for _ in range(count)])
+    flows = JointFlows([RealNVP(dims, depth, width, base=base) for _ in range(count)])
     for parameter in flows.parameters():
         torch.nn.init.normal_(parameter, std=spread)
     return flows
@@ -29,9 +32,11 @@ LOCATION_SCALE: dict[str, Callable[[int], LocationScale]] = {
     "gaussian": Gaussian,
     "laplace": Laplace,
     "dle": lambda dims: DLE(wild_flows(dims)),
+    "dle from laplace": lambda dims: DLE(wild_flows(dims, base="laplace")),
     "rle original": lambda dims: RLE(wild_flows(dims), "original"),
     "rle paper": lambda dims: RLE(wild_flows(dims), "paper"),
     "rle paper, gaussian q": lambda dims: RLE(wild_flows(dims), "paper", "gaussian", 0.7),
+    "rle paper from laplace": lambda dims: RLE(wild_flows(dims, base="laplace"), "paper"),
 }
 LIKELIHOODS: dict[str, Callable[[int], JointLikelihood]] = {
     **LOCATION_SCALE,
@@ -84,7 +89,7 @@ def test_the_normaliser_follows_a_narrow_flow(form: str, narrowness: float) -> N
 
 
 def test_training_nodes_give_the_fine_nodes_normaliser() -> None:
-    for name in ("rle original", "rle paper", "rle paper, gaussian q"):
+    for name in ("rle original", "rle paper", "rle paper, gaussian q", "rle paper from laplace"):
         likelihood = LOCATION_SCALE[name](2)
         with torch.no_grad():
             coarse, fine = likelihood.train().log_normaliser(), likelihood.eval().log_normaliser()

@@ -1,0 +1,125 @@
+"""The model card beside a checkpoint: what was learned from what, how good it is, and what nobody has tested."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlepose.config import Config, changed_options
+from rlepose.engine.uncertainty import CALIBRATION_METRICS
+from rlepose.losses import LOSSES
+from rlepose.skeleton import Skeleton
+
+_CALIBRATION = "\n## Calibration\n"
+
+_SIGMA = {
+    "laplace": "the expected absolute error of each coordinate; its standard deviation is √2 sigma",
+    "gaussian": "the standard deviation of each coordinate",
+    "basic": "the scale of the position's density, which is not centred at the prediction: no error bar",
+}
+_SIGMA_OF_FLOW = (
+    "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which "
+    "`Predictor` and the calibration report multiply"
+)
+
+
+def card_path(checkpoint: Path) -> Path:
+    """Where the card of a checkpoint lies."""
+    return checkpoint.with_suffix(".md")
+
+
+def model_card(
+    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: tuple[int, int]
+) -> str:
+    """The card, in Markdown. epoch: finished ones; persons: how many were trained and validated on.
+
+    metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
+    """
+    data, root = config.data, Path(config.data.root)
+    height, width = data.input_size_hw
+    files = (root / data.train_annotations, root / data.val_annotations)
+    lines = [
+        f"# {config.name}",
+        "",
+        f"2-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
+        f"{config.model.head.name}, loss {config.loss.name}; the best of its run, after epoch {epoch} of "
+        f"{config.train.epochs}.",
+        "",
+        "## Data",
+        "",
+        *(
+            f"* {use}: {count:,} persons of `{file}`"
+            for use, count, file in zip(("training", "validation"), persons, files, strict=True)
+        ),
+        f"* joints: {', '.join(skeleton.names)}",
+        "",
+        "## Recipe",
+        "",
+        "Options that differ from their defaults:",
+        "",
+        *(f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in changed_options(config).items()),
+        "",
+        "## Metrics",
+        "",
+        "On the validation persons, in their annotated boxes (`gt`; a detector's boxes cost accuracy)"
+        + (", with flip test." if config.eval.flip_test else ", without flip test."),
+        "The checkpoint was chosen by `gt/AP` on these same persons, so the numbers are a little too good.",
+        "",
+        "| metric | value |",
+        "|---|---|",
+        *(f"| {name} | {_cell(value)} |" for name, value in metrics.items()),
+        "",
+        "## Input and output",
+        "",
+        f"* In: RGB 0 … 255 (B, 3, {height}, {width}), normalised inside. A crop is a person's box, grown to the shape "
+        f"{width}×{height} around its centre, then {data.box_scale:g} times as large; black outside the picture.",
+        "* Out: `mu` (B, K, 2), positions in crop widths and heights from the crop's middle: "
+        "pixel = (mu + 0.5) × (width, height).",
+        f"* {_about_sigma(config)}",
+        "",
+        "## Limits",
+        "",
+        "* Measured on the validation file above and nowhere else: not on other cameras, poses, scenes, or groups of "
+        "people, and not by age, sex, skin colour or clothing.",
+        "* It always answers with a whole person: joints outside the crop or hidden are guessed, and a box without a "
+        "person gets a pose, too.",
+        "* In a box with several persons nothing says whose pose comes out.",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from rlepose.inference import Predictor",
+        "",
+        'predictor = Predictor("best.pt")  # of this folder',
+        'picture = predictor.predict("person.jpg", boxes="whole")[0]',
+        "```",
+    ]
+    return "\n".join(lines) + "\n" + _calibration(None, "")
+
+
+def with_calibration(card: str, metrics: Mapping[str, Any], measured_on: Path) -> str:
+    """The card with what `validate.py --calibration` found; metrics as it has them."""
+    return card.partition(_CALIBRATION)[0] + _calibration(metrics, f"`{measured_on}`")
+
+
+def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
+    if metrics is None:
+        text = "Not measured yet: `python scripts/validate.py --checkpoint best.pt --calibration` fills this in."
+    else:
+        rows = [f"| {name} | {_cell(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
+        text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])
+    return f"{_CALIBRATION}\n{text}\n"
+
+
+def _about_sigma(config: Config) -> str:
+    name = config.loss.name
+    if not LOSSES[name].needs_sigma:
+        return f"No sigma: the loss {name} learns none."
+    return (
+        f"`sigma` (B, K, 2), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance, and on other "
+        "data than that of training it may be too small."
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

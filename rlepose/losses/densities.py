@@ -1,0 +1,57 @@
+"""The simple densities that losses and flows build on: independent coordinates around 0. `DENSITIES` names them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def log_gaussian(x: Tensor, scale: float = 1.0) -> Tensor:
+    """Log density of independent normals: (N, D) -> (N,), nats."""
+    normaliser = x.shape[1] * math.log(scale * math.sqrt(2 * math.pi))
+    return -0.5 * (x / scale).square().sum(dim=1) - normaliser
+
+
+def log_laplace(x: Tensor, scale: float = 1.0) -> Tensor:
+    """Log density of independent Laplace variables: (N, D) -> (N,), nats."""
+    return x.abs().sum(dim=1) / -scale - x.shape[1] * math.log(2 * scale)
+
+
+def gaussian_quantile(share: Tensor) -> Tensor:
+    """The points of scale 1 below which these shares, in (0, 1), lie."""
+    return torch.special.ndtri(share)
+
+
+def laplace_quantile(share: Tensor) -> Tensor:
+    """The points of scale 1 below which these shares, in (0, 1), lie."""
+    from_middle = share - 0.5
+    return -from_middle.sign() * torch.log1p(-2 * from_middle.abs())
+
+
+def sample_gaussian(count: int, dims: int, generator: torch.Generator) -> Tensor:
+    """Random points of scale 1: (count, dims) on the generator's device."""
+    return torch.randn(count, dims, generator=generator, device=generator.device)
+
+
+def sample_laplace(count: int, dims: int, generator: torch.Generator) -> Tensor:
+    """Random points of scale 1: (count, dims) on the generator's device."""
+    # The difference of two exponentials.
+    pair = torch.empty(2, count, dims, device=generator.device).exponential_(generator=generator)
+    return pair.diff(dim=0)[0]
+
+
+@dataclass(frozen=True)
+class SimpleDensity:
+    """log_prob: (N, D) points and a scale -> (N,). quantile, sample: as above, of scale 1."""
+
+    log_prob: Callable[..., Tensor]
+    quantile: Callable[[Tensor], Tensor]
+    sample: Callable[[int, int, torch.Generator], Tensor]
+
+
+DENSITIES = {
+    "gaussian": SimpleDensity(log_gaussian, gaussian_quantile, sample_gaussian),
+    "laplace": SimpleDensity(log_laplace, laplace_quantile, sample_laplace),
+}

@@ -1,0 +1,74 @@
+"""Diagrams of a report that no other place needs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.evaluation.errors_by_type import ERROR_TYPES
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+    from rlepose.reporting.measure import Measured
+
+_TYPE_COLORS = ("#8fbf8f", "#f2d16b", "#d9742b", "#7d6bb5", "#a33b3b")
+
+
+def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tuple[list[int], list[float]]:
+    """Training images seen, and a number of metrics.jsonl, at each line that has it."""
+    points = [(line["step"] * batch_size, line[name]) for line in history if line.get(name) is not None]
+    return [images for images, _ in points], [value for _, value in points]
+
+
+def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
+    """Loss, AP and learning rate against training images. One for each loss: their values do not compare."""
+    losses = dict.fromkeys(experiment.config.loss.name for experiment in experiments)
+    figures = {
+        f"loss ({loss})": _curves("train/loss", [e for e in experiments if e.config.loss.name == loss], experiments)
+        for loss in losses
+    }
+    figures["AP, annotated boxes"] = _curves("gt/AP", experiments, experiments)
+    figures["learning rate"] = _curves("train/lr", experiments, experiments)
+    for label, figure in figures.items():
+        figure.axes[0].set_ylabel(label)
+    return figures
+
+
+def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measured"]) -> "Figure":
+    """A number of metrics.jsonl; an experiment has the same colour in all figures."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    figure = Figure(figsize=(4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for experiment in shown:
+        images, values = curve(experiment.history, name, experiment.config.train.batch_size)
+        marker = "o" if name == "gt/AP" else None  # often a single point
+        color = f"C{experiments.index(experiment) % 10}"
+        axes.plot(images, values, marker=marker, markersize=4, linewidth=1.2, color=color, label=experiment.name)
+    axes.set(xlabel="training images", xlim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if name != "train/loss":
+        axes.set_ylim(0, None)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def mistakes_figure(counts: NDArray[np.int64], joints: Sequence[str]) -> "Figure":
+    """Shares of good joints and of each kind of mistake, a bar a joint. counts (K, T)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 1.1 + 0.24 * len(joints)), layout="constrained")
+    axes = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    left = np.zeros(len(joints))
+    for number, (name, color) in enumerate(zip(ERROR_TYPES, _TYPE_COLORS, strict=True)):
+        axes.barh(joints, share[:, number], left=left, color=color, label=name, height=0.8)
+        left += share[:, number]
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the joint's labels", xlim=(0, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(ERROR_TYPES), frameon=False, fontsize=9)
+    return figure

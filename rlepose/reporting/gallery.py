@@ -1,0 +1,57 @@
+"""Persons worth looking at: labels on the left, prediction on the right."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.engine.estimator import Predictions
+from rlepose.engine.validator import Validator
+from rlepose.geometry import Floats
+from rlepose.losses import Criterion
+from rlepose.visualize import Picture
+
+WRONG_OKS = 0.5  # below it a pose counts as found in none of COCO's figures
+
+
+class Gallery(NamedTuple):
+    """picture: RGB (h, w, 3), None where there is nobody to show; note: then why."""
+
+    title: str
+    picture: Picture | None
+    note: str
+
+
+def galleries(
+    validator: Validator,
+    predictions: Predictions,
+    criterion: Criterion,
+    confidence: Floats | None,
+    oks: Floats,
+    count: int,
+) -> list[Gallery]:
+    """The worst, the most unsure, and the surest of the wrong; confidence and oks (M,) of the M valid persons.
+
+    confidence: None where all are equal, so that nobody is surer than others.
+    """
+    chosen = {"The worst": np.argsort(oks, kind="stable")[:count]}
+    if confidence is not None:
+        order = np.argsort(confidence, kind="stable")
+        chosen["The most unsure"] = order[:count]
+        chosen["The surest of the wrong"] = surest_wrong(confidence, oks, count)
+    rows, sheets = np.flatnonzero(predictions.valid), []
+    for title, persons in chosen.items():
+        if not len(persons):
+            sheets.append(Gallery(title, None, f"No person has an OKS below {WRONG_OKS}."))
+            continue
+        titles = [f"OKS {oks[person]:.2f}" for person in persons]
+        if confidence is not None:
+            titles = [f"{text}, score {confidence[person]:.2f}" for text, person in zip(titles, persons, strict=True)]
+        sheets.append(Gallery(title, validator.drawn(predictions, criterion, rows[persons], titles), ""))
+    return sheets
+
+
+def surest_wrong(confidence: Floats, oks: Floats, count: int) -> NDArray[np.intp]:
+    """Of the persons with an OKS below WRONG_OKS those of the highest confidence, falling."""
+    wrong = np.flatnonzero(oks < WRONG_OKS)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")[:count]]

@@ -1,0 +1,21 @@
+"""Write docs/options.md from rlepose/config.py: python scripts/list_options.py"""
+
+import argparse
+from pathlib import Path
+
+from rlepose.errors import run_script
+from rlepose.options_page import options_page
+
+PAGE = Path(__file__).parent.parent / "docs" / "options.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=PAGE, help="file to write (default: docs/options.md)")
+    args = parser.parse_args()
+    args.out.write_text(options_page(), encoding="utf-8")
+    print(args.out)
+
+
+if __name__ == "__main__":
+    run_script(main)

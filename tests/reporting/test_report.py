@@ -1,0 +1,102 @@
+"""The page about experiments: what stands on it, what is left out and why, and that it needs nothing beside it."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlepose.config import Config
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.experiment import Experiment
+from rlepose.engine.trainer import train
+from rlepose.errors import InputError
+from rlepose.reporting.figures import curve
+from rlepose.reporting.gallery import surest_wrong
+from rlepose.reporting.html import cell, page, table
+from rlepose.reporting.measure import Uncertainty, measure_all
+from rlepose.reporting.report import write_report
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def trained(config: Config) -> Path:
+    train(config, ALONE)
+    return Experiment.of(config).folder
+
+
+def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    configs = [tiny_config("train.epochs=1", f"name={loss}", f"loss.name={loss}") for loss in ("laplace", "l1")]
+    measured = measure_all([trained(config) for config in configs], pictures=2)
+    for experiment, config in zip(measured, configs, strict=True):
+        last = [line for line in experiment.history if "gt/AP" in line][-1]
+        assert experiment.metrics["gt/AP"] == pytest.approx(last["gt/AP"])
+        assert experiment.mistakes.ap == experiment.metrics["gt/AP"]
+        assert experiment.mistakes.counts.sum() == experiment.labels.sum()
+        assert max(experiment.mistakes.corrected_ap) > experiment.mistakes.ap
+        assert experiment.config == config
+    assert isinstance(measured[0].uncertainty, Uncertainty)
+    assert [gallery.title for gallery in measured[1].galleries] == ["The worst"]  # by l1 none is surer than others
+
+    path = tmp_path / "new" / "report.html"
+    write_report(path, measured)
+    text = path.read_text(encoding="utf-8")
+    assert "<script" not in text and "<link" not in text
+    assert set(re.findall(r'(?:src|href)="([^"]{5})', text)) <= {"data:", '#s0">'} | {f'#s{n}">' for n in range(9)}
+    assert text.count("data:image/jpeg") == sum(g.picture is not None for e in measured for g in e.galleries)
+    for name in ("laplace", "l1"):
+        assert f"<td>{name}</td>" in text
+    assert "l1: no reliability and no densities; the loss l1 learns no sigma" in text
+    assert "Learned density of each joint: laplace" in text and "Learned density of each joint: l1" not in text
+
+
+def test_heatmaps_have_risk_and_coverage_but_no_reliability(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    folder = trained(tiny_config("train.epochs=1", "loss.name=heatmap_mse", "model.head.name=heatmap"))
+    (measured,) = measure_all([folder], pictures=2)
+    write_report(tmp_path / "report.html", [measured])
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Risk and coverage" in text and "<h3>Reliability" not in text
+    assert "the loss heatmap_mse learns no sigma" in text
+
+
+def test_what_cannot_stand_side_by_side_is_refused_before_the_first_prediction(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(tiny_config("train.epochs=1"))
+    tree = torch.load(folder / "checkpoints" / "best.pt", weights_only=True)
+    tree["skeleton"]["names"][0] = "snout"
+    other = folder.parent / "other"
+    (other / "checkpoints").mkdir(parents=True)
+    torch.save(tree, other / "checkpoints" / "best.pt")
+    monkeypatch.setattr("rlepose.engine.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    with pytest.raises(InputError, match=r"other has the 17 joints snout, .*a report for each"):
+        measure_all([folder, other])
+    with pytest.raises(InputError, match=r"empty: no experiment with a checkpoint, .*best\.pt does not exist"):
+        measure_all([folder, folder.parent / "empty"])
+
+
+def test_names_are_shown_and_never_obeyed() -> None:
+    hostile = "<script>alert(1)</script>"
+    assert hostile not in page(hostile, [(hostile, table([hostile], [[hostile]]))])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (float("nan"), "–"), (0.5, "0.500"), (1090, "1,090"), ("a", "a")]
+)
+def test_cells_tell_numbers_from_what_is_not_defined(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_the_surest_of_the_wrong_are_wrong_and_sure() -> None:
+    confidence, oks = np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.9, 0.1, 0.5, 0.2])
+    assert surest_wrong(confidence, oks, 3).tolist() == [1, 3]
+
+
+def test_a_curve_has_the_lines_with_its_number() -> None:
+    history = [json.loads(text) for text in ('{"step": 2, "a": 1}', '{"step": 3, "a": null}', '{"step": 4, "b": 5}')]
+    assert curve(history, "a", batch_size=10) == ([20], [1])
