@@ -180,7 +180,7 @@ def read_file(path: Path, what: str) -> bytes:
         if size > _LARGEST_FILE:
             raise InputError(
                 f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and parsed "
-                "ten times as many; split it, or leave out what is no keypoint"
+                "several times as many; split it, or leave out what is no keypoint"
             )
         return path.read_bytes()
     except FileNotFoundError:
