@@ -33,7 +33,7 @@ def state_of(run: Run) -> State:
     if not experiment.has_checkpoint():
         return State("new", "not begun")
     try:
-        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)))
+        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)), whole=True)
     except InputError as error:
         return State("other", str(error))
     changed = [

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.uncertainty import in_2d, judge_uncertainty, location_scale, sigma_px
-from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Method, fit_recalibration
 from rlepose.plots import reliability_figure, save_figure

@@ -28,6 +28,7 @@ from rlepose.engine.optimization import build_optimizer, learning_rate_factor, s
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
+from rlepose.engine.saving import BackgroundSaver
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validators import build_validator
@@ -62,7 +63,8 @@ class Trainer:
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
-        self.nonfinite = NonFinite(table, ranks, self.experiment.last)
+        self.saver = BackgroundSaver()
+        self.nonfinite = NonFinite(table, ranks, self.experiment.last, self.saver)
         self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
@@ -132,6 +134,7 @@ class Trainer:
         finally:
             progress.close()
             run_log.close()
+            self.saver.wait()
         return self.state.metrics
 
     @property
@@ -147,7 +150,9 @@ class Trainer:
     def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
         self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.global_step)
         self.state.lines = run_log.lines
-        self.state.save(path, self.ranks, previous)
+        checkpoint = self.state.checkpoint(self.ranks)
+        if self.ranks.is_main:
+            self.saver.save(path, checkpoint, previous)
 
     def _save_last(self, run_log: RunLog) -> None:
         self._save(run_log, self.experiment.last, self.experiment.previous)
@@ -162,6 +167,7 @@ class Trainer:
             raise error
         log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, train.max_rewinds)
         run_log.close()
+        self.saver.wait()
         self._take_up_newest()
         self.state.rewinds = rewinds
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
@@ -181,6 +187,7 @@ class Trainer:
 
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:
+            self.saver.wait()
             log.info("a signal came: stopped after step %d, %s is saved", self.global_step, self.experiment.last)
             raise Stopped
 
@@ -292,17 +299,24 @@ class Trainer:
 
 
 def train(
-    config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False, profile: int | None = None
+    config: Config,
+    ranks: Ranks,
+    resume: bool = False,
+    overwrite: bool = False,
+    requeue: bool = False,
+    profile: int | None = None,
 ) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched. profile: do not train, but tell what this many
-    steps wait for.
+    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint, else
+    begin. profile: do not train, but tell what this many steps wait for.
     """
     experiment = Experiment.of(config)
-    ranks.on_main(lambda: experiment.check(resume, overwrite))
+    ranks.on_main(lambda: experiment.check(resume, overwrite or requeue))
     with contextlib.ExitStack() as until_the_end:
         ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
+        if requeue:  # asked here, where no other run can save any more
+            resume = ranks.on_main(experiment.has_checkpoint)
         trainer = Trainer(config, ranks, resume)
         ranks.on_main(lambda: experiment.open(config, resume))
         if ranks.is_main:

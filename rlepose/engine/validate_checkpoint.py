@@ -4,11 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.model_card import card_path, with_calibration
@@ -25,8 +24,7 @@ from rlepose.engine.validators import build_validator
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.export.onnx_model import OnnxModel
-from rlepose.losses import Criterion, build_criterion
-from rlepose.models.pose_model import PoseModel
+from rlepose.losses import Criterion
 from rlepose.visualize import write_picture
 
 log = logging.getLogger(__name__)
@@ -78,16 +76,6 @@ def validate_checkpoint(
                 text = with_calibration(card.read_text(encoding="utf-8"), metrics, measured_on)
                 card.write_text(text, encoding="utf-8")
     return metrics
-
-
-def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
-    """Model and criterion on this rank's device, in evaluation mode."""
-    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
-    if config.system.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval().to(ranks.device)
-    load_state(criterion, checkpoint.criterion, "criterion", path)
-    return model, criterion
 
 
 def open_network(

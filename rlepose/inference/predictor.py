@@ -14,10 +14,9 @@ from torch import Tensor
 from rlepose.codec import joint_scores
 from rlepose.config_reading import with_overrides
 from rlepose.datasets.images import warp_crop
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks, choose_device, choose_precision
 from rlepose.engine.forward import in_picture, predict_crops
-from rlepose.engine.validate_checkpoint import open_checkpoint
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture

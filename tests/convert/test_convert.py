@@ -16,10 +16,9 @@ from torch import Tensor
 from rlepose.codec import joint_scores
 from rlepose.convert.checkpoint import convert_checkpoint, load_flows
 from rlepose.convert.layouts import convert_state
-from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.forward import in_picture
-from rlepose.engine.validate_checkpoint import open_checkpoint
 from rlepose.errors import InputError
 from rlepose.losses import RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP

@@ -12,6 +12,7 @@ from rlepose.config import Config
 from rlepose.datasets.h36m import ROOT, persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.datasets.synthetic_3d import FILES
+from rlepose.engine.checkpoint import save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import Trainer
@@ -99,7 +100,7 @@ def test_the_predictor_gives_what_the_validation_sees(
     for layer in (trainer.model.head.coordinates, trainer.model.head.scales):
         torch.nn.init.normal_(layer.weight, std=0.1)
     path = Experiment.of(config).best
-    trainer.state.save(path, trainer.ranks)
+    save_checkpoint(path, trainer.state.checkpoint(trainer.ranks))
     predictor = Predictor(path, device="cpu")
     picture = str(table.image_path(3))
     box = table.bbox_xywh[[3]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
