@@ -1,12 +1,15 @@
 """A drawn data set of people in space, with four calibrated cameras, in the formats of Human3.6M and MPII.
 
-Each moment of a take is drawn on its own: pictures, not motion. Everything follows from the seed and a moment's name.
+Each moment of a take is drawn on its own: pictures, not motion. A moment has clothes of its own, and each picture of it
+a background, light and noise of its own. The people are in water: what is farther is darker and bluer, so that a
+picture tells depth. Everything follows from the seed and a moment's name.
 """
 
 import functools
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +20,15 @@ from rlepose.camera import project, world_to_camera
 from rlepose.datasets.mpii import MPII_OF_H36M
 from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, sample_activity, seen_by_camera
 from rlepose.datasets.synthetic_body import Body, sample_build
-from rlepose.datasets.synthetic_drawing import PARTS, Bytes, Canvas, Clothes, PersonPainter, sample_clothes
+from rlepose.datasets.synthetic_drawing import (
+    PARTS,
+    Bytes,
+    Canvas,
+    Clothes,
+    PersonPainter,
+    random_colour,
+    sample_clothes,
+)
 from rlepose.datasets.synthetic_files import make_once, mapping, write_jpeg
 from rlepose.datasets.synthetic_scene import background, photograph
 from rlepose.errors import InputError
@@ -25,7 +36,7 @@ from rlepose.geometry import Floats
 from rlepose.skeleton import MPII
 
 # Raise it whenever the same arguments give other pictures or labels.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 # The names of the files and the subjects are Human3.6M's, so that the same config reads both.
 FILES = {
     "train": "Sample_trainmin_train_Human36M_protocol_2.json",
@@ -35,15 +46,16 @@ SUBJECTS = {"train": (1, 5, 6, 7, 8), "test": (9, 11)}
 TAKES = (1, 2)
 MPII_FILE = "annot_mpii.json"
 
-SIDE = 288  # pixels
+SIDE = 192  # pixels
+CLUTTER = 0.45  # of the usual background's things: a picture is that much smaller than the 2-D set's
 HEIGHT_MM = (1550.0, 1950.0)
 CAMERA_DISTANCE_MM = (4200.0, 4800.0)
 CAMERA_HEIGHT_MM = (1200.0, 2000.0)
-FOCAL_PX = (450.0, 480.0)
+FOCAL_PX = (300.0, 320.0)
 _LOOKED_AT = np.array([0.0, 0.0, 750.0])
 
 # First number of the random streams, so that they differ.
-_OF_CAMERAS, _OF_SUBJECT, _OF_TAKE, _OF_MOMENT, _OF_PICTURE, _OF_MPII = range(6)
+_OF_CAMERAS, _OF_SUBJECT, _OF_CLOTHES, _OF_MOMENT, _OF_PICTURE, _OF_MPII = range(6)
 
 
 class Camera(NamedTuple):
@@ -135,7 +147,7 @@ def random_camera(rng: np.random.Generator, angle: float) -> Camera:
     right /= np.linalg.norm(right)
     rotation = np.stack([right, np.cross(forwards, right), forwards])
     focal = rng.uniform(*FOCAL_PX) * rng.uniform(0.997, 1.003, size=2)
-    return Camera(rotation, position, focal, (SIDE - 1) / 2 + rng.uniform(-4, 4, size=2))
+    return Camera(rotation, position, focal, (SIDE - 1) / 2 + rng.uniform(-3, 3, size=2))
 
 
 def take_camera(seed: int, number: int) -> Camera:
@@ -157,9 +169,6 @@ def _write_take(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The entries of a take in the file's two lists, without ids."""
     camera = take_camera(seed, take.camera)
-    rng = np.random.default_rng((_OF_TAKE, seed, *take))
-    scene, light = background(rng, SIDE, SIDE), _random_light(rng)
-    clothes = sample_clothes(np.random.default_rng((_OF_TAKE, seed, take.subject, take.take)))
     if pictures:
         (folder / take.name).mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
@@ -168,8 +177,8 @@ def _write_take(
         world = np.round(h36m_joints(body)[:17], 2)
         name = f"{take.name}/{take.name}_{number:06d}.jpg"
         if pictures:
-            picture_rng = np.random.default_rng((_OF_PICTURE, seed, *take, number))
-            picture, box = _draw(picture_rng, body, camera, clothes, scene.copy(), light)
+            clothes = _random_clothes(np.random.default_rng((_OF_CLOTHES, seed, *take[:3], number)))
+            picture, box = _draw(np.random.default_rng((_OF_PICTURE, seed, *take, number)), body, camera, clothes)
             write_jpeg(folder / name, picture)
         else:
             box = _box_of(project(world_to_camera(world, *camera[:2]), *camera[2:]))
@@ -184,8 +193,7 @@ def _write_mpii_picture(folder: Path, seed: int, image_id: int) -> tuple[dict[st
     camera = random_camera(rng, rng.uniform(0, 2 * np.pi))
     action = list(ACTIVITIES)[rng.integers(len(ACTIVITIES))]
     body = sample_activity(rng, action, sample_build(rng, rng.uniform(*HEIGHT_MM)))
-    scene, light = background(rng, SIDE, SIDE), _random_light(rng)
-    picture, box = _draw(rng, body, camera, sample_clothes(rng), scene, light)
+    picture, box = _draw(rng, body, camera, _random_clothes(rng))
     name = f"{image_id:09d}.jpg"
     write_jpeg(folder / name, picture)
     order = [MPII_OF_H36M.index(joint) for joint in range(len(MPII))]
@@ -202,18 +210,18 @@ def _write_mpii_picture(folder: Path, seed: int, image_id: int) -> tuple[dict[st
     return {"id": image_id, "file_name": name, "width": SIDE, "height": SIDE}, annotation
 
 
-def _random_light(rng: np.random.Generator) -> Floats:
-    return rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
+def _random_clothes(rng: np.random.Generator) -> Clothes:
+    """With an open jacket, which tells the chest from the back."""
+    return replace(sample_clothes(rng), front=random_colour(rng))
 
 
-def _draw(
-    rng: np.random.Generator, body: Body, camera: Camera, clothes: Clothes, scene: Bytes, light: Floats
-) -> tuple[Bytes, list[float]]:
+def _draw(rng: np.random.Generator, body: Body, camera: Camera, clothes: Clothes) -> tuple[Bytes, list[float]]:
     """The picture, and the box [x, y, width, height] of the person's pixels."""
-    canvas = Canvas(scene, np.zeros(scene.shape[:2], np.uint8))
+    canvas = Canvas(background(rng, SIDE, SIDE, CLUTTER), np.zeros((SIDE, SIDE), np.uint8))
+    light = rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
     # In the picture's unit, the camera's distance is its focal length.
-    distance = float(camera.focal.mean())
-    PersonPainter(canvas, seen_by_camera(body, *camera), clothes, light, first_owner=1, distance=distance).draw()
+    distance, seen = float(camera.focal.mean()), seen_by_camera(body, *camera)
+    PersonPainter(canvas, seen, clothes, light, first_owner=1, distance=distance, in_water=True).draw()
     mine = (canvas.owner >= 1) & (canvas.owner <= len(PARTS))
     columns, rows = np.flatnonzero(mine.any(axis=0)), np.flatnonzero(mine.any(axis=1))
     box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]

@@ -31,6 +31,9 @@ PARTS = (
 # Shading: layers of a body part as (shift towards the light and size, in radii; brightness).
 SHADES = ((0.0, 1.0, 0.68), (0.2, 0.74, 0.92), (0.42, 0.4, 1.1))
 FAR_SIDE_DARKENING = 0.3
+# In water: what weakens light by a factor of e a person's height, BGR, from this many heights before the pelvis on.
+WATER = np.array([0.5, 1.0, 1.6])
+_WATER_BEGINS = -0.2
 
 # The left joints at a limb's ends in COCO's order; the right ones follow them.
 _LIMB_ENDS = {"upper_arm": (5, 7), "forearm": (7, 9), "thigh": (11, 13), "shin": (13, 15)}
@@ -53,7 +56,10 @@ _SPHERE = _sphere_points(220)
 
 @dataclass(frozen=True)
 class Clothes:
-    """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness."""
+    """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness.
+
+    front: what an open jacket shows of the chest; None: no jacket.
+    """
 
     shirt: Floats
     trousers: Floats
@@ -65,6 +71,7 @@ class Clothes:
     long_trousers: bool
     long_hair: bool
     stoutness: float
+    front: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -134,13 +141,16 @@ class PersonPainter:
         light: Floats,
         first_owner: int,
         distance: float = np.inf,
+        in_water: bool = False,
     ) -> None:
         """`light`: (2,) direction in the picture; part i of PARTS gets the owner number first_owner + i.
 
-        distance: of camera and flash from the pelvis, in the body's unit. What is nearer is thicker and brighter.
+        distance: of the camera from the pelvis, in the body's unit. What is nearer is thicker.
+        in_water: what is farther is darker and bluer.
         """
         self.canvas, self.body, self.clothes, self.light, self.first_owner = canvas, body, clothes, light, first_owner
         self.distance = distance
+        self.water = WATER * in_water
         self.thickness = body.height * clothes.stoutness
 
     def draw(self) -> None:
@@ -185,15 +195,31 @@ class PersonPainter:
         sizes = np.array(radii) * self.thickness * self._nearness(points[:, 2])
         behind = (points[:, 2].mean() - self.body.pelvis[2]) / (0.15 * self.body.height)
         colour = colour * (1 - FAR_SIDE_DARKENING * np.clip(behind, 0, 1))
+        pieces = self._pieces(points, sizes)
         for shift, size, brightness in SHADES:
-            outline = hull_of_circles(points[:, :2] + shift * sizes[:, None] * self.light, sizes * size)
-            self._fill(part, outline, colour * brightness)
+            for points, sizes in pieces:
+                outline = hull_of_circles(points[:, :2] + shift * sizes[:, None] * self.light, sizes * size)
+                self._fill(part, outline, colour * brightness, float(points[:, 2].mean()))
 
-    def _fill(self, part: str, outline: Floats, colour: Floats) -> None:
-        flash = self._nearness(self._depth(part)) ** 2
-        self.canvas.fill(outline, colour * flash, self.first_owner + PARTS.index(part))
+    def _pieces(self, points: Floats, sizes: Floats) -> list[tuple[Floats, Floats]]:
+        """Balls to draw one after another: in water, both halves of a limb, the farther one first."""
+        if len(points) != 2 or not self.water.any():
+            return [(points, sizes)]
+        order = np.argsort(-points[:, 2])
+        points, sizes = points[order], sizes[order]
+        middle, size = points.mean(axis=0), sizes.mean()
+        return [
+            (np.stack([points[0], middle]), np.array([sizes[0], size])),
+            (np.stack([middle, points[1]]), np.array([size, sizes[1]])),
+        ]
 
-    def _nearness(self, depth: Floats | float) -> Floats | float:
+    def _fill(self, part: str, outline: Floats, colour: Floats, depth: float | None = None) -> None:
+        """depth: z of what is filled, in pixels; the part's if not given."""
+        behind = ((self._depth(part) if depth is None else depth) - self.body.pelvis[2]) / self.body.height
+        left_over = np.exp(-self.water * (behind - _WATER_BEGINS))
+        self.canvas.fill(outline, colour * left_over, self.first_owner + PARTS.index(part))
+
+    def _nearness(self, depth: Floats) -> Floats:
         """How much larger something at this z looks than at the pelvis's depth."""
         return 1 / (1 + (depth - self.body.pelvis[2]) / self.distance)
 
@@ -207,8 +233,11 @@ class PersonPainter:
         half_widths_and_heights = ((0.078, 0.92), (0.036, 0.62), (0.036, 0.12))
         centres = [at(sign * left, up) for left, up in half_widths_and_heights for sign in (1, -1)]
         self._solid("torso", centres, [0.040, 0.040, 0.060, 0.060, 0.054, 0.054], clothes.shirt)
+        depth = 0.055 * clothes.stoutness
+        if clothes.front is not None and frame[2, 2] < -0.1:
+            panel = [at(left, up, depth) for left, up in ((0.03, 0.95), (-0.03, 0.95), (-0.045, 0.05), (0.045, 0.05))]
+            self._fill("torso", np.array(panel)[:, :2], clothes.front)
         if frame[2, 2] < -0.25:  # the chest faces the viewer
-            depth = 0.055 * clothes.stoutness
             collar = [at(0.035, 1.0, 0.02), at(-0.035, 1.0, 0.02), at(0.0, 0.86, depth)]
             self._fill("torso", np.array(collar)[:, :2], clothes.skin * 0.9)
             pocket = [at(0.03, 0.72, depth), at(0.065, 0.72, depth), at(0.065, 0.58, depth), at(0.03, 0.58, depth)]

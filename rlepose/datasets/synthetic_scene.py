@@ -12,18 +12,21 @@ NOISE_SIGMA = (1.0, 5.0)  # grey levels
 BRIGHTNESS = (0.75, 1.15)
 
 
-def background(rng: np.random.Generator, width: int, height: int) -> Bytes:
-    """Soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8."""
+def background(rng: np.random.Generator, width: int, height: int, clutter: float = 1.0) -> Bytes:
+    """Soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8.
+
+    clutter: share of the usual number of things.
+    """
     coarse = random_colour(rng) * 0.5 + 60 + rng.normal(0, 12, size=(5, 5, 3)) + rng.normal(0, 22, size=(5, 5, 1))
     clouds = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     canvas = Canvas(np.clip(clouds, 0, 255).astype(np.uint8), np.zeros((height, width), np.uint8))
     size = np.array([width, height])
-    for _ in range(rng.integers(*BACKGROUND_SHAPES, endpoint=True)):
+    for _ in range(round(clutter * rng.integers(*BACKGROUND_SHAPES, endpoint=True))):
         corners = rng.integers(1, 6)
         centres = rng.uniform(0, size) + rng.normal(0, 0.1, size=(corners, 2)) * size
         radius = rng.uniform(4, 25) if corners == 1 else rng.uniform(0.6, 6)
         canvas.fill(hull_of_circles(centres, np.full(corners, radius)), random_colour(rng), 0)
-    for _ in range(rng.integers(*LIMB_DISTRACTORS, endpoint=True)):
+    for _ in range(round(clutter * rng.integers(*LIMB_DISTRACTORS, endpoint=True))):
         start, radius = rng.uniform(0, size), rng.uniform(2, 9)
         ends = np.stack([start, start + rng.normal(0, 5 * radius, size=2)])
         colour = random_skin(rng) if rng.uniform() < 0.4 else random_colour(rng)

@@ -135,7 +135,7 @@ def test_mpiis_part_is_read_as_human36m_without_depth(root: Path) -> None:
 
 def test_making_it_again_writes_nothing(tmp_path: Path) -> None:
     stamp = tmp_path / "synthetic.json"
-    arguments = {"train": 1, "test": 1, "mpii": 1, "seed": 0, "drawing_version_3d": 1}
+    arguments = {"train": 1, "test": 1, "mpii": 1, "seed": 0, "drawing_version_3d": 2}
     stamp.write_text(json.dumps(arguments, indent=2) + "\n")
     assert not make_synthetic_3d(tmp_path, 1, 1, 1, 0)
     assert list(tmp_path.iterdir()) == [stamp]
