@@ -137,6 +137,7 @@ def tiny_3d_overrides(synthetic_3d: Path, tmp_path: Path) -> list[str]:
     """The same for the config of the drawn data set in space."""
     return [
         f"data={{root: {synthetic_3d}, cache: none, input_size_hw: [32, 32]}}",
+        "data={extra_annotations: mpii/annotations/annot_mpii.json, extra_images: mpii/images}",
         f"output_dir={tmp_path / 'exp'}",
         "model.backbone.name=convnext_atto",
         "train={epochs: 1, batch_size: 32, validate_every: 1, log_every: 1, optimizer: {lr: 0.001}}",

@@ -1,6 +1,7 @@
 """The drawn data set in space: same seed same bytes, humans' limits, and files that the readers take."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
 from rlepose.datasets.synthetic_3d import SIDE, Take, make_synthetic_3d, moment, take_camera, write_h36m, write_mpii
 from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, seen_by_camera
+from rlepose.datasets.synthetic_drawing import PARTS, Canvas, PersonPainter, sample_clothes
 from rlepose.errors import InputError
 from rlepose.skeleton import H36M
 
@@ -121,6 +123,33 @@ def test_the_painter_sees_joints_where_the_camera_projects_them(table: Person3DT
     np.testing.assert_allclose(body.joints[[15, 16], :2], table.keypoints[5, ankles], atol=0.02)
     nearer = table.depth[5, ankles[0]] < table.depth[5, ankles[1]]
     assert (body.joints[15, 2] < body.joints[16, 2]) == nearer
+
+
+def test_no_two_pictures_share_a_background(table: Person3DTable) -> None:
+    pictures = [cv2.imread(str(table.image_path(n))) for n in range(len(table))]
+    small = np.array([cv2.resize(picture, (12, 12), interpolation=cv2.INTER_AREA) for picture in pictures], float)
+    differences = np.abs(small[:, None] - small[None]).mean(axis=(2, 3, 4))
+    assert differences[~np.eye(len(table), dtype=bool)].min() > 8
+
+
+def test_in_water_the_farther_shin_is_darker_and_bluer() -> None:
+    camera, take = take_camera(0, 1), Take(1, 14, 1, 1)
+    grey = dict.fromkeys(("trousers", "skin", "shoes"), np.full(3, 90.0))
+    clothes = replace(sample_clothes(np.random.default_rng(0)), **grey)
+    compared = 0
+    for number in range(20):
+        body = seen_by_camera(moment(0, take, number), *camera)
+        canvas = Canvas(np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.uint8))
+        PersonPainter(canvas, body, clothes, np.zeros(2), 1, 310.0, in_water=True).draw()
+        left, right = (canvas.image[canvas.owner == 1 + PARTS.index(f"{side}_shin")] for side in ("left", "right"))
+        depths = body.joints[[13, 14], 2] + body.joints[[15, 16], 2]
+        if min(len(left), len(right)) < 100 or np.ptp(depths) < 0.3 * body.height:
+            continue
+        near, far = (left, right) if depths[0] < depths[1] else (right, left)
+        (near_blue, _, near_red), (far_blue, _, far_red) = near.mean(axis=0), far.mean(axis=0)
+        assert near_red > far_red and near_red / near_blue > far_red / far_blue
+        compared += 1
+    assert compared > 3
 
 
 def test_mpiis_part_is_read_as_human36m_without_depth(root: Path) -> None:
