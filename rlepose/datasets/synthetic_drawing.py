@@ -197,9 +197,9 @@ class PersonPainter:
         colour = colour * (1 - FAR_SIDE_DARKENING * np.clip(behind, 0, 1))
         pieces = self._pieces(points, sizes)
         for shift, size, brightness in SHADES:
-            for points, sizes in pieces:
-                outline = hull_of_circles(points[:, :2] + shift * sizes[:, None] * self.light, sizes * size)
-                self._fill(part, outline, colour * brightness, float(points[:, 2].mean()))
+            for balls, ball_sizes in pieces:
+                outline = hull_of_circles(balls[:, :2] + shift * ball_sizes[:, None] * self.light, ball_sizes * size)
+                self._fill(part, outline, colour * brightness, float(balls[:, 2].mean()))
 
     def _pieces(self, points: Floats, sizes: Floats) -> list[tuple[Floats, Floats]]:
         """Balls to draw one after another: in water, both halves of a limb, the farther one first."""
