@@ -43,7 +43,11 @@ class DataConfig:
     test_detections: str | None = option(
         None, "person boxes of a detector on the test pictures, in COCO results format; null: none"
     )
-    category: str | None = option(None, "name of the category to learn; null: the only one that has keypoints")
+    category: str | tuple[str, ...] | None = option(
+        None,
+        "name of the category to learn, a list of names, or `all`: categories that share their joints are learned and "
+        "evaluated as one; null: the only one that has keypoints",
+    )
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1
     )
