@@ -97,10 +97,8 @@ _HAND_SIGMAS = (
 # fmt: on
 
 WHOLEBODY = _joint_set(
-    " ".join(
-        [_BODY, "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel", *_face()]
-        + [_hand("left_", "left_hand_root"), _hand("right_", "right_hand_root")]
-    ),
+    f"{_BODY} left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel {' '.join(_face())} "
+    f"{_hand('left_', 'left_hand_root')} {_hand('right_', 'right_hand_root')}",
     " ".join(
         [_LIMBS, _TORSO, _HEAD, _FEET]
         + [f"{s}_wrist-{s}_hand_root {_hand_chains(f'{s}_', f'{s}_hand_root')}" for s in ("left", "right")]
