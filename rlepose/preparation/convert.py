@@ -58,9 +58,9 @@ def convert_file(source: Path, target: Path, conversion: Conversion) -> None:
 
 
 def _person(annotation: Annotation, keypoints: list[float]) -> Annotation:
-    kept = {key: annotation[key] for key in ("area", "iscrowd") if key in annotation}
-    kept |= {"image_id": annotation["image_id"], "bbox": annotation["bbox"]}
-    return kept | {"keypoints": keypoints, "num_keypoints": sum(mark > 0 for mark in keypoints[2::3])}
+    person = {"image_id": annotation["image_id"], "bbox": annotation["bbox"]}
+    person |= {key: value for key, value in annotation.items() if key in ("area", "iscrowd")}
+    return person | {"keypoints": keypoints, "num_keypoints": sum(mark > 0 for mark in keypoints[2::3])}
 
 
 def _joints(annotation: Annotation, key: str, count: int, valid: str | None = None) -> list[float]:

@@ -1,13 +1,15 @@
 """Unpacking archives that came from elsewhere."""
 
+import gzip
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
 
 
 class _Member(NamedTuple):
@@ -28,9 +30,9 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             with tarfile.open(archive) as file:
                 _write([_of_tar(file, info, archive) for info in file if not info.isdir()], archive, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
-            f"{archive}: not a whole zip or tar archive ({error}); delete it and fetch it again"
+            f"{archive}: not a whole zip or tar file ({first_line(error)}); delete it and fetch it again"
         ) from error
 
 
