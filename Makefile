@@ -1,11 +1,13 @@
 # make setup   install into .venv          make demo         draw people, train on them, validate, show pictures
 # make test    lint, types and tests       make demo-short   the same path in a minute; the numbers mean nothing
+#                                          make demo-3d      the same in space, from people seen by four cameras
 #                                          make test-faults  kill, cut and fill what a run depends on, for minutes
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := configs/synthetic_res18_rle.yaml
+DEMO_3D := configs/synthetic_3d_res18_rle.yaml
 
-.PHONY: setup demo demo-short test test-faults
+.PHONY: setup demo demo-short demo-3d test test-faults
 
 setup: .venv/installed
 
@@ -26,6 +28,11 @@ demo-short: setup
 	$(BIN)/python scripts/train.py --cfg $(DEMO) --name demo_short --overwrite \
 		--set data.root=data/synthetic_short train.epochs=2 train.validate_every=1
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo_short/checkpoints/best.pt
+
+demo-3d: setup
+	$(BIN)/python scripts/make_synthetic_3d.py --train 80
+	$(BIN)/python scripts/train.py --cfg $(DEMO_3D) --name demo_3d --overwrite
+	$(BIN)/python scripts/validate.py --checkpoint exp/demo_3d/checkpoints/best.pt
 
 test-faults: setup
 	$(BIN)/pytest tests/faults -m 'faults or not faults' --durations=10

@@ -1,7 +1,8 @@
 """Between pixels and what the network regresses: encode and decode, side by side.
 
-Network units: crop pixels divided by the crop's width and height, minus 0.5, so that the crop spans about ±0.5. `sigma`
-is a scale (not a variance) in the same unit. Heatmaps have encode and decode of their own, in heatmaps.py.
+Network units: crop pixels divided by the crop's width and height, minus 0.5, so that the crop spans about ±0.5; depth,
+the third coordinate in 3-D, in mm behind the root joint divided by 2000. `sigma` is a scale (not a variance) in the
+same unit. Heatmaps have encode and decode of their own, in heatmaps.py.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from rlepose.geometry import Floats, invert_affine, transform_points
 from rlepose.heatmaps import Heatmaps
+
+DEPTH_UNIT_MM = 2000.0  # ±0.5, a crop's reach, is a metre before and behind the root
 
 
 class PoseOutput(NamedTuple):
@@ -47,17 +50,24 @@ def encode(
     matrix: Floats,
     crop_size_hw: tuple[int, int],
     hidden_weight: float = 1.0,
+    depth_mm: Floats | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Target and weight of one crop.
 
     keypoints (K, 2) in picture pixels, visible (K,) with 0 for no label and 1 for a joint that is labelled but hidden,
     matrix (2, 3) from picture to crop -> target (K, 2), weight (K, 2): 1, `hidden_weight` or 0. A joint outside the
     crop has weight 0: the network cannot see it. Targets of weight 0 are 0.
+
+    In 3-D, depth_mm (K,) relative to the root, NaN for no label -> target (K, 3), weight (K, 3). Turning or resizing
+    the crop leaves the depth as it is.
     """
     target = transform_points(matrix, keypoints) / _size_wh(crop_size_hw) - 0.5
     inside = (np.abs(target) <= 0.5).all(axis=-1)
     weight = np.where(inside, np.select([visible > 1, visible > 0], [1.0, hidden_weight]), 0)
     weight = np.repeat(weight[:, None], 2, axis=1)
+    if depth_mm is not None:
+        target = np.column_stack([target, depth_mm / DEPTH_UNIT_MM])
+        weight = np.column_stack([weight, np.where(np.isfinite(depth_mm), weight[:, 0], 0)])
     return np.where(weight > 0, target, 0).astype(np.float32), weight.astype(np.float32)
 
 
@@ -66,21 +76,25 @@ def decode(
 ) -> tuple[Floats, Floats | None]:
     """Network units to picture pixels.
 
-    mu and sigma (N, K, 2), matrix (N, 2, 3) from picture to crop, without rotation -> keypoints (N, K, 2) px,
-    sigma (N, K, 2) px.
+    mu and sigma (N, K, D), matrix (N, 2, 3) from picture to crop, without rotation -> keypoints (N, K, D) and sigma
+    (N, K, D): x and y in px and, in 3-D, depth relative to the root in mm.
     """
-    size_wh = _size_wh(crop_size_hw)
-    keypoints = transform_points(invert_affine(matrix), (np.asarray(mu, float) + 0.5) * size_wh)
+    mu, size_wh = np.asarray(mu, float), _size_wh(crop_size_hw)
+    pixels = transform_points(invert_affine(matrix), (mu[..., :2] + 0.5) * size_wh)
+    keypoints = np.concatenate([pixels, mu[..., 2:] * DEPTH_UNIT_MM], axis=-1)
     if sigma is None:
         return keypoints, None
+    sigma = np.asarray(sigma, float)
     pixels_a_crop_pixel = 1 / np.abs(np.diagonal(np.asarray(matrix)[..., :2], axis1=-2, axis2=-1))
-    return keypoints, np.asarray(sigma, float) * size_wh * pixels_a_crop_pixel[..., None, :]
+    pixels = sigma[..., :2] * size_wh * pixels_a_crop_pixel[..., None, :]
+    return keypoints, np.concatenate([pixels, sigma[..., 2:] * DEPTH_UNIT_MM], axis=-1)
 
 
 def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...] | Tensor, crop_width: int) -> PoseOutput:
     """The prediction on a mirrored crop, expressed for the crop as it was.
 
-    Mirroring sends pixel x to W − 1 − x, so mu_x goes to −mu_x − 1 / W, and left and right change places.
+    Mirroring sends pixel x to W − 1 − x, so mu_x goes to −mu_x − 1 / W, and left and right change places. y and depth
+    stay.
     A permutation (K,) that is on the device already spares a copy for which the host waits.
     """
     permutation = torch.as_tensor(flip_permutation, device=output.mu.device)

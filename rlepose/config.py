@@ -29,9 +29,18 @@ class DataConfig:
     """Which pictures and labels, and how a person is cut out of a picture."""
 
     root: str = option("data/coco", "folder of the data set; the other paths are relative to it")
-    train_annotations: str = option("annotations/person_keypoints_train2017.json", "COCO keypoint JSON to train on")
+    format: Literal["coco", "h36m"] = option(
+        "coco",
+        "of the annotation files. coco: keypoints in 2-D; h36m: Human3.6M's joints with depth and cameras, JSON or "
+        ".npz (docs/pose3d.md), from which a 3-D model is trained",
+    )
+    train_annotations: str = option("annotations/person_keypoints_train2017.json", "annotation file to train on")
     train_images: str = option("train2017", "folder of the training pictures")
-    val_annotations: str = option("annotations/person_keypoints_val2017.json", "COCO keypoint JSON to validate on")
+    extra_annotations: str | None = option(
+        None, "h36m: MPII JSON of persons without depth labels, who make half of each training batch; null: none"
+    )
+    extra_images: str | None = option(None, "h36m: folder of these persons' pictures")
+    val_annotations: str = option("annotations/person_keypoints_val2017.json", "annotation file to validate on")
     val_images: str = option("val2017", "folder of the validation pictures")
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
@@ -81,6 +90,9 @@ class AugmentConfig:
         0.3, "probability of a crop of the upper or the lower body, where more than 3 joints are visible", low=0, high=1
     )
     color: float = option(0.0, "each colour channel is multiplied by a number in 1 ± color", low=0, high=0.9)
+    occlusion_prob: float = option(
+        0.0, "probability of a rectangle of noise over up to 45 % of the crop (the paper's 3-D recipe)", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,7 @@ class HeadConfig:
         "sigmoid", "regression, integral: what makes sigma positive; sigmoid keeps it below a crop's size"
     )
     deconv_width: int = option(256, "heatmap, integral: channels of the deconvolutions up to stride 4", low=1)
+    depth_bins: int = option(64, "integral, in 3-D: layers of the heatmaps along the depth's 2 m", low=2)
     alignment: Literal["classic", "udp"] = option(
         "classic", "heatmap, integral: where pixels of a map lie in the crop; heatmaps.py tells"
     )
@@ -190,6 +203,11 @@ class LossConfig:
     flow: FlowConfig = section(FlowConfig)
     heatmap: HeatmapConfig = section(HeatmapConfig)
     hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
+    root_depth: bool = option(
+        False,
+        "h36m: whether the root's depth counts as a label, as in the authors' code. It is 0 by definition, so a "
+        "likelihood makes its sigma vanish, and the gradient grow",
+    )
 
 
 @dataclass(frozen=True)
@@ -295,6 +313,11 @@ class Config:
     train: TrainConfig = section(TrainConfig)
     eval: EvalConfig = section(EvalConfig)
     system: SystemConfig = section(SystemConfig)
+
+    @property
+    def dims(self) -> int:
+        """Coordinates of a joint: 2, or 3 with depth."""
+        return 3 if self.data.format == "h36m" else 2
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers: for YAML, JSON and checkpoints."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from rlepose.config import Config, FlowConfig, HeadConfig, HeatmapConfig, LossConfig
+from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, HeatmapConfig, LossConfig
 
 _OPTIONS_OF_HEADS = {
     "normalize_features": ("regression",),
     "hidden": ("regression",),
     "sigma": ("regression", "integral"),
     "deconv_width": ("heatmap", "integral"),
+    "depth_bins": ("integral",),
     "alignment": ("heatmap", "integral"),
     "refinement": ("heatmap",),
 }
@@ -70,5 +71,37 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if model.backbone.weights is not None and model.init_from is not None:
         yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
+    yield from _of_dimensions(config)
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
+
+
+def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
+    data, loss, head, train = config.data, config.loss, config.model.head, config.train
+    if (data.extra_annotations is None) != (data.extra_images is None):
+        missing = "extra_images" if data.extra_images is None else "extra_annotations"
+        yield f"data.{missing}", "is missing; extra persons need data.extra_annotations and data.extra_images"
+    if data.extra_annotations is not None and train.batch_size % 2:
+        yield "train.batch_size", f"{train.batch_size} has no half for the persons of data.extra_annotations"
+    if config.dims == 2:
+        for given, name in (
+            (data.extra_annotations is not None, "data.extra_annotations"),
+            (loss.root_depth, "loss.root_depth"),
+            (head.depth_bins != HeadConfig.depth_bins, "model.head.depth_bins"),
+        ):
+            if given:
+                yield (
+                    name,
+                    f"belongs to 3-D data, but data.format is {data.format}; set data.format=h36m, or leave it out",
+                )
+        return
+    for option_name in ("category", "oks_sigmas", "detections"):
+        if getattr(data, option_name) != getattr(DataConfig, option_name):
+            yield f"data.{option_name}", f"data.format={data.format} does not have it; leave it out"
+    if head.name == "heatmap":
+        yield "model.head.name", "heatmap gives no depth; set model.head.name=integral or regression"
+    if loss.name == "basic":
+        yield "loss.name", "basic predicts through one flow, but persons without depth need another; take another loss"
+    masks = loss.flow.masks
+    if masks is not None:
+        yield "loss.flow.masks", "cannot fit both the flow in 3-D and that in 2-D; set it to null"

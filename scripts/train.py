@@ -4,7 +4,6 @@ import argparse
 
 from rlepose.config_reading import load_config
 from rlepose.engine.distributed import ranks
-from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import setup_logging
 from rlepose.engine.trainer import train
 from rlepose.errors import run_script
@@ -29,11 +28,7 @@ def main() -> None:
     config = load_config(args.cfg, [*args.set, *([f"name={args.name}"] if args.name else [])])
     with ranks(config.system) as group:
         setup_logging(group.is_main)
-        resume, overwrite = args.resume, args.overwrite
-        if args.requeue:
-            resume = group.on_main(Experiment.of(config).has_checkpoint)
-            overwrite = not resume
-        train(config, group, resume, overwrite, args.profile)
+        train(config, group, args.resume, args.overwrite, args.requeue, args.profile)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rlepose.config import Config
 from rlepose.config_reading import load_config
 from rlepose.datasets.synthetic import write_synthetic
+from rlepose.datasets.synthetic_3d import write_h36m, write_mpii
 from rlepose.preparation.convert import CONVERSIONS, convert_file
 from rlepose.preparation.sources import SOURCES
 from tests.drawn_datasets import draw_dataset
@@ -73,6 +74,16 @@ def dataset_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def synthetic_3d(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn data set in space: 160 training, 64 test and 10 two-dimensional pictures."""
+    root = tmp_path_factory.mktemp("synthetic_3d")
+    write_h36m(root / "h36m", "train", 1, seed=0)
+    write_h36m(root / "h36m", "test", 1, seed=0)
+    write_mpii(root / "mpii", 10, seed=0)
+    return root
 
 
 @pytest.fixture
@@ -136,6 +147,30 @@ def tiny_config(tiny_overrides: list[str]) -> Callable[..., Config]:
 
     def make(*overrides: str) -> Config:
         return load_config(REPOSITORY / "configs" / "synthetic_res18_rle.yaml", [*tiny_overrides, *overrides])
+
+    return make
+
+
+@pytest.fixture
+def tiny_3d_overrides(synthetic_3d: Path, tmp_path: Path) -> list[str]:
+    """The same for the config of the drawn data set in space."""
+    return [
+        f"data={{root: {synthetic_3d}, cache: none, input_size_hw: [32, 32]}}",
+        f"output_dir={tmp_path / 'exp'}",
+        "model.backbone.name=convnext_atto",
+        "train={epochs: 1, batch_size: 32, validate_every: 1, log_every: 1, optimizer: {lr: 0.001}}",
+        "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
+        "eval.pictures=2",
+        "system={workers: 0, device: cpu, precision: float32}",
+    ]
+
+
+@pytest.fixture
+def tiny_3d_config(tiny_3d_overrides: list[str]) -> Callable[..., Config]:
+    """tiny_3d_config('train.epochs=3', …) -> Config."""
+
+    def make(*overrides: str) -> Config:
+        return load_config(REPOSITORY / "configs" / "synthetic_3d_res18_rle.yaml", [*tiny_3d_overrides, *overrides])
 
     return make
 

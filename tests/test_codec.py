@@ -100,6 +100,38 @@ def test_targets_and_weights_are_float32() -> None:
     assert target.dtype == weight.dtype == np.float32
 
 
+# --- depth ----------------------------------------------------------------------------------------------------------
+
+
+def test_depth_comes_back_in_mm_whatever_the_crop() -> None:
+    rng = np.random.default_rng(2)
+    for flip in (False, True):
+        matrix = crop_matrix((200, 150), (150, 200), CROP_HW, rng.uniform(-30, 30), flip)
+        depth = rng.uniform(-900, 900, 17)
+        target, weight = encode(points_in_crop(matrix, 17), np.full(17, 2), matrix, CROP_HW, depth_mm=depth)
+        assert target.shape == weight.shape == (17, 3) and (weight == 1).all()
+        back, sigma = decode(target[None], np.full((1, 17, 3), 0.01), matrix[None], CROP_HW)
+        np.testing.assert_allclose(back[0, :, 2], depth, atol=1e-3)
+        assert sigma is not None
+        np.testing.assert_allclose(sigma[0, :, 2], 20)
+
+
+def test_a_joint_without_depth_label_has_weight_in_the_plane_alone() -> None:
+    identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    points = np.array([(96.0, 128), (96, 128), (-5, 0)])
+    target, weight = encode(points, np.full(3, 2), identity, CROP_HW, depth_mm=np.array([np.nan, 100, 100]))
+    np.testing.assert_array_equal(weight, [[1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    np.testing.assert_allclose(target[:, 2], [0, 0.05, 0])
+
+
+def test_mirroring_a_prediction_leaves_its_depth_and_swaps_sides() -> None:
+    output = PoseOutput(torch.rand(2, 17, 3), torch.rand(2, 17, 3))
+    flipped = flip_output(output, PERMUTATION, 192)
+    assert flipped.sigma is not None and output.sigma is not None
+    torch.testing.assert_close(flipped.mu[..., 1:], output.mu[:, list(PERMUTATION), 1:])
+    torch.testing.assert_close(flipped.sigma, output.sigma[:, list(PERMUTATION)])
+
+
 # --- decode ---------------------------------------------------------------------------------------------------------
 
 

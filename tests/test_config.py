@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from rlepose.config import Config, EvalConfig, LossConfig, option_names
+from rlepose.config import Config, DataConfig, EvalConfig, LossConfig, option_names
 from rlepose.config_reading import config_from_dict
+from rlepose.datasets.training import TABLES
+from rlepose.engine.validators import VALIDATORS
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import EVALUATORS
 from rlepose.losses import LOSSES
@@ -63,6 +65,11 @@ def test_every_option_is_read_somewhere() -> None:
 
 def test_loss_names_are_the_losses_that_exist() -> None:
     assert set(typing.get_args(typing.get_type_hints(LossConfig)["name"])) == set(LOSSES)
+
+
+def test_data_formats_are_those_that_can_be_validated_and_trained_on() -> None:
+    formats = set(typing.get_args(typing.get_type_hints(DataConfig)["format"]))
+    assert formats == set(VALIDATORS) == set(TABLES)
 
 
 def test_evaluation_backends_are_the_evaluators_that_exist() -> None:

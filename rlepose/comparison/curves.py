@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
 
-Curve = Sequence[tuple[int, float]]  # (training images seen, AP)
+Curve = Sequence[tuple[int, float]]  # (training images seen, AP or MPJPE)
 
 
-def curves_figure(curves: Mapping[str, Sequence[Curve]]) -> "Figure":
-    """AP against training images: a colour a row, a line for each of its seeds."""
+def curves_figure(curves: Mapping[str, Sequence[Curve]], metric: str) -> "Figure":
+    """The metric of this name against training images: a colour a row, a line for each of its seeds."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -22,7 +22,7 @@ def curves_figure(curves: Mapping[str, Sequence[Curve]]) -> "Figure":
             images, values = zip(*curve, strict=True) if curve else ((), ())
             label = row if seed == 0 else None
             axes.plot(images, values, marker=".", linewidth=1, color=colors(number % colors.N), label=label)
-    axes.set(xlabel="training images", ylabel="gt/AP", xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel="training images", ylabel=metric, xlim=(0, None), ylim=(0, None))
     if curves:
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     return figure

@@ -8,6 +8,7 @@ from rlepose.comparison.suite import Run
 from rlepose.config import Config
 from rlepose.engine.checkpoint import load_checkpoint, newest_whole, results_folder
 from rlepose.engine.run_state import differences
+from rlepose.engine.validators import VALIDATORS
 from rlepose.errors import InputError
 
 # Options that change where or how fast a run computes, but not what.
@@ -32,7 +33,7 @@ def state_of(run: Run) -> State:
     if not experiment.has_checkpoint():
         return State("new", "not begun")
     try:
-        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)))
+        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)), whole=True)
     except InputError as error:
         return State("other", str(error))
     changed = [
@@ -65,4 +66,8 @@ def _validation(run: Run) -> dict[str, Any] | None:
 
 
 def _expected(config: Config, calibration: bool) -> set[str]:
-    return {"gt/AP"} | ({"det/AP"} if config.data.detections else set()) | ({"gt/NLL"} if calibration else set())
+    return (
+        {VALIDATORS[config.data.format].selected_by}
+        | ({"det/AP"} if config.data.detections else set())
+        | ({"gt/NLL"} if calibration else set())
+    )

@@ -10,6 +10,8 @@ from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
 from rlepose.engine.logging import read_history
+from rlepose.engine.validators import VALIDATORS
+from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
 from rlepose.plots import save_figure
 
 # The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
@@ -17,6 +19,7 @@ METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
     *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
+    *MPJPE_METRICS,
 )
 
 States = Mapping[str, State]
@@ -37,7 +40,9 @@ def write_tables(suite: Suite) -> str:
     text = _markdown(suite, runs, states, names)
     (suite.out / "results.md").write_text(text, encoding="utf-8")
     curves = {row.name: [_curve(run) for run in finished if run.row is row] for row in suite.rows}
-    save_figure(suite.out / "results.png", curves_figure({name: each for name, each in curves.items() if each}))
+    kinds = {VALIDATORS[run.config.data.format].selected_by for run in runs}
+    drawn = {name: each for name, each in curves.items() if each}
+    save_figure(suite.out / "results.png", curves_figure(drawn, " or ".join(sorted(kinds))))
     return text
 
 
@@ -92,6 +97,7 @@ def _cell(values: Sequence[float | None]) -> str:
 
 
 def _curve(run: Run) -> list[tuple[int, float]]:
-    """(training images seen, AP) of each validation during training."""
+    """(training images seen, the number that chooses the best) of each validation during training."""
     history, size = read_history(run.experiment.folder), run.config.train.batch_size
-    return [(entry["step"] * size, entry["gt/AP"]) for entry in history if entry.get("gt/AP") is not None]
+    name = VALIDATORS[run.config.data.format].selected_by
+    return [(entry["step"] * size, entry[name]) for entry in history if entry.get(name) is not None]

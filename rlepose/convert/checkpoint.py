@@ -14,7 +14,7 @@ from rlepose.engine.checkpoint import Checkpoint, load_state, save_checkpoint
 from rlepose.errors import InputError, first_line
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import build_model
-from rlepose.skeleton import COCO
+from rlepose.skeleton import COCO, H36M
 
 log = logging.getLogger(__name__)
 
@@ -25,25 +25,24 @@ def convert_checkpoint(
     """Write the checkpoint `out` from a file of the authors' code or of mmpose.
 
     input_size_hw: crops that the model was trained on, which its file does not tell. annotations: COCO-format file of
-    its joints; None takes COCO's 17. Raises InputError for files of other kinds, and for those that hold more than
-    tensors and plain types: loading them could run code.
+    its joints; None takes COCO's 17, or in 3-D Human3.6M's 18. Raises InputError for files of other kinds, and for
+    those that hold more than tensors and plain types: loading them could run code.
     """
     try:
         converted = convert_state(read_state(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if converted.dims != 2:
-        raise InputError(
-            f"{path}: a model in {converted.dims} dimensions, which checkpoints do not hold yet; take a 2-D one"
-        )
-    skeleton = COCO if annotations is None else CocoFile(annotations).skeleton()
+    if converted.dims == 3 and annotations is not None:
+        raise InputError(f"--annotations: {path} is in 3-D and has Human3.6M's joints; leave it out")
+    where, known = ("COCO", COCO) if converted.dims == 2 else ("Human3.6M", H36M)
+    where, skeleton = (where, known) if annotations is None else (str(annotations), CocoFile(annotations).skeleton())
     if len(skeleton) != converted.joints:
         raise InputError(
-            f"{path}: has {converted.joints} joints, but {annotations or 'COCO'} has {len(skeleton)}; pass a file of "
-            "its data set with --annotations"
+            f"{path}: has {converted.joints} joints, but {where} has {len(skeleton)}; pass a "
+            "file of its data set with --annotations"
         )
     config = config_of(converted, out.stem, input_size_hw)
-    model = build_model(config.model, len(skeleton), predict_sigma=True, pretrained=False)
+    model = build_model(config.model, len(skeleton), predict_sigma=True, pretrained=False, dims=config.dims)
     load_state(model, converted.model, "model", path)
     criterion = build_criterion(config.loss, len(skeleton), converted.dims)
     load_flows(criterion, converted, path)
@@ -84,7 +83,7 @@ def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int]) -
     options = converted.options
     tree = {
         "name": name,
-        "data": {"input_size_hw": list(input_size_hw), "num_keypoints": converted.joints},
+        "data": {"input_size_hw": list(input_size_hw), "num_keypoints": converted.joints, **options.get("data", {})},
         "model": {"backbone": {"name": converted.backbone}, **options["model"]},
         "loss": options["loss"],
     }

@@ -69,6 +69,7 @@ def from_official(state: State) -> Converted:
     head |= {f"head.scales.{kind}": _get(state, sigma + kind) for kind in ("weight", "bias")}
     backbone, weights = _resnet(state, "preact.")
     pixels = {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [1, 1, 1]} if dims == 2 else {}
+    in_space: dict[str, Any] = {"data": {"format": "h36m"}} if dims == 3 else {}
     return Converted(
         backbone,
         joints=len(head["head.coordinates.bias"]) // dims,
@@ -77,7 +78,8 @@ def from_official(state: State) -> Converted:
         flows=tuple(_couplings(state, prefix) for prefix in flows),
         options={
             "model": {**pixels, "head": {"normalize_features": True}},
-            "loss": {"name": "rle", "form": "original"},
+            "loss": {"name": "rle", "form": "original", "root_depth": dims == 3},
+            **in_space,
         },
     )
 

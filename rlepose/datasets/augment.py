@@ -13,6 +13,10 @@ from rlepose.skeleton import Skeleton
 _HALF_BODY_IF_MORE_THAN = 3
 _HALF_BODY_LEAST_JOINTS = 2
 _HALF_BODY_PADDING = 1.5
+# An occluder's largest area, 0.7 of a person's box, here as a share of the crop around it, and the limits of its height
+# over its width, as in Sun et al.'s Integral Human Pose Regression and what follows it.
+_LARGEST_OCCLUDER = 0.45
+_OCCLUDER_RATIO = (0.3, 1 / 0.3)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ def order_generator(seed: int, epoch: int, attempt: int = 0) -> np.random.Genera
     attempt: how often the run was taken back, and wants another order than before.
     """
     return np.random.default_rng((2, seed, epoch, attempt) if attempt else (2, seed, epoch))
+
+
+def extra_generator(seed: int, number: int, attempt: int = 0) -> np.random.Generator:
+    """The same for a pass over persons who fill up the batches."""
+    return np.random.default_rng((3, seed, number, attempt))
 
 
 def random_crop(
@@ -135,3 +144,18 @@ def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[
         return crop
     factors = rng.uniform(1 - config.color, 1 + config.color, size=3)
     return np.clip(crop * factors.astype(np.float32), 0, 255).astype(np.uint8)
+
+
+def random_occlusion(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A rectangle of noise somewhere in the RGB crop, or the crop as it was."""
+    if not config.occlusion_prob or rng.random() >= config.occlusion_prob:
+        return crop
+    height, width = crop.shape[:2]
+    ratio = rng.uniform(*_OCCLUDER_RATIO)
+    # The largest of this shape that fits limits the area, so that no draw is thrown away.
+    area = rng.uniform(0, min(_LARGEST_OCCLUDER, height / (width * ratio), width * ratio / height)) * height * width
+    rows, columns = int(np.sqrt(area * ratio)), int(np.sqrt(area / ratio))
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    crop = crop.copy()
+    crop[top : top + rows, left : left + columns] = rng.integers(0, 256, (rows, columns, 3), np.uint8)
+    return crop

@@ -12,6 +12,7 @@ from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigmas, side
 log = logging.getLogger(__name__)
 
 _LARGEST_SIDE = 1_000_000  # pixels
+_LARGEST_FILE = 2 * 10**9  # bytes: eight times COCO's largest
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
 
 
@@ -192,8 +193,9 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
 
 def read_json(path: Path, what: str) -> Any:
     """Parse a JSON file; InputError names it when it cannot be read."""
+    content = read_file(path, what)
     try:
-        return json.loads(read_file(path, what))
+        return json.loads(content)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise InputError(
             f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
@@ -203,6 +205,12 @@ def read_json(path: Path, what: str) -> Any:
 def read_file(path: Path, what: str) -> bytes:
     """The content of a file; InputError names it when it cannot be read."""
     try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise InputError(
+                f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and parsed "
+                "several times as many; split it, or leave out what is no keypoint"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.camera import project
-from rlepose.datasets.h36m import ROOT, report_disagreement, with_thorax
+from rlepose.datasets.h36m import ROOT, persons_from_h36m, report_disagreement, with_thorax
 from rlepose.datasets.persons3d import Person3DTable, persons_from_joints
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
@@ -23,6 +23,11 @@ _NAME = re.compile(r"S(\d+)_(.+)\.(\d+)_(\d+)\.\w+$")
 _SIZES = {"54138969": (1000, 1002), "55011271": (1000, 1000), "58860488": (1000, 1000), "60457274": (1000, 1002)}
 _SHAPES = {"center": (2,), "scale": (), "part": (17, 3), "S": (17, 4)}
 _BOX_GROWTH = 1.2
+
+
+def read_h36m(path: str | Path, image_root: str | Path) -> Person3DTable:
+    """The persons of a JSON file or, by the name's ending, of a converted .npz."""
+    return (persons_from_h36m_npz if Path(path).suffix == ".npz" else persons_from_h36m)(path, image_root)
 
 
 def persons_from_h36m_npz(path: str | Path, image_root: str | Path) -> Person3DTable:

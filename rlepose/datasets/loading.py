@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rlepose.codec import encode
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, random_color, random_crop, sample_generator
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occlusion, sample_generator
 from rlepose.datasets.batches import Key
 from rlepose.datasets.images import ImageFiles, ImageSource
 from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.skeleton import Skeleton
@@ -30,10 +31,11 @@ _SECONDS_AFTER_SIGTERM = 10  # for the step to end and a checkpoint to be writte
 class PoseDataset(Dataset[dict[str, Any]]):
     """Crops of persons with their regression targets.
 
-    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, 2); index, the person's row in
-    the table; problem, empty or why the picture could not be read (then the crop is black and all weights are 0).
-    With `augment`, all random choices follow from (seed, epoch, person). `images` is where the pixels come from, None
-    for the picture files. `hidden_weight` is the weight of joints that are labelled but hidden.
+    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, D), D being 3 for a table with
+    depth, else 2; index, the person's row in the table; problem, empty or why the picture could not be read (then the
+    crop is black and all weights are 0). With `augment`, all random choices follow from (seed, epoch, person). `images`
+    is where the pixels come from, None for the picture files. `hidden_weight` is the weight of joints that are labelled
+    but hidden.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, person = key
         keypoints, visible = self.table.keypoints[person], self.table.visible[person]
+        depth = self.table.depth[person] if isinstance(self.table, Person3DTable) else None
         choice = CropChoice(self.center[person], self.scale[person])
         rng = sample_generator(self.seed, epoch, person)
         if self.augment is not None:
@@ -75,6 +78,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         if choice.flip:
             permutation = list(self.skeleton.flip_permutation)
             keypoints, visible = keypoints[permutation], visible[permutation]
+            depth = None if depth is None else depth[permutation]
         try:
             crop = self.images.view(person).crop(matrix, self.input_size_hw)
         except InputError as error:
@@ -82,8 +86,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
         else:
             problem = ""
         if self.augment is not None:
-            crop = random_color(rng, self.augment, crop)
-        target, weight = encode(keypoints, visible, matrix, self.input_size_hw, self.hidden_weight)
+            crop = random_occlusion(rng, self.augment, random_color(rng, self.augment, crop))
+        target, weight = encode(keypoints, visible, matrix, self.input_size_hw, self.hidden_weight, depth)
         return {
             "image": torch.from_numpy(crop).permute(2, 0, 1),
             "target": torch.from_numpy(target),

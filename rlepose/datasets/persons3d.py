@@ -1,8 +1,11 @@
 """Persons with a depth label and a calibrated camera, as flat arrays."""
 
+import dataclasses
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +22,9 @@ log = logging.getLogger(__name__)
 class Person3DTable(PersonTable):
     """A PersonTable whose keypoints are projections of joints in space.
 
-    depth      (N, K)  mm, how much farther from the camera than the root joint
+    Persons with 2-D labels alone may follow those with depth; they have NaN, −1 as subject and '' as action below.
+
+    depth      (N, K)  mm, how much farther from the camera than the root joint; NaN where there is no label
     root_depth (N,)    mm, the root's z in the camera's frame
     focal      (N, 2)  px
     principal  (N, 2)  px, where the optical axis meets the picture
@@ -33,6 +38,11 @@ class Person3DTable(PersonTable):
     principal: NDArray[np.float32]
     subject: NDArray[np.int64]
     action: NDArray[np.str_]
+
+    @property
+    def num_with_depth(self) -> int:
+        """How many persons, the first ones, have depth labels."""
+        return int(np.isfinite(self.root_depth).sum())
 
     def joints_mm(self) -> Floats:
         """The labelled joints in the camera's frame: (N, K, 3) mm."""
@@ -91,9 +101,37 @@ def persons_from_joints(
     return table.select(inside)
 
 
+def with_2d_persons(table: Person3DTable, extra: PersonTable) -> Person3DTable:
+    """The persons of a table, and after them others with the same joints whose depth nobody knows."""
+    root = Path(os.path.commonpath([table.image_root.absolute(), extra.image_root.absolute()]))
+    tables = (table, extra)
+    files = [[str(t.image_root.absolute().relative_to(root) / name) for name in t.image_files.tolist()] for t in tables]
+    first_id = int(table.image_ids.max()) + 1  # ids of different files may collide
+
+    def both(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(t, name) for t in tables])
+
+    def then(values: NDArray[Any], unknown: float | str) -> NDArray[Any]:
+        filling = np.full((len(extra), *values.shape[1:]), unknown, values.dtype)
+        return np.concatenate([values, filling])
+
+    return dataclasses.replace(
+        table,
+        **{name: both(name) for name in ("person_ids", "bbox_xywh", "box_score", "keypoints", "visible")},
+        image_root=root,
+        image_index=np.concatenate([table.image_index, extra.image_index + len(table.image_ids)]),
+        image_ids=np.concatenate([table.image_ids, extra.image_ids + first_id]),
+        image_files=np.array(files[0] + files[1], np.str_),
+        image_size_wh=both("image_size_wh"),
+        **{name: then(getattr(table, name), np.nan) for name in ("depth", "root_depth", "focal", "principal")},
+        subject=then(table.subject, -1),
+        action=then(table.action, ""),
+    )
+
+
 def check_subjects(train: Person3DTable, test: Person3DTable) -> None:
     """InputError where a person to test on is also in the training set: the numbers would flatter."""
-    shared = np.intersect1d(train.subject, test.subject)
+    shared = np.intersect1d(train.subject[: train.num_with_depth], test.subject)
     if len(shared):
         raise InputError(
             f"data.train_annotations has the subjects {', '.join(map(str, shared))} of data.val_annotations; "

@@ -13,9 +13,10 @@ import torch
 
 from rlepose.config import Config
 from rlepose.config_reading import config_from_dict
+from rlepose.engine.distributed import Ranks
 from rlepose.errors import InputError, first_line
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.losses import LOSSES
+from rlepose.losses import LOSSES, Criterion, build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.skeleton import Skeleton
 
@@ -143,12 +144,16 @@ def _refusal(error: BaseException | None) -> str | None:
     return None
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU. Only tensors and plain types are loaded, so a hostile file runs no code."""
+def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Only tensors and plain types are loaded, so a hostile file runs no code.
+
+    whole: `newest_whole` has checked the file already. Raises InputError for what is no checkpoint of this project.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; training writes them to exp/<name>/checkpoints/")
-    check_checkpoint(path)
+    if not whole:
+        check_checkpoint(path)
     try:
         tree = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything
@@ -197,9 +202,19 @@ def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Pa
     config is the checkpoint's own or one whose model is the same; `path` is for messages.
     """
     needs_sigma = LOSSES[config.loss.name].needs_sigma
-    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False)
+    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False, dims=config.dims)
     load_state(model, checkpoint.model, "model", path)
     return model.eval()
+
+
+def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
+    """Model and criterion on this rank's device, in evaluation mode."""
+    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
+    if config.system.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval().to(ranks.device)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
+    return model, criterion
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

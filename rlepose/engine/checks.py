@@ -1,27 +1,33 @@
 """What a run needs to be true before its first step, beyond what one config can show."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from rlepose.config import DataConfig, TrainConfig
-from rlepose.engine.validator import Validator
+from rlepose.config import Config, DataConfig
+from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons3d import Person3DTable, check_subjects
+from rlepose.engine.pose_validator import PoseValidator
+from rlepose.engine.validator3d import Validator3D
 from rlepose.errors import InputError, first_line
 from rlepose.models.heads import RegressionHead
 from rlepose.models.pose_model import PoseModel
 from rlepose.skeleton import Skeleton
 
 
-def check_batch(train: TrainConfig, world_size: int) -> None:
-    """InputError where a batch cannot be divided among ranks and accumulated parts."""
-    if train.batch_size % (world_size * train.accumulate):
+def check_batch(config: Config, world_size: int) -> None:
+    """InputError where a batch, or its half, cannot be divided among ranks and accumulated parts."""
+    train, halves = config.train, 1 if config.data.extra_annotations is None else 2
+    if train.batch_size % (halves * world_size * train.accumulate):
         raise InputError(
             f"train.batch_size: {train.batch_size} does not divide by {world_size} ranks × train.accumulate="
-            f"{train.accumulate}; choose a multiple of {world_size * train.accumulate}"
+            f"{train.accumulate}{' × 2 halves' * (halves == 2)}; choose a multiple of "
+            f"{halves * world_size * train.accumulate}"
         )
 
 
-def check_joints(data: DataConfig, skeleton: Skeleton, validator: Validator) -> None:
+def check_joints(data: DataConfig, skeleton: Skeleton, validator: PoseValidator[Any]) -> None:
     """InputError where the training file has other joints (`skeleton`) than the config or the validation file."""
     path = Path(data.root) / data.train_annotations
     if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
@@ -31,9 +37,15 @@ def check_joints(data: DataConfig, skeleton: Skeleton, validator: Validator) -> 
         )
     if validator.skeleton.names != skeleton.names:
         raise InputError(
-            f"{validator.coco.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
+            f"{validator.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
             f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
         )
+
+
+def check_persons(table: PersonTable, validator: PoseValidator[Any]) -> None:
+    """InputError where people to validate on are among those to train on, as far as the files tell who is who."""
+    if isinstance(table, Person3DTable) and isinstance(validator, Validator3D):
+        check_subjects(table, validator.table)
 
 
 @torch.no_grad()

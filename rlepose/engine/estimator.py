@@ -29,7 +29,8 @@ from rlepose.skeleton import Skeleton
 class Predictions:
     """One pose for each row of a PersonTable.
 
-    keypoints (N, K, 2) px in the picture; sigma (N, K, 2) px or None; joint_scores (N, K);
+    keypoints (N, K, D) px in the picture, and mm behind the root in 3-D; sigma (N, K, D), the same, or None;
+    joint_scores (N, K);
     valid (N,): False where the picture could not be read and was skipped.
     """
 
@@ -42,7 +43,7 @@ class Predictions:
 class _Part(NamedTuple):
     """One batch's output on the CPU.
 
-    persons (B,) rows of the table, mu and sigma (B, K, 2), joint_scores (B, K), valid (B,)."""
+    persons (B,) rows of the table, mu and sigma (B, K, D), joint_scores (B, K), valid (B,)."""
 
     persons: NDArray[np.int64]
     mu: Floats
@@ -128,15 +129,17 @@ class Estimator:
     def _merge(self, parts: list[_Part]) -> Predictions:
         """Batches from all ranks to arrays in the table's order, in pixels."""
         count, joints = len(self.table), len(self.skeleton)
-        mu, scores, valid = np.zeros((count, joints, 2)), np.zeros((count, joints)), np.zeros(count, bool)
-        sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros((count, joints, 2))
+        mu, scores = np.zeros((count, joints, self.config.dims)), np.zeros((count, joints))
+        valid = np.zeros(count, bool)
+        sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros_like(mu)
         for part in parts:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
             if sigma is not None:
                 assert part.sigma is not None
                 sigma[part.persons] = part.sigma
         matrices = self.dataset.crop_matrices()
-        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, self.config.data.input_size_hw)
+        size_hw, root_depth = self.config.data.input_size_hw, self.config.loss.root_depth
+        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, size_hw, root_depth)
         return Predictions(keypoints, sigma, scores, valid)
 
 

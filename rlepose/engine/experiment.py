@@ -78,6 +78,11 @@ class Experiment:
                 raise InputError(
                     f"{self.folder}: another run is at work here; wait for it, or pass --name NAME for another folder"
                 ) from error
+            except OSError as error:  # a network file system without its lock daemon, say
+                raise InputError(
+                    f"{self._lock}: the file system gives no locks ({error.strerror}), so two runs in one folder would "
+                    "not notice each other; set output_dir to a folder on another one"
+                ) from error
             yield
 
     def open(self, config: Config, resume: bool) -> None:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from rlepose.config import Config
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.h36m_npz import read_h36m
 from rlepose.datasets.loading import PoseDataset
+from rlepose.datasets.persons import PersonTable
 from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint, results_folder
 from rlepose.errors import InputError, first_line
 from rlepose.export.description import Description, Precision
@@ -19,6 +21,7 @@ from rlepose.export.network import ExportedNetwork, with_half_backbone
 from rlepose.export.parity import TOLERANCE, Difference, difference
 from rlepose.export.quantize import quantize
 from rlepose.losses import Basic, Criterion, build_criterion
+from rlepose.skeleton import H36M
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ def export_checkpoint(
     if out.suffix != kind.suffix:
         raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     model = model_from_checkpoint(checkpoint, config, path)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval()
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval()
     load_state(criterion, checkpoint.criterion, "criterion", path)
     if isinstance(criterion.main, Basic):
         raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
@@ -113,14 +116,20 @@ def crops_of(config: Config, part: str, count: int) -> NDArray[np.uint8]:
         "train": (data.train_annotations, data.train_images),
         "val": (data.val_annotations, data.val_images),
     }[part]
-    coco = CocoFile(Path(data.root) / annotations, data.category)
-    table = persons_from_annotations(coco, Path(data.root) / images).with_pictures("skip")
-    dataset = PoseDataset(table, coco.skeleton(data.oks_sigmas), data.input_size_hw, data.box_scale)
+    path, folder = Path(data.root) / annotations, Path(data.root) / images
+    table: PersonTable
+    if config.dims == 3:
+        table, skeleton = read_h36m(path, folder), H36M
+    else:
+        coco = CocoFile(path, data.category)
+        table, skeleton = persons_from_annotations(coco, folder), coco.skeleton(data.oks_sigmas)
+    table = table.with_pictures("skip")
+    dataset = PoseDataset(table, skeleton, data.input_size_hw, data.box_scale)
     chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
     items = [dataset[0, int(person)] for person in chosen]
     crops = [item["image"].numpy() for item in items if not item["problem"]]
     if not crops:
-        raise InputError(f"{coco.path}: none of its pictures can be read; pass --set data.root=FOLDER")
+        raise InputError(f"{path}: none of its pictures can be read; pass --set data.root=FOLDER")
     return np.stack(crops)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output
+from rlepose.datasets.h36m import ROOT
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
@@ -26,8 +27,12 @@ def in_picture(
     recalibration: Recalibration | None,
     matrix: Floats,
     crop_size_hw: tuple[int, int],
+    root_depth: bool = False,
 ) -> tuple[Floats, Floats | None]:
-    """mu, sigma (N, K, 2) in network units, matrix (N, 2, 3) from picture to crop -> the same in px, sigma corrected.
+    """mu, sigma (N, K, D) in network units, matrix (N, 2, 3) from picture to crop -> the same in px, sigma corrected.
+
+    In 3-D the third coordinate is in mm, relative to the root, whose own is 0. root_depth: whether the network has
+    learned that of the root, too (loss.root_depth): its prediction is then taken off all others, as the authors do.
 
     A loss without sigma has the constant 1, a crop's width and height, which a recalibration corrects; without one it
     stays None.
@@ -36,4 +41,11 @@ def in_picture(
         sigma = np.maximum(sigma, SMALLEST_SIGMA)
     if recalibration is not None:
         sigma = recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
-    return decode(mu, sigma, matrix, crop_size_hw)
+    keypoints, sigma = decode(mu, sigma, matrix, crop_size_hw)
+    if keypoints.shape[-1] == 3:
+        if root_depth:
+            keypoints[..., 2] -= keypoints[:, [ROOT], 2]
+        for values in (keypoints, sigma):
+            if values is not None:
+                values[:, ROOT, 2] = 0
+    return keypoints, sigma

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rlepose.codec import DEPTH_UNIT_MM
 from rlepose.config import Config, changed_options
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
+from rlepose.engine.validators import VALIDATORS
 from rlepose.losses import LOSSES
 from rlepose.skeleton import Skeleton
 
@@ -41,7 +43,7 @@ def model_card(
     lines = [
         f"# {config.name}",
         "",
-        f"2-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
+        f"{config.dims}-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
         f"{config.model.head.name}, loss {config.loss.name}; the best of its run, after epoch {epoch} of "
         f"{config.train.epochs}.",
         "",
@@ -63,7 +65,8 @@ def model_card(
         "",
         "On the validation persons, in their annotated boxes (`gt`; a detector's boxes cost accuracy)"
         + (", with flip test." if config.eval.flip_test else ", without flip test."),
-        "The checkpoint was chosen by `gt/AP` on these same persons, so the numbers are a little too good.",
+        f"The checkpoint was chosen by `{VALIDATORS[data.format].selected_by}` on these same persons, "
+        "so the numbers are a little too good.",
         "",
         "| metric | value |",
         "|---|---|",
@@ -73,8 +76,10 @@ def model_card(
         "",
         f"* In: RGB 0 … 255 (B, 3, {height}, {width}), normalised inside. A crop is a person's box, grown to the shape "
         f"{width}×{height} around its centre, then {data.box_scale:g} times as large; black outside the picture.",
-        "* Out: `mu` (B, K, 2), positions in crop widths and heights from the crop's middle: "
-        "pixel = (mu + 0.5) × (width, height).",
+        f"* Out: `mu` (B, K, {config.dims}), positions in crop widths and heights from the crop's middle: "
+        "pixel = (mu + 0.5) × (width, height)."
+        + f" The third is the depth: mu × {DEPTH_UNIT_MM:g} mm behind the root."
+        * (config.dims == 3),
         f"* {_about_sigma(config)}",
         "",
         "## Limits",
@@ -94,7 +99,7 @@ def model_card(
         'picture = predictor.predict("person.jpg", boxes="whole")[0]',
         "```",
     ]
-    return "\n".join(lines) + "\n" + _calibration(None, "")
+    return "\n".join(lines) + "\n" + (_calibration(None, "") if config.dims == 2 else "")
 
 
 def with_calibration(card: str, metrics: Mapping[str, Any], measured_on: Path) -> str:
@@ -116,8 +121,8 @@ def _about_sigma(config: Config) -> str:
     if not LOSSES[name].needs_sigma:
         return f"No sigma: the loss {name} learns none."
     return (
-        f"`sigma` (B, K, 2), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance, and on other "
-        "data than that of training it may be too small."
+        f"`sigma` (B, K, {config.dims}), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance, and "
+        "on other data than that of training it may be too small."
     )
 
 

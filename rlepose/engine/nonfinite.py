@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.saving import BackgroundSaver
 from rlepose.errors import DivergedError
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,11 @@ log = logging.getLogger(__name__)
 class NonFinite:
     """Remembers whose loss was not finite. Every rank has to call its checks; they wait for the device."""
 
-    def __init__(self, table: PersonTable, ranks: Ranks, checkpoint: Path) -> None:
+    def __init__(self, table: PersonTable, ranks: Ranks, checkpoint: Path, saver: BackgroundSaver) -> None:
         self._table = table
         self._ranks = ranks
         self._checkpoint = checkpoint
+        self._saver = saver
         self._first = torch.full((), -1, device=ranks.device)
 
     def see(self, losses: Tensor, persons: Tensor) -> None:
@@ -48,6 +50,7 @@ class NonFinite:
 
     def diverged(self, what: str) -> DivergedError:
         """The error that ends a run, with what is left of it and what to try."""
+        self._saver.wait()
         saved = f"; {self._checkpoint} is from before" if self._checkpoint.exists() else ""
         return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.uncertainty import judge_uncertainty, location_scale, sigma_px
-from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.engine.uncertainty import in_2d, judge_uncertainty, location_scale, sigma_px
+from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Method, fit_recalibration
 from rlepose.plots import reliability_figure, save_figure
@@ -36,7 +36,7 @@ def recalibrate_checkpoint(
         raise InputError(
             f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); take another method"
         )
-    validator = validator_of(path, config, checkpoint, "gt", ranks)
+    validator = in_2d(validator_of(path, config, checkpoint, "gt", ranks))
     table, size = validator.table, validator.dataset.scale[:, None]
     _, picture = np.unique(table.image_index, return_inverse=True)
     fitted_on = picture % 2 == 0

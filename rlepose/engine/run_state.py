@@ -12,7 +12,6 @@ from rlepose.engine.checkpoint import (
     load_checkpoint,
     load_state,
     random_state,
-    save_checkpoint,
     set_random_state,
 )
 from rlepose.engine.distributed import Ranks
@@ -30,7 +29,7 @@ class RunState:
 
     epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
     rewinds: how often the run went back to a checkpoint.
-    validated: the epoch of the last validation. best: the highest value so far of the number that chooses `best.pt`.
+    validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
     """
 
@@ -54,8 +53,8 @@ class RunState:
         self._optimizer = optimizer
         self._losses = losses
 
-    def save(self, path: Path, ranks: Ranks, previous: Path | None = None) -> None:
-        """Rank 0 writes the checkpoint, and moves the file there to `previous`; every rank has to call."""
+    def checkpoint(self, ranks: Ranks) -> Checkpoint:
+        """How the run stands; it shares its tensors. Every rank has to call."""
         random_states = ranks.gather(random_state(ranks.device))
         progress = {
             "epoch": self.epoch,
@@ -66,25 +65,20 @@ class RunState:
             "best": self.best,
             "losses": self._losses.state(),
         }
-        if ranks.is_main:
-            save_checkpoint(
-                path,
-                Checkpoint(
-                    config=self._config,
-                    skeleton=self._skeleton,
-                    model=self._model.state_dict(),
-                    criterion=self._criterion.state_dict(),
-                    optimizer=self._optimizer.state_dict(),
-                    progress=progress,
-                    metrics=self.metrics,
-                    random_states=random_states,
-                ),
-                previous,
-            )
+        return Checkpoint(
+            config=self._config,
+            skeleton=self._skeleton,
+            model=self._model.state_dict(),
+            criterion=self._criterion.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            progress=progress,
+            metrics=self.metrics,
+            random_states=random_states,
+        )
 
     def resume(self, path: Path, ranks: Ranks) -> None:
-        """Take up what `save` wrote. InputError where it belongs to other joints, weights or another optimiser."""
-        checkpoint = load_checkpoint(path)
+        """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser."""
+        checkpoint = load_checkpoint(path, whole=True)
         progress = checkpoint.progress
         missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
         if missing:

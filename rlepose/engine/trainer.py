@@ -14,10 +14,10 @@ from tqdm import tqdm
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.loading import BadImages, make_loader
-from rlepose.datasets.training import training_dataset, use_crop_cache
+from rlepose.datasets.training import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
 from rlepose.engine.checkpoint import newest_whole
-from rlepose.engine.checks import check_batch, check_input_size, check_joints
+from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
@@ -28,16 +28,15 @@ from rlepose.engine.optimization import build_optimizer, learning_rate_factor, s
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
+from rlepose.engine.saving import BackgroundSaver
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
-from rlepose.engine.validator import Validator, format_table
+from rlepose.engine.validators import build_validator
 from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
 
 log = logging.getLogger(__name__)
-
-SELECTED_BY = "gt/AP"  # the validation number by which `best.pt` is chosen
 
 
 class Trainer:
@@ -47,32 +46,36 @@ class Trainer:
         self.config = config
         self.ranks = ranks
         self.experiment = Experiment.of(config)
-        check_batch(config.train, ranks.world_size)
+        check_batch(config, ranks.world_size)
         check_compile(config.system.compile, ranks.device)
 
         data = config.data
-        self.validator = Validator(config, "gt", ranks)
+        self.validator = build_validator(config, "gt", ranks)
         self.dataset = training_dataset(config)
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
         check_joints(data, self.skeleton, self.validator)
+        check_persons(table, self.validator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
+        count = persons_with_depth(table)
         self.batches = TrainBatches(
-            len(table), config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor=divisor
+            count, config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor, num_extra=len(table) - count
         )
         self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
         self.bad_images = BadImages(data.on_bad_image)
-        self.nonfinite = NonFinite(table, ranks, self.experiment.last)
+        self.saver = BackgroundSaver()
+        self.nonfinite = NonFinite(table, ranks, self.experiment.last, self.saver)
         self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
         needs_sigma = LOSSES[config.loss.name].needs_sigma
         # A checkpoint fills the model anyway: no weights to fetch.
-        self.model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume).to(ranks.device)
+        model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume, dims=config.dims)
+        self.model = model.to(ranks.device)
         check_input_size(self.model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.criterion = build_criterion(config.loss, len(self.skeleton)).to(ranks.device)
+        self.criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
         precision = choose_precision(config.system.precision, ranks.device)
         step = TrainStep(self.model, self.criterion, precision, config.system.compile)
@@ -131,6 +134,7 @@ class Trainer:
         finally:
             progress.close()
             run_log.close()
+            self.saver.wait()
         return self.state.metrics
 
     @property
@@ -146,7 +150,9 @@ class Trainer:
     def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
         self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.global_step)
         self.state.lines = run_log.lines
-        self.state.save(path, self.ranks, previous)
+        checkpoint = self.state.checkpoint(self.ranks)
+        if self.ranks.is_main:
+            self.saver.save(path, checkpoint, previous)
 
     def _save_last(self, run_log: RunLog) -> None:
         self._save(run_log, self.experiment.last, self.experiment.previous)
@@ -161,6 +167,7 @@ class Trainer:
             raise error
         log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, train.max_rewinds)
         run_log.close()
+        self.saver.wait()
         self._take_up_newest()
         self.state.rewinds = rewinds
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
@@ -180,6 +187,7 @@ class Trainer:
 
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:
+            self.saver.wait()
             log.info("a signal came: stopped after step %d, %s is saved", self.global_step, self.experiment.last)
             raise Stopped
 
@@ -278,10 +286,10 @@ class Trainer:
             picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, self.global_step)
-        log.info("validation after epoch %d\n%s", self.state.epoch, format_table(self.state.metrics))
+        log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
-        value = self.state.metrics[SELECTED_BY]
-        if self.state.best is None or (value is not None and value > self.state.best):
+        value = self.state.metrics[self.validator.selected_by]
+        if self.validator.better(value, self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:
@@ -291,17 +299,24 @@ class Trainer:
 
 
 def train(
-    config: Config, ranks: Ranks, resume: bool = False, overwrite: bool = False, profile: int | None = None
+    config: Config,
+    ranks: Ranks,
+    resume: bool = False,
+    overwrite: bool = False,
+    requeue: bool = False,
+    profile: int | None = None,
 ) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched. profile: do not train, but tell what this many
-    steps wait for.
+    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint, else
+    begin. profile: do not train, but tell what this many steps wait for.
     """
     experiment = Experiment.of(config)
-    ranks.on_main(lambda: experiment.check(resume, overwrite))
+    ranks.on_main(lambda: experiment.check(resume, overwrite or requeue))
     with contextlib.ExitStack() as until_the_end:
         ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
+        if requeue:  # asked here, where no other run can save any more
+            resume = ranks.on_main(experiment.has_checkpoint)
         trainer = Trainer(config, ranks, resume)
         ranks.on_main(lambda: experiment.open(config, resume))
         if ranks.is_main:

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlepose.engine.estimator import Predictions
+from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
-from rlepose.evaluation.calibration import Observations, calibration_report, observe
+from rlepose.evaluation.calibration import Observations, calibration_report, observe, tail_ratio
 from rlepose.evaluation.oks import oks_with_label
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion, LocationScale
+from rlepose.losses.likelihood import SAMPLES
 from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure
 from rlepose.skeleton import Skeleton
 
@@ -27,6 +30,8 @@ CALIBRATION_METRICS = (
     "NLL",
     "NLL_relative",
     "calibration_error",
+    "tail_ratio",
+    "tail_ratio_predicted",
     "sharpness",
     "pearson_confidence_OKS",
     "spearman_confidence_OKS",
@@ -34,6 +39,13 @@ CALIBRATION_METRICS = (
     "spearman_sigma_error",
     "AURC",
 )
+
+
+def in_2d(validator: PoseValidator[Any]) -> Validator:
+    """The validation itself; InputError where it is in 3-D, where neither calibration nor reports are there yet."""
+    if not isinstance(validator, Validator):
+        raise InputError(f"{validator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
+    return validator
 
 
 def location_scale(criterion: Criterion) -> LocationScale:
@@ -72,7 +84,19 @@ def judge_uncertainty(
     observations = observe(likelihood, keypoints, sigma, truth, visible, np.sqrt(area))
     oks = oks_with_label(keypoints, truth, visible, area, np.array(skeleton.oks_sigmas))
     confidence = predictions.joint_scores[chosen].mean(axis=1)
-    return observations, calibration_report(observations, confidence, oks, skeleton.names)
+    report = calibration_report(observations, confidence, oks, skeleton.names)
+    report["overall"] |= {
+        "tail_ratio": tail_ratio(observations.residual),
+        "tail_ratio_predicted": _predicted_tail_ratio(likelihood),
+    }
+    return observations, report
+
+
+@torch.no_grad()
+def _predicted_tail_ratio(likelihood: LocationScale) -> float:
+    generator = torch.Generator().manual_seed(0)
+    samples = [likelihood.sample_residuals(SAMPLES, owner, generator) for owner in range(likelihood.owners())]
+    return float(np.mean([tail_ratio(of_one.numpy()) for of_one in samples]))
 
 
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:

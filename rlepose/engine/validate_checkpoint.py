@@ -4,27 +4,27 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.model_card import card_path, with_calibration
+from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.uncertainty import (
     calibration_metrics,
     format_calibration,
+    in_2d,
     judge_uncertainty,
     location_scale,
     write_calibration,
 )
-from rlepose.engine.validator import Validator, format_table
+from rlepose.engine.validators import build_validator
 from rlepose.errors import InputError
-from rlepose.evaluation.results import write_json, write_results
+from rlepose.evaluation.results import write_json
 from rlepose.export.onnx_model import OnnxModel
-from rlepose.losses import Criterion, build_criterion
-from rlepose.models.pose_model import PoseModel
+from rlepose.losses import Criterion
 from rlepose.visualize import write_picture
 
 log = logging.getLogger(__name__)
@@ -42,30 +42,32 @@ def validate_checkpoint(
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; -> the metrics.
 
-    Writes metrics.json, COCO results and pictures and, with `calibration`, for ground-truth boxes, calibration.json and
-    its diagrams, and the calibration in the checkpoint's model card. With `onnx`, a file that was exported from the
-    checkpoint predicts in its place.
+    Writes metrics.json, the poses (COCO results, or joints in space) and pictures and, with `calibration`, for
+    ground-truth boxes, calibration.json and its diagrams, and the calibration in the checkpoint's model card. With
+    `onnx`, a file that was exported from the checkpoint predicts in its place.
     """
     network, criterion = open_network(path, config, checkpoint, ranks, onnx)
     # All that can be wrong with the input is found before the first prediction.
+    validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]
     if calibration:
         location_scale(criterion)
-    validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]
+        for validator in validators:
+            in_2d(validator)
     metrics: dict[str, Any] = {}
     for validator in validators:
         new, results, predictions = validator.run(network, criterion)
         metrics |= new
         if results is not None:
-            write_results(out / f"keypoints_{validator.prefix}.json", results)
+            validator.write(out, results)
             _draw_persons(out, validator, predictions, criterion)
-            if calibration and not validator.detected:
-                observations, report = judge_uncertainty(validator, predictions, criterion)
+            if calibration and validator.prefix == "gt":
+                observations, report = judge_uncertainty(in_2d(validator), predictions, criterion)
                 write_calibration(out, observations, report, criterion, validator.skeleton)
                 metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
     if ranks.is_main:
         write_json(out / "metrics.json", metrics)
         log.info("results         %s", out)
-        log.info("%s", format_table(metrics))
+        log.info("%s", validators[0].format_table(metrics))
         if calibration:
             log.info("%s", format_calibration(metrics))
             card = card_path(path)
@@ -76,16 +78,6 @@ def validate_checkpoint(
     return metrics
 
 
-def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
-    """Model and criterion on this rank's device, in evaluation mode."""
-    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
-    if config.system.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton)).eval().to(ranks.device)
-    load_state(criterion, checkpoint.criterion, "criterion", path)
-    return model, criterion
-
-
 def open_network(
     path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks, onnx: Path | None
 ) -> tuple[nn.Module, Criterion]:
@@ -94,19 +86,19 @@ def open_network(
     return model if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw), criterion
 
 
-def validator_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> Validator:
+def validator_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> PoseValidator[Any]:
     """The validator for a checkpoint; InputError where the data has other joints."""
-    validator = Validator(config, boxes, ranks, checkpoint.recalibration)
+    validator = build_validator(config, boxes, ranks, checkpoint.recalibration)
     if validator.skeleton.names != checkpoint.skeleton.names:
         raise InputError(
             f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
-            f"{validator.coco.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
+            f"{validator.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
             "pass --cfg or --set data.… of the data that it was trained for"
         )
     return validator
 
 
-def _draw_persons(out: Path, validator: Validator, predictions: Predictions, criterion: Criterion) -> None:
+def _draw_persons(out: Path, validator: PoseValidator[Any], predictions: Predictions, criterion: Criterion) -> None:
     picture = validator.pictures(predictions, criterion, validator.config.eval.pictures)
     if picture is not None:
         write_picture(out / f"persons_{validator.prefix}.png", picture)

@@ -18,7 +18,7 @@ class Difference:
     """Between a model's outputs and those of its exported file.
 
     largest: largest absolute difference of each output, network units.
-    pixels:  how far each joint lies from where the model puts it, crop pixels: (N, K).
+    pixels:  how far each joint lies in the plane from where the model puts it, crop pixels: (N, K).
     """
 
     largest: dict[str, float]
@@ -47,4 +47,4 @@ def difference(network: ExportedNetwork, run: Run, crops: NDArray[np.uint8]) -> 
         # maximum, and not max(): NaN stays
         largest[name] = float(np.maximum(together, np.abs(alone[name] - value[:1]).max()))
     height, width = crops.shape[2:]
-    return Difference(largest, np.linalg.norm((found["mu"] - expected["mu"]) * [width, height], axis=-1))
+    return Difference(largest, np.linalg.norm((found["mu"] - expected["mu"])[..., :2] * [width, height], axis=-1))

@@ -3,5 +3,17 @@
 from rlepose.inference.detector import Detector
 from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, coco_entries
 from rlepose.inference.predictor import Predictor
+from rlepose.inference.space import absolute_mm, limbs_of, relative_mm, root_depth_mm
 
-__all__ = ["Detector", "PersonPose", "PicturePoses", "PoseDensity", "Predictor", "coco_entries"]
+__all__ = [
+    "Detector",
+    "PersonPose",
+    "PicturePoses",
+    "PoseDensity",
+    "Predictor",
+    "absolute_mm",
+    "coco_entries",
+    "limbs_of",
+    "relative_mm",
+    "root_depth_mm",
+]

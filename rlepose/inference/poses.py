@@ -83,7 +83,9 @@ class PersonPose:
     joint_scores  (K,)    in [0, 1]; all 1 where the model has neither a sigma nor heatmaps
     score                 by which COCO ranks poses: the box's score, if a detector gave one, plus the mean and the
                           maximum of the joints' scores
-    density               None where sigma is, and for the loss `basic`, which has none around a prediction
+    density               None where sigma is, in 3-D, and for the loss `basic`, which has none around a prediction
+    depth         (K,)    in 3-D: mm behind the root; inference/space.py makes joints in space of it. None in 2-D
+    depth_sigma   (K,)    in 3-D: mm, as sigma is
     """
 
     bbox_xywh: Floats
@@ -92,6 +94,8 @@ class PersonPose:
     joint_scores: Floats
     score: float
     density: PoseDensity | None
+    depth: Floats | None = None
+    depth_sigma: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +113,9 @@ def coco_entries(
 ) -> list[dict[str, Any]]:
     """All persons in COCO's results format, as plain types for JSON.
 
-    With three keys more, which COCO's tools do not look at: `file_name`, `sigma` (2 K numbers, px, or null) and `box`
-    (x, y, width, height, px; not called `bbox`, since a result with that key counts as a box).
+    With keys more, which COCO's tools do not look at: `file_name`, `sigma` (2 K numbers, px, or null), `box` (x, y,
+    width, height, px; not called `bbox`, since a result with that key counts as a box) and, in 3-D, `depth` and
+    `depth_sigma` (K numbers, mm; the latter may be null).
     """
     persons = [
         (image_id, picture, p) for image_id, picture in zip(image_ids, pictures, strict=True) for p in picture.persons
@@ -132,9 +137,14 @@ def coco_entries(
             "box": _rounded(person.bbox_xywh),
             "sigma": None if person.sigma is None else _rounded(person.sigma.ravel()),
         }
+        | ({} if person.depth is None else {"depth": _rounded(person.depth), "depth_sigma": _depth_sigma(person)})
         for entry, (_, picture, person) in zip(results.entries(), persons, strict=True)
     ]
 
 
 def _rounded(values: NDArray[Any]) -> list[float]:
     return [round(float(value), 4) for value in values]
+
+
+def _depth_sigma(person: PersonPose) -> list[float] | None:
+    return None if person.depth_sigma is None else _rounded(person.depth_sigma)

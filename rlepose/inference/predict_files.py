@@ -7,26 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.inference.boxes import GivenBoxes
 from rlepose.inference.media import Video, is_video, pictures_in
-from rlepose.inference.poses import PicturePoses, coco_entries
+from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
 from rlepose.inference.smoothing import Smoother
+from rlepose.inference.space import relative_mm
 from rlepose.visualize import Picture, draw_label, draw_pose, write_picture
+from rlepose.visualize3d import VIEWS, scale_for, view_tile
 
 log = logging.getLogger(__name__)
+
+_SIDE = 320  # pixels of a view in space
 
 
 def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
     """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
 
-    Writes each picture under its own name, or an mp4, and results.json in COCO's results format. A picture's id there
-    is the number that its name is, as in COCO, or counts from 1 where names are no numbers; a frame's is its number
-    from 0. What cannot be read, boxes without an inside and pictures without persons are logged.
+    Writes each picture under its own name, or an mp4, and results.json in COCO's results format; of a 3-D model also
+    NAME_space.png, the persons of a picture from the side and from above, at the size of adults (inference/space.py).
+    A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
+    numbers; a frame's is its number from 0. What cannot be read, boxes without an inside and pictures without persons
+    are logged.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
@@ -60,6 +67,9 @@ def _pictures(
         entries += coco_entries([poses], [number])
         if frame.pixels is not None:
             write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
+            in_space = [draw_in_space(person, predictor) for person in poses.persons if person.depth is not None]
+            if in_space:
+                write_picture(out / f"{Path(poses.name).stem}_space.png", np.concatenate(in_space))
     log.info("pictures        %s", out)
     return entries, left_out
 
@@ -102,6 +112,17 @@ def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> 
         x, y = person.bbox_xywh[:2]
         draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y) - 24))  # above the box
     return pixels
+
+
+def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
+    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3)."""
+    joints, sigma = relative_mm(person), None
+    if person.sigma is not None and person.depth_sigma is not None:
+        mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
+        sigma = np.column_stack([person.sigma * mm_a_px, person.depth_sigma])
+    scale = scale_for(joints, _SIDE)
+    tiles = [view_tile(joints, sigma, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
+    return np.concatenate(tiles, axis=1)
 
 
 def _tell(problems: Iterable[str]) -> int:

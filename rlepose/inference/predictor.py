@@ -14,10 +14,9 @@ from torch import Tensor
 from rlepose.codec import joint_scores
 from rlepose.config_reading import with_overrides
 from rlepose.datasets.images import warp_crop
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks, choose_device, choose_precision
 from rlepose.engine.forward import in_picture, predict_crops
-from rlepose.engine.validate_checkpoint import open_checkpoint
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
@@ -36,6 +35,8 @@ class Predictor:
     them, for example eval.flip_test=false. detector: finds persons where no boxes are given; None for torchvision's
     default, which is loaded (and perhaps downloaded) when it is first needed. max_pixels: larger pictures are refused
     before they are decoded.
+
+    A model in 3-D gives depth besides; joints in space come from inference/space.py.
 
     >>> predictor = Predictor("exp/demo/checkpoints/best.pt")
     >>> for picture in predictor.predict("holiday/", boxes="whole"):
@@ -118,27 +119,34 @@ class Predictor:
             yield frame, PicturePoses(frame.name, size_wh, here, boxes.problems)
 
     def _persons(self, waiting: "list[_Waiting]", crops: NDArray[np.uint8]) -> Iterator[PersonPose]:
-        mu, sigma, joints = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
+        mu, raw_sigma, joints = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
         refuse_nonfinite(mu, joints)
         matrices = np.concatenate([one.matrices for one in waiting])
         size_hw = self.config.data.input_size_hw
-        keypoints, scale = in_picture(mu, sigma, self._recalibration, matrices, size_hw)
+        root_depth = self.config.loss.root_depth
+        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, matrices, size_hw, root_depth)
         residuals = self._residuals
         spread = 1.0 if residuals is None else residuals.spread
+        sigma = None if scale is None else scale * spread
+        in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
         for i, box in enumerate(boxes):
             yield PersonPose(
                 bbox_xywh=box,
-                keypoints=keypoints[i],
-                sigma=None if scale is None else scale[i] * spread,
+                keypoints=keypoints[i, :, :2],
+                sigma=None if sigma is None else sigma[i, :, :2],
                 joint_scores=joints[i],
                 score=float(scores[i]),
-                density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
+                density=None
+                if residuals is None or scale is None or in_space
+                else PoseDensity(residuals, keypoints[i], scale[i]),
+                depth=keypoints[i, :, 2] if in_space else None,
+                depth_sigma=sigma[i, :, 2] if in_space and sigma is not None else None,
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
-        """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, 2) in network units, the joints' scores (N, K)."""
+        """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
         precision = choose_precision(self.config.system.precision, self.device)
         parts: list[list[Tensor | None]] = []
         with (

@@ -13,15 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.codec import PoseOutput
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT, persons_from_h36m
-from rlepose.datasets.h36m_npz import persons_from_h36m_npz
+from rlepose.codec import DEPTH_UNIT_MM, PoseOutput
+from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.datasets.h36m_npz import read_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.evaluation.mpjpe import relative_to_root
 from rlepose.geometry import Floats
 from rlepose.skeleton import H36M, skeleton_from_names
 
-UNIT_MM = 2000.0
 LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != ROOT)
 NUM_LIFTED = len(LIFTED)
 INPUTS = 2 + 2 * NUM_LIFTED
@@ -39,16 +38,15 @@ class LiftingPoses(NamedTuple):
 
 
 def read_poses(path: Path) -> Person3DTable:
-    """Human3.6M's labels from JSON or, by the name's ending, from a converted .npz; pictures are not needed."""
-    read = persons_from_h36m_npz if path.suffix == ".npz" else persons_from_h36m
-    return read(path, path.parent.parent / "images")
+    """Human3.6M's labels; pictures are not needed."""
+    return read_h36m(path, path.parent.parent / "images")
 
 
 def lifting_poses(table: Person3DTable) -> LiftingPoses:
     """The inputs and targets of all persons of a table."""
     truth = relative_to_root(table.joints_mm()[:, METRIC_JOINTS], ROOT)
     inputs = inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
-    return LiftingPoses(inputs, torch.from_numpy(truth[:, LIFTED] / UNIT_MM).float(), truth, table.action)
+    return LiftingPoses(inputs, torch.from_numpy(truth[:, LIFTED] / DEPTH_UNIT_MM).float(), truth, table.action)
 
 
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
@@ -61,7 +59,7 @@ def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
 def joints_of(mu: Tensor) -> Floats:
     """mu (N, 16, 3) -> joints relative to the root (N, 17, 3) mm."""
     joints = np.zeros((len(mu), len(METRIC_JOINTS), 3))
-    joints[:, LIFTED] = mu.double().numpy() * UNIT_MM
+    joints[:, LIFTED] = mu.double().numpy() * DEPTH_UNIT_MM
     return joints
 
 

@@ -31,7 +31,8 @@ def model_cost(config: Config) -> Cost:
         )
     with FakeTensorMode(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         needs_sigma = LOSSES[config.loss.name].needs_sigma
-        model = build_model(config.model, config.data.num_keypoints, needs_sigma, pretrained=False).eval()
+        joints = config.data.num_keypoints
+        model = build_model(config.model, joints, needs_sigma, pretrained=False, dims=config.dims).eval()
         model(torch.zeros(1, 3, *config.data.input_size_hw))
     head = sum(counter.get_flop_counts().get(f"{type(model).__name__}.head", {}).values())
     # torch counts a multiply-add as two operations.

@@ -135,11 +135,14 @@ class HeatmapHead(nn.Module):
 class IntegralHead(nn.Module):
     """mu is the mean position under a heatmap's softmax (Sun et al., Integral Human Pose Regression, ECCV 2018).
 
+    In 3-D a joint has `depth_bins` layers of heatmap, evenly spread over depths of ±0.5, and the softmax is over all.
     sigma comes from a linear layer on the pooled features of all maps, as the regression head's does. The heatmap reads
     the first map alone.
 
     channels: of each feature map. Other arguments: as RegressionHead's and HeatmapLayers'.
     """
+
+    depths: Tensor
 
     def __init__(
         self,
@@ -150,10 +153,14 @@ class IntegralHead(nn.Module):
         width: int = 256,
         alignment: Alignment = "classic",
         sigma: str = "sigmoid",
+        dims: int = 2,
+        depth_bins: int = 64,
     ) -> None:
         super().__init__()
-        self.layers = HeatmapLayers(channels[0], reduction, num_keypoints, width, alignment)
-        self.scales = nn.Linear(sum(channels), num_keypoints * 2) if predict_sigma else None
+        bins = depth_bins if dims == 3 else 1
+        self.register_buffer("depths", (torch.arange(bins) + 0.5) / bins - 0.5, persistent=False)
+        self.layers = HeatmapLayers(channels[0], reduction, num_keypoints * bins, width, alignment)
+        self.scales = nn.Linear(sum(channels), num_keypoints * dims) if predict_sigma else None
         _start_in_the_middle(self.scales)
         self.positive = POSITIVE[sigma]
 
@@ -163,20 +170,28 @@ class IntegralHead(nn.Module):
         return ("mu",) if self.scales is None else ("mu", "sigma", "score")
 
     def forward(self, maps: list[Tensor]) -> PoseOutput:
-        """maps: list of (B, C_i, H_i, W_i) -> mu, sigma (B, K, 2)."""
+        """maps: list of (B, C_i, H_i, W_i) -> mu, sigma (B, K, D)."""
         heatmaps = self.layers(maps[0])
         with torch.autocast(maps[0].device.type, enabled=False):
-            mu = heatmaps.expectation()
+            mu = heatmaps.expectation() if len(self.depths) == 1 else self._mean_in_space(heatmaps)
             sigma = None
             if self.scales is not None:
                 sigma = self.positive(self.scales(_pooled(maps, self.scales.weight.dtype))).view(mu.shape)
         return PoseOutput(mu, sigma)
 
+    def _mean_in_space(self, heatmaps: Heatmaps) -> Tensor:
+        """Means of x, y and depth under the softmax over a joint's layers: each by the sum over the other axes."""
+        batch, _, height, width = heatmaps.values.shape
+        layers = heatmaps.values.float().view(batch, -1, len(self.depths), height, width)
+        plane = heatmaps._replace(values=layers.logsumexp(dim=2)).expectation()
+        depth = layers.flatten(3).logsumexp(dim=3).softmax(dim=2) @ self.depths
+        return torch.cat([plane, depth.unsqueeze(2)], dim=2)
+
 
 Head = RegressionHead | HeatmapHead | IntegralHead
 
 
-def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predict_sigma: bool) -> Head:
+def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predict_sigma: bool, dims: int = 2) -> Head:
     """The head of a config, for this backbone's maps."""
     channels, reduction = backbone.channels, backbone.reductions[0]
     if config.name == "heatmap":
@@ -185,11 +200,20 @@ def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predi
         )
     if config.name == "integral":
         return IntegralHead(
-            channels, reduction, num_keypoints, predict_sigma, config.deconv_width, config.alignment, config.sigma
+            channels,
+            reduction,
+            num_keypoints,
+            predict_sigma,
+            config.deconv_width,
+            config.alignment,
+            config.sigma,
+            dims,
+            config.depth_bins,
         )
     return RegressionHead(
         sum(channels),
         num_keypoints,
+        dims,
         predict_sigma=predict_sigma,
         normalize_features=config.normalize_features,
         hidden=config.hidden,

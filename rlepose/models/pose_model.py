@@ -31,7 +31,9 @@ class PoseModel(nn.Module):
         return self.head(self.backbone((image - self.pixel_mean) / self.pixel_std))
 
 
-def build_model(config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True) -> PoseModel:
+def build_model(
+    config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True, dims: int = 2
+) -> PoseModel:
     """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
     options, init_from = config.backbone, config.init_from if pretrained else None
     backbone = Backbone(
@@ -43,5 +45,5 @@ def build_model(config: ModelConfig, num_keypoints: int, predict_sigma: bool, pr
     )
     if init_from is not None:
         init_backbone(backbone, options.name, init_from)
-    head = build_head(config.head, backbone, num_keypoints, predict_sigma)
+    head = build_head(config.head, backbone, num_keypoints, predict_sigma, dims)
     return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)

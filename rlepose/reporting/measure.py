@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from rlepose.config import Config
 from rlepose.config_reading import with_overrides
-from rlepose.engine.checkpoint import Checkpoint, load_checkpoint
+from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks, ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import read_history
-from rlepose.engine.uncertainty import areas, judge_uncertainty, location_scale
-from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.engine.uncertainty import areas, in_2d, judge_uncertainty, location_scale
+from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, ranking_report
@@ -120,7 +120,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     path = Experiment(folder).best
     model, criterion = open_checkpoint(path, config, checkpoint, group)
     detections = [str(Path(config.data.root) / config.data.detections)] if config.data.detections else []
-    validator, *others = [validator_of(path, config, checkpoint, boxes, group) for boxes in ("gt", *detections)]
+    validator, *others = [in_2d(validator_of(path, config, checkpoint, boxes, group)) for boxes in ("gt", *detections)]
     metrics, results, predictions = validator.run(model, criterion)
     assert results is not None  # on one rank
     for other in others:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -15,11 +16,14 @@ from torch import Tensor
 from rlepose.codec import joint_scores
 from rlepose.convert.checkpoint import convert_checkpoint, load_flows
 from rlepose.convert.layouts import convert_state
-from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.forward import in_picture
 from rlepose.errors import InputError
 from rlepose.losses import RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.heads import RegressionHead
+from rlepose.skeleton import H36M
 
 
 def resnet_state(prefix: str, seed: int = 0) -> tuple[torch.nn.Module, dict[str, Tensor]]:
@@ -103,6 +107,24 @@ def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) 
     output = head([features[..., None, None]])
     torch.testing.assert_close(output.mu, torch.from_numpy(reference["head3d/mu"]), rtol=1e-5, atol=1e-5)
     assert criterion(output, target, weight).mean().item() == pytest.approx(reference["head3d/loss"].item(), rel=1e-5)
+
+
+def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDArray]) -> None:
+    whole_picture = np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1))
+    keypoints, _ = in_picture(reference["head3d/mu"], None, None, whole_picture, (256, 256), root_depth=True)
+    np.testing.assert_allclose(keypoints[..., 2] / 2000, reference["head3d/mu_eval"][..., 2], atol=1e-6)
+
+
+def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDArray], tmp_path: Path) -> None:
+    torch.save(resnet_state("preact.")[1] | reference_state(reference, "head3d"), tmp_path / "theirs.pth")
+    convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 64))
+    checkpoint = load_checkpoint(tmp_path / "ours.pt")
+    assert checkpoint.skeleton == H36M and checkpoint.config.dims == 3 and checkpoint.config.loss.root_depth
+    model, criterion = open_checkpoint(
+        tmp_path / "ours.pt", checkpoint.config, checkpoint, Ranks(0, 1, torch.device("cpu"))
+    )
+    assert model(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
+    assert [likelihood.dims for likelihood in criterion.likelihoods] == [3, 2]
 
 
 class TheirFlow(torch.nn.Module):

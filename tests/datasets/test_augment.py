@@ -5,7 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, random_color, random_crop, reachable_region, sample_generator
+from rlepose.datasets.augment import (
+    CropChoice,
+    random_color,
+    random_crop,
+    random_occlusion,
+    reachable_region,
+    sample_generator,
+)
 from rlepose.geometry import crop_matrix, invert_affine, transform_points
 from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
 
@@ -201,6 +208,21 @@ def test_the_region_covers_the_half_whose_joints_are_visible() -> None:
         HALF_BODY, COCO, CENTER[None], SCALE[None], far_arm[None], np.where(np.arange(17) < 11, 2, 0)[None]
     )
     assert region[0, 2] > CENTER[0] + SCALE[0] / 2 + 100
+
+
+def test_noise_covers_one_rectangle_of_at_most_45_percent_about_as_often_as_asked() -> None:
+    crop, config = np.full((40, 30, 3), 7, np.uint8), AugmentConfig(occlusion_prob=0.5)
+    shares = []
+    for seed in range(300):
+        covered = (random_occlusion(np.random.default_rng(seed), config, crop) != 7).any(axis=2)
+        rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+        if len(rows):
+            box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+            assert covered.sum() > 0.95 * box
+        shares.append(covered.mean())
+    assert (crop == 7).all()
+    assert 0.4 < max(shares) <= 0.45
+    assert 0.4 < np.mean(np.array(shares) > 0) < 0.55
 
 
 def test_no_persons_reach_nothing() -> None:

@@ -72,6 +72,47 @@ def test_too_few_persons_are_refused() -> None:
         TrainBatches(3, batch_size=64, seed=0, world_size=4, divisor=4)
 
 
+# --- batches of two kinds of persons ---------------------------------------------------------------------------------
+
+
+def mixed(world_size: int = 1, epoch: int = 0, persons: int = 20, extra: int = 7, size: int = 8) -> list[list[Any]]:
+    """The batches of an epoch, one list a rank; persons from 20 on are the extra ones."""
+    batches = []
+    for rank in range(world_size):
+        sampler = TrainBatches(persons, size, 0, rank, world_size, divisor=world_size, num_extra=extra)
+        sampler.epoch = epoch
+        batches.append(list(sampler))
+    return batches
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_half_of_each_batch_and_of_each_of_its_parts_is_extra(world_size: int) -> None:
+    for batches in mixed(world_size):
+        assert len(batches) == 20 // 4
+        for batch in batches:
+            assert [person >= 20 for _, person in batch] == [False, True] * (4 // world_size)
+
+
+def test_the_ranks_together_see_the_mixed_batches_of_one() -> None:
+    (alone,) = mixed()
+    for whole, *parts in zip(alone, *mixed(2), strict=True):
+        assert sorted(key for part in parts for key in part) == sorted(whole)
+
+
+def test_extra_persons_come_equally_often_and_never_twice_with_one_key() -> None:
+    keys = [key for epoch in range(7) for batch in mixed(epoch=epoch)[0] for key in batch if key[1] >= 20]
+    counts = np.bincount([person - 20 for _, person in keys])
+    assert len(set(keys)) == len(keys) == 7 * 20 and set(counts) == {20}
+
+
+def test_a_mixed_epoch_goes_on_where_it_was_left() -> None:
+    sampler = TrainBatches(20, 8, seed=0, num_extra=7)
+    sampler.epoch = 3
+    whole = list(sampler)
+    sampler.first_step = 2
+    assert list(sampler) == whole[2:]
+
+
 # --- evaluation batches ---------------------------------------------------------------------------------------------
 
 

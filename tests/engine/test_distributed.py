@@ -47,6 +47,18 @@ def test_one_rank_and_two_give_the_same_losses_and_numbers(
     ]
 
 
+def test_one_rank_and_two_train_alike_in_space(run_script: Run, tiny_3d_overrides: list[str], tmp_path: Path) -> None:
+    config = "configs/synthetic_3d_res18_rle.yaml"
+    for name, ranks in (("one", 1), ("two", 2)):
+        overrides = [*tiny_3d_overrides, "train.batch_size=64", "eval.pictures=0"]
+        result = run_script("train.py", "--cfg", config, "--name", name, "--set", *overrides, ranks=ranks)
+        assert result.returncode == 0, result.stderr
+    one, two = (tmp_path / "exp" / name for name in ("one", "two"))
+    assert len(scalars(one, "train/loss")) == 5
+    assert scalars(two, "train/loss") == pytest.approx(scalars(one, "train/loss"), rel=1e-3)
+    assert scalars(two, "PA_MPJPE/Lying") == pytest.approx(scalars(one, "PA_MPJPE/Lying"), rel=1e-2)
+
+
 def test_ranks_stay_equal_also_when_one_sees_no_label(run_script: Run, tiny_overrides: list[str]) -> None:
     overrides = [*tiny_overrides, "model.backbone.name=resnet18"]  # which has batch statistics
     result = run_script("keep_ranks_equal.py", CONFIG, *overrides, folder="tests/engine/ranks", ranks=2)

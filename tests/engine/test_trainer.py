@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,42 @@ def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[...
 def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"--resume: there is no checkpoint .*last\.pt"):
         run(tiny_config(), resume=True)
+
+
+def test_requeue_goes_on_from_what_another_run_saved_until_the_folder_was_free(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config("train.epochs=1")
+    alone = Experiment.alone
+
+    def after_another_run(experiment: Experiment) -> Any:
+        monkeypatch.undo()
+        run(config)
+        return alone(experiment)
+
+    monkeypatch.setattr(Experiment, "alone", after_another_run)
+    with caplog.at_level("INFO"):
+        train(config, ALONE, requeue=True)
+    assert "resuming after epoch 1" in caplog.text
+
+
+def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    train(config, ALONE, requeue=True)
+    assert Experiment.of(config).last.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    with (
+        pytest.raises(InputError, match=r"exp/lock: the file system gives no locks"),
+        Experiment(tmp_path / "exp").alone(),
+    ):
+        pass
 
 
 def test_a_mistake_beside_overwrite_deletes_nothing(tiny_config: Callable[..., Config]) -> None:

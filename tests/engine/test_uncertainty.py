@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from rlepose.config import Config
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.recalibrate_checkpoint import recalibrate_checkpoint
 from rlepose.engine.trainer import train
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
-from rlepose.engine.validate_checkpoint import open_checkpoint, validate_checkpoint, validator_of
+from rlepose.engine.validate_checkpoint import validate_checkpoint, validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 

@@ -9,7 +9,7 @@ import torch
 from rlepose.codec import PoseOutput
 from rlepose.config import Config, LossConfig
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.validator import Validator, format_table
+from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.geometry import transform_points
 from rlepose.losses import build_criterion
@@ -140,7 +140,7 @@ def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., 
 
 
 def test_the_table_shows_every_kind_of_boxes_and_what_is_not_defined() -> None:
-    table = format_table({"gt/AP": 0.5, "gt/APM": None, "det/AP": 0.4, "det/APM": 0.1})
+    table = Validator.format_table({"gt/AP": 0.5, "gt/APM": None, "det/AP": 0.4, "det/APM": 0.1})
     header, first, second = table.splitlines()
     assert header.split() == ["boxes", "AP", "APM"]
     assert first.split() == ["gt", "0.5000", "–"]

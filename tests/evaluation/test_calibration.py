@@ -16,10 +16,12 @@ from rlepose.evaluation.calibration import (
     joint_numbers,
     observe,
     risk_coverage,
+    tail_ratio,
 )
 from rlepose.evaluation.recalibration import METHODS, Recalibration, fit_recalibration
 from rlepose.geometry import Floats
 from rlepose.losses import Gaussian, Laplace, LocationScale
+from rlepose.losses.densities import DENSITIES
 
 N, K = 2000, 3
 
@@ -94,6 +96,12 @@ def test_persons_of_equal_confidence_count_alike_in_any_order() -> None:
     risk = np.array([0.0, 0.5, 0.5, 1.0])
     for order in (risk, risk[::-1]):
         assert risk_coverage(np.ones(4), order)[1].tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("gaussian", 2.439), ("laplace", 3.322)])
+def test_the_tail_ratio_tells_densities_apart_at_any_scale(name: str, expected: float) -> None:
+    samples = DENSITIES[name].sample(400_000, 2, torch.Generator().manual_seed(0)) * torch.tensor([0.01, 30.0])
+    assert tail_ratio(samples.numpy()) == pytest.approx(expected, abs=0.02)
 
 
 def test_the_report_tells_of_each_joint_and_of_the_whole() -> None:

@@ -217,6 +217,15 @@ def test_of_equal_scores_the_first_in_the_results_counts_first() -> None:
     assert first[0] == pytest.approx(0.5) and last[0] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_poses_of_one_score_each_as_often(copies: int) -> None:
+    """No score says which of the doubles is the right one; all but one a person are false."""
+    results = near(EVERYBODY, np.random.default_rng(0), copies, 0.0, score_steps=1)
+    assert set(results.scores) == {0.0}
+    figures = assert_equal(EVERYBODY, results, SIGMAS)
+    assert figures[5] == pytest.approx(min(1, 20 // copies / 6))  # of the poses that count, 20 a picture
+
+
 def test_poses_on_a_crowd_cost_nothing() -> None:
     truth = dataclasses.replace(EVERYBODY, crowd=np.arange(6) == 2)
     results = near(truth, np.random.default_rng(0), 1, 0.0).select([0, 1, 2, 2, 2, 3, 4, 5])

@@ -1,7 +1,8 @@
-"""Run by the tests: saves checkpoints without end, number 1, 2, 3, …, until it is killed. Argument: the folder."""
+"""A process that saves checkpoints without end, until a test kills it."""
 
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,13 +11,13 @@ from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
 from rlepose.skeleton import COCO
 
 
-def checkpoint(number: int) -> Checkpoint:
+def checkpoint(number: int, criterion: dict[str, Any] | None = None) -> Checkpoint:
     """One of 400 kB whose tensor tells its number throughout."""
     return Checkpoint(
         config=Config(name="loop"),
         skeleton=COCO,
         model={"weight": torch.full((100_000,), float(number))},
-        criterion={},
+        criterion=criterion or {},
         progress={"epoch": number},
         metrics={},
         optimizer={},
@@ -24,10 +25,10 @@ def checkpoint(number: int) -> Checkpoint:
     )
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def save_forever(folder: Path, told: "Connection[int, int]") -> None:
+    """Save number 1, 2, 3, … and tell of each when it is saved."""
     number = 0
     while True:
         number += 1
         save_checkpoint(folder / "last.pt", checkpoint(number), folder / "previous.pt")
-        print(number, flush=True)
+        told.send(number)

@@ -1,12 +1,10 @@
 """A checkpoint is whole or not there, whatever happens to the process, the disk, or the file."""
 
+import contextlib
+import multiprocessing
 import os
 import random
 import resource
-import runpy
-import signal
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,9 +16,7 @@ import torch
 
 from rlepose.engine.checkpoint import load_checkpoint, newest_whole, save_checkpoint
 from rlepose.errors import InputError
-
-LOOP = Path(__file__).with_name("save_loop.py")
-checkpoint = runpy.run_path(str(LOOP))["checkpoint"]
+from tests.faults.save_loop import checkpoint, save_forever
 
 
 @pytest.fixture
@@ -40,28 +36,26 @@ def number_of(path: Path) -> int:
     return number
 
 
-def kill_while_saving(folder: Path, kills: int) -> None:
-    """Start the loop, kill it at a random moment, and look at what is there; again and again in one folder."""
-    moments = random.Random(0)
-    for _ in range(kills):
-        with subprocess.Popen([sys.executable, LOOP, folder], stdout=subprocess.PIPE, text=True) as loop:
-            assert loop.stdout is not None
-            assert loop.stdout.readline() == "1\n"
-            time.sleep(moments.uniform(0, 0.05))
-            loop.send_signal(signal.SIGKILL)
-            told = [1, *map(int, loop.stdout.read().split("\n")[:-1])]
-        # What was told to be saved is there: this one, or one that was saved but could not be told any more.
-        found = number_of(newest_whole([folder / "last.pt", folder / "previous.pt"]))
-        assert found in (told[-1], told[-1] + 1)
-
-
-def test_killed_while_saving_the_newest_checkpoint_is_whole(tmp_path: Path) -> None:
-    kill_while_saving(tmp_path, kills=2)
-
-
-@pytest.mark.faults
 def test_killed_fifty_times_while_saving_the_newest_checkpoint_is_whole(tmp_path: Path) -> None:
-    kill_while_saving(tmp_path, kills=50)
+    """At random moments, again and again in one folder."""
+    moments = random.Random(0)
+    fork = multiprocessing.get_context("forkserver")
+    fork.set_forkserver_preload([save_forever.__module__])  # torch is imported once
+    for _ in range(50):
+        ours, theirs = fork.Pipe(duplex=False)
+        loop = fork.Process(target=save_forever, args=(tmp_path, theirs))
+        loop.start()
+        theirs.close()
+        told = [ours.recv()]
+        time.sleep(moments.uniform(0, 0.05))
+        loop.kill()
+        loop.join()
+        with contextlib.suppress(EOFError):
+            while True:
+                told.append(ours.recv())
+        # What was told to be saved is there: this one, or one that was saved but could not be told any more.
+        found = number_of(newest_whole([tmp_path / "last.pt", tmp_path / "previous.pt"]))
+        assert found in (told[-1], told[-1] + 1)
 
 
 def test_a_flipped_bit_is_found_or_changes_nothing(files: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """Pictures and annotation files that are broken, or made to break something: a refusal, and little memory."""
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -90,15 +91,37 @@ def test_a_picture_of_random_damage_is_read_or_refused(tmp_path: Path, seed: int
                 continue
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "{", "[" * 100_000, '{"a":' * 100_000, "1" * 5000, "\xff", '{"images": [}', "nul"],
-    ids=["empty", "open", "nested lists", "nested objects", "5,000 digits", "no UTF-8", "broken", "half a word"],
-)
+NO_JSON = {
+    "empty": "",
+    "open": "{",
+    "10,000 nested lists": "[" * 10_000 + "]" * 10_000,
+    "nested lists without end": "[" * 100_000,
+    "nested objects without end": '{"a":' * 100_000,
+    "5,000 digits": "1" * 5000,
+    "no UTF-8": "\xff",
+    "broken": '{"images": [}',
+    "half a word": "nul",
+}
+
+
+@pytest.mark.parametrize("text", NO_JSON.values(), ids=NO_JSON)
 def test_text_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "annotations.json"
     path.write_bytes(text.encode("latin1"))
     with pytest.raises(InputError, match=r"annotations\.json: the file is not valid JSON"):
+        read_json(path, "file")
+
+
+def test_a_file_that_is_not_there_is_not_called_broken(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"^{tmp_path / 'nowhere.json'}: the file does not exist"):
+        read_json(tmp_path / "nowhere.json", "file")
+
+
+def test_a_file_too_large_to_parse_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "annotations.json"
+    path.touch()
+    os.truncate(path, 2 * 10**9 + 1)  # a hole: nothing on the disk
+    with pytest.raises(InputError, match=rf"^{path}: the file has 2\.0 GB, more than 2\.0 GB"):
         read_json(path, "file")
 
 

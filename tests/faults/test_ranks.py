@@ -34,6 +34,7 @@ def losses(folder: Path) -> list[float]:
 
 
 def hold(folder: Path, held: Any) -> None:
+    os.setsid()
     with Experiment(folder).alone():
         multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True).start()
         held.set()
@@ -45,13 +46,17 @@ def test_two_runs_exclude_each_other_until_one_is_dead(tmp_path: Path) -> None:
     held = spawn.Event()
     other = spawn.Process(target=hold, args=(tmp_path / "exp", held))
     other.start()
-    assert held.wait(60)
-    with pytest.raises(InputError, match="another run is at work here"), Experiment(tmp_path / "exp").alone():
-        pass
-    other.kill()  # its child lives on, and does not hold the lock
-    other.join()
-    with Experiment(tmp_path / "exp").alone():
-        pass
+    try:
+        assert held.wait(60)
+        with pytest.raises(InputError, match="another run is at work here"), Experiment(tmp_path / "exp").alone():
+            pass
+        other.kill()  # its child lives on, and does not hold the lock
+        other.join()
+        with Experiment(tmp_path / "exp").alone():
+            pass
+    finally:
+        assert other.pid is not None
+        os.killpg(other.pid, signal.SIGKILL)
 
 
 # --- NaN -------------------------------------------------------------------------------------------------------------
@@ -106,7 +111,7 @@ def test_a_rank_that_is_killed_ends_the_run(start: Start, rank: int) -> None:
     run = start("run", *LONG, ranks=2)
     run.wait_for_step(2)
     os.kill(run.ranks()[rank], signal.SIGKILL)
-    code, printed = run.end(seconds=30)
+    code, printed = run.end()
     assert code != 0 and f"local_rank: {rank}" in printed and "Signal 9 (SIGKILL)" in printed
 
 
@@ -115,7 +120,7 @@ def test_a_rank_that_hangs_ends_the_run_after_the_timeout(start: Start) -> None:
     run = start("run", *LONG, "system.timeout_s=5", ranks=2)
     run.wait_for_step(2)
     os.kill(run.ranks()[1], signal.SIGSTOP)
-    code, printed = run.end(seconds=60)
+    code, printed = run.end()
     assert code != 0 and re.search(r"[Tt]imed out", printed), printed
 
 
@@ -125,7 +130,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_its_name(start: Start) -> Non
     run.wait_for_step(2)
     worker = run.ranks()[-1]
     os.kill(worker, signal.SIGKILL)
-    code, printed = run.end(seconds=30)
+    code, printed = run.end()
     assert code != 0 and f"DataLoader worker (pid {worker}) is killed by signal: Killed" in printed, printed
 
 
@@ -148,17 +153,24 @@ def test_two_ranks_killed_at_any_moment_end_with_the_bits_of_a_run_that_was_not(
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (3, 2)])
-def test_a_run_goes_on_with_another_number_of_ranks(start: Start, before: int, after: int) -> None:
-    options = ("train.epochs=2", "train.batch_size=12")
-    straight = start("straight", *options)
-    assert straight.end()[0] == 0
+def test_a_run_goes_on_with_another_number_of_ranks(
+    start: Start, gated: tuple[str, Any], before: int, after: int
+) -> None:
+    data, gate = gated
+    options = ("train.epochs=2", "train.batch_size=12", data)
     run = start("moved", *options, ranks=before)
-    run.wait_for_step(1)
-    for process in run.ranks() if before > 1 else [run.process.pid]:
+    gate.wait_for(run)
+    processes = run.ranks() if before > 1 else [run.process.pid]
+    for process in processes:
         os.kill(process, signal.SIGUSR1)
-    assert run.end()[0] != 0
+    run.wait_for_signal_to_arrive(processes)
+    gate.open()
+    code, printed = run.end()
+    assert code != 0 and "a signal came: stopped after step" in printed, printed
     code, printed = start("moved", *options, arguments=("--resume",), ranks=after).end()
     assert code == 0, printed
+    straight = start("straight", *options)
+    assert straight.end()[0] == 0
     assert losses(run.folder) == pytest.approx(losses(straight.folder), rel=1e-3)
 
 
@@ -169,7 +181,7 @@ def test_torchrun_restarts_a_run_whose_rank_was_killed(start: Start) -> None:
     run = start("run", *options, arguments=("--requeue",), ranks=2, launcher=launcher)
     run.wait_for_step(6)
     os.kill(run.ranks()[1], signal.SIGKILL)
-    code, printed = run.end(seconds=200)
+    code, printed = run.end()
     assert code == 0, printed
     assert "resuming after epoch" in printed
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ def test_a_signal_to_all_processes_saves_and_asks_to_be_requeued(start: Start, n
     run = start("run", *LONG, "system.workers=2")
     run.wait_for_step(2)
     os.killpg(run.process.pid, number)
-    code, printed = run.end(seconds=30)
+    code, printed = run.end()
     assert code == STOPPED, printed
     assert "Traceback" not in printed and "stopped by a signal; go on with --resume" in printed
     state = progress(run.folder)
@@ -49,16 +48,15 @@ def test_requeued_the_run_goes_on_and_ends(start: Start) -> None:
 
 
 @pytest.mark.faults
-def test_the_second_ctrl_c_does_not_wait(start: Start) -> None:
-    run = start("run", *LONG, "data.input_size_hw=[768,768]")  # steps of seconds: both come within one
-    run.wait_for_step(1)
-    time.sleep(0.5)
-    presses = 0
-    while run.process.poll() is None and presses < 200:  # two within one call of torch's are one to Python
-        os.killpg(run.process.pid, signal.SIGINT)
-        presses += 1
-        time.sleep(0.1)
-    code, printed = run.end(seconds=1)
+def test_the_second_ctrl_c_does_not_wait(start: Start, gated: tuple[str, Any]) -> None:
+    data, gate = gated
+    run = start("run", data)
+    gate.wait_for(run)  # and the gate stays closed
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for_signal_to_arrive([run.process.pid])
+    assert run.process.poll() is None
+    run.process.send_signal(signal.SIGINT)
+    code, printed = run.end()
     assert code == -signal.SIGINT and "Traceback" not in printed
 
 
@@ -68,7 +66,7 @@ def test_a_signal_to_one_of_three_ranks_stops_all_after_the_same_step(start: Sta
     run = start("run", *LONG, "train.batch_size=6", ranks=3)
     run.wait_for_step(3)
     os.kill(run.ranks()[rank], signal.SIGUSR1)
-    code, printed = run.end(seconds=30)
+    code, printed = run.end()
     assert code != 0  # torchrun has exit codes of its own
     assert printed.count("a signal came: stopped after step") == 1, printed
     assert "Connection closed" not in printed

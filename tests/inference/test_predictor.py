@@ -9,9 +9,9 @@ import torch
 
 from rlepose.datasets.coco import CocoFile
 from rlepose.datasets.images import read_image
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.validate_checkpoint import open_checkpoint, validator_of
+from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.inference import Predictor, coco_entries

@@ -116,6 +116,21 @@ def test_a_new_integral_head_starts_in_the_middle(alignment: str) -> None:
     assert mu.abs().max() < 0.05
 
 
+def test_means_in_space_are_those_of_one_softmax_over_the_volume() -> None:
+    head = IntegralHead([6], reduction=4, num_keypoints=K, dims=3, depth_bins=4)
+    torch.nn.init.normal_(head.layers.last.weight)
+    maps = torch.rand(2, 6, 5, 3)
+    output, heatmaps = head([maps]), head.layers(maps)
+    density = heatmaps.values.view(2, K, -1).softmax(dim=2).view(2, K, 4, 5, 3)
+    expected = [
+        torch.einsum("bkdyx,x->bk", density, heatmaps.x),
+        torch.einsum("bkdyx,y->bk", density, heatmaps.y),
+        torch.einsum("bkdyx,d->bk", density, torch.tensor([-0.375, -0.125, 0.125, 0.375])),
+    ]
+    torch.testing.assert_close(output.mu, torch.stack(expected, dim=-1))
+    assert output.sigma is not None and output.sigma.shape == (2, K, 3)
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_positions_are_computed_in_float32_inside_autocast(head: str) -> None:
     model = model_of(config_of(head)).eval()

@@ -1,0 +1,19 @@
+"""Which validation belongs to which data: `VALIDATORS` maps the config's `data.format` to classes."""
+
+from typing import Any
+
+from rlepose.config import Config
+from rlepose.engine.distributed import Ranks
+from rlepose.engine.pose_validator import PoseValidator
+from rlepose.engine.validator import Validator
+from rlepose.engine.validator3d import Validator3D
+from rlepose.evaluation.recalibration import Recalibration
+
+VALIDATORS: dict[str, type[Validator] | type[Validator3D]] = {"coco": Validator, "h36m": Validator3D}
+
+
+def build_validator(
+    config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None
+) -> PoseValidator[Any]:
+    """The validation of a config. boxes: 'gt' for those of the annotation file, else the path of a detection file."""
+    return VALIDATORS[config.data.format](config, boxes, ranks, recalibration)
