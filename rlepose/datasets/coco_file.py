@@ -1,5 +1,6 @@
 """COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
 
+import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,10 @@ class CocoFile(Pictures):
         tree = read_json(path, "annotation file")
         super().__init__(path, tree)
         annotations = entries(path, tree, "annotations")
+        for annotation, key in itertools.product(annotations, ("category_id", "image_id")):
+            if isinstance(annotation.get(key), list | dict):
+                value = annotation[key]
+                raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
         chosen = self._choose_categories(entries(path, tree, "categories"), category)
         self.category = self._as_one(chosen, category)
         self.category_ids = frozenset(entry["id"] for entry in chosen)
@@ -118,7 +123,11 @@ class CocoFile(Pictures):
     def _check_boxes(self) -> None:
         """Also those of crowds and of persons without labels, which the evaluation looks at."""
         for annotation in self.annotations:
-            box = annotation.get("bbox")
+            image, box = annotation.get("image_id"), annotation.get("bbox")
+            if isinstance(image, list | dict):
+                raise InputError(
+                    f"{self.path}: annotation {annotation['id']}: image_id: expected a number, got {image}"
+                )
             if box is not None and not (
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):
