@@ -70,6 +70,12 @@ class DataConfig:
         "crops of the training persons in one file, made on first use: as JPEG of quality 90, as plain bytes (faster "
         "and about 8 times larger), or none: read the pictures each time",
     )
+    cache_resolution: float = option(
+        2.0,
+        "resolution of cached crops, relative to the network's input, where the picture has as much; at 1 they are "
+        "smaller and read faster, but smoother than what validation sees (docs/performance.md)",
+        above=0,
+    )
     cache_dir: str | None = option(
         None, "folder for the crops and for parsed annotations; null: `rlepose_cache` in the folder `root`"
     )

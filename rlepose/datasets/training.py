@@ -18,10 +18,6 @@ from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
 from rlepose.skeleton import H36M, Skeleton
 
-# Of cached crops, relative to the crops that the network sees. At 1, what training sees is smoother than what
-# validation takes from the files, and AP falls (docs/performance.md).
-_CACHED_RESOLUTION = 2
-
 
 def training_dataset(config: Config) -> PoseDataset:
     """The training persons, read from picture files."""
@@ -73,7 +69,7 @@ def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
         return
     reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
     plain = data.input_size_hw[1] / scale[:, 0]  # pixels of a crop without augmentation per pixel of the picture
-    shrink = _CACHED_RESOLUTION * plain
+    shrink = data.cache_resolution * plain
     dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
 
 
