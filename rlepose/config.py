@@ -52,7 +52,11 @@ class DataConfig:
     test_detections: str | None = option(
         None, "person boxes of a detector on the test pictures, in COCO results format; null: none"
     )
-    category: str | None = option(None, "name of the category to learn; null: the only one that has keypoints")
+    category: str | tuple[str, ...] | None = option(
+        None,
+        "name of the category to learn, a list of names, or `all`: categories that share their joints are learned and "
+        "evaluated as one; null: the only one that has keypoints",
+    )
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1
     )
@@ -65,6 +69,12 @@ class DataConfig:
         "none",
         "crops of the training persons in one file, made on first use: as JPEG of quality 90, as plain bytes (faster "
         "and about 8 times larger), or none: read the pictures each time",
+    )
+    cache_resolution: float = option(
+        2.0,
+        "resolution of cached crops, relative to the network's input, where the picture has as much; at 1 they are "
+        "smaller and read faster, but smoother than what validation sees (docs/performance.md)",
+        above=0,
     )
     cache_dir: str | None = option(
         None, "folder for the crops and for parsed annotations; null: `rlepose_cache` in the folder `root`"

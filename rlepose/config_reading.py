@@ -183,8 +183,7 @@ def _convert(value: Any, hint: Any) -> Any:
     if kind in (Union, types.UnionType):
         if value is None:
             return None
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _convert(value, inner)
+        return _convert_to_one_of(value, [argument for argument in arguments if argument is not type(None)])
     if kind is Literal:
         if value not in arguments:
             raise ValueError("one of " + ", ".join(map(str, arguments)))
@@ -205,6 +204,16 @@ def _convert(value: Any, hint: Any) -> Any:
     if not isinstance(value, hint):
         raise ValueError({bool: "true or false", str: "text"}[hint])
     return value
+
+
+def _convert_to_one_of(value: Any, hints: list[Any]) -> Any:
+    problems = []
+    for hint in hints:
+        try:
+            return _convert(value, hint)
+        except ValueError as error:
+            problems.append(str(error))
+    raise ValueError(" or ".join(problems))
 
 
 def _convert_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -46,8 +46,7 @@ def _type(hint: Any) -> str:
     """In words, as YAML writes it."""
     kind, arguments = typing.get_origin(hint), typing.get_args(hint)
     if kind in (Union, types.UnionType):
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return f"{_type(inner)}, or null"
+        return ", or ".join([*(_type(argument) for argument in arguments if argument is not type(None)), "null"])
     if kind is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if kind is tuple:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
+from rlepose.joint_sets import KNOWN
+
 # COCO's per-joint constants (cocodataset.org, keypoint evaluation), by the joint's name without its side.
-# CrowdPose uses the same numbers and adds neck and head.
+# CrowdPose uses the same numbers and adds neck and head. joint_sets.py has those that belong to a whole set of joints.
 _OKS_SIGMA_BY_NAME = {
     "nose": 0.026,
     "eye": 0.025,
@@ -55,9 +57,21 @@ def side_of(name: str) -> str | None:
     return "left" if tokens & {"left", "l"} else "right" if tokens & {"right", "r"} else None
 
 
-def known_oks_sigma(name: str) -> float | None:
-    """The built-in OKS constant of a joint of this name, or None."""
-    return _OKS_SIGMA_BY_NAME.get(_without_side(name))
+def known_oks_sigmas(names: Sequence[str]) -> list[float | None]:
+    """The built-in OKS constants of these joints: those of the data set that has just these, else by each joint's name.
+
+    None where there is none.
+    """
+    published = _published().get(frozenset(map(_canonical, names)))
+    if published is not None:
+        return [published[_canonical(name)] for name in names]
+    return [_OKS_SIGMA_BY_NAME.get(_without_side(name)) for name in names]
+
+
+@cache
+def _published() -> dict[frozenset[frozenset[str]], dict[frozenset[str], float]]:
+    tables = [dict(zip(map(_canonical, known.names), known.oks_sigmas, strict=True)) for known in KNOWN]
+    return {frozenset(table): table for table in tables}
 
 
 @dataclass(frozen=True)
@@ -135,7 +149,7 @@ class Skeleton:
 
 def skeleton_from_names(names: Sequence[str], bones: Sequence[tuple[int, int]] = ()) -> Skeleton:
     """A skeleton with the OKS constants of the built-in table, and the default for joints it does not know."""
-    sigmas = tuple(known_oks_sigma(name) or DEFAULT_OKS_SIGMA for name in names)
+    sigmas = tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known_oks_sigmas(names))
     return Skeleton(tuple(names), tuple(bones), sigmas)
 
 

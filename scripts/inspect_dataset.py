@@ -12,7 +12,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("annotations", type=Path, help="COCO-format file with keypoints")
     parser.add_argument("--images", type=Path, help="folder of its pictures: draws samples and writes a config")
-    parser.add_argument("--category", help="which category, where several have keypoints")
+    parser.add_argument(
+        "--category",
+        nargs="+",
+        metavar="NAME",
+        help="which category or categories, or all, where several have keypoints",
+    )
     parser.add_argument("--val", type=Path, help="file that the config is to validate on")
     parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: that of --images")
     parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
@@ -22,7 +27,8 @@ def main() -> None:
         raise InputError("--val: the config needs the folder of its pictures; pass --val-images FOLDER")
     setup_logging(is_main=True)
     val = (args.val, args.val_images or args.images) if args.val else None
-    inspect_dataset(args.annotations, args.images, args.out, args.category, val)
+    category = args.category[0] if args.category and len(args.category) == 1 else args.category
+    inspect_dataset(args.annotations, args.images, args.out, category, val)
 
 
 if __name__ == "__main__":

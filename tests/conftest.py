@@ -17,6 +17,9 @@ from rlepose.config import Config
 from rlepose.config_reading import load_config
 from rlepose.datasets.synthetic import write_synthetic
 from rlepose.datasets.synthetic_3d import write_h36m, write_mpii
+from rlepose.preparation.convert import CONVERSIONS, convert_file
+from rlepose.preparation.sources import SOURCES
+from tests.drawn_datasets import draw_dataset
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -55,6 +58,22 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_synthetic(root, "train", 24, seed=0)
     write_synthetic(root, "val", 12, seed=0)
     return root
+
+
+@pytest.fixture(scope="session")
+def dataset_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """dataset_files('halpe26') -> folder with four pictures a split in that data set's layout, converted."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            draw_dataset(made[name], name)
+            for source, target, conversion in SOURCES[name].converted:
+                convert_file(made[name] / source, made[name] / target, CONVERSIONS[conversion])
+        return made[name]
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -315,3 +315,13 @@ def test_a_whole_number_may_be_written_with_a_point(tmp_path: Path) -> None:
 def test_a_float_option_takes_a_whole_number(tmp_path: Path) -> None:
     rotation = load(tmp_path, "augment: {rotation_deg: 30}").augment.rotation_deg
     assert rotation == 30 and isinstance(rotation, float)
+
+
+@pytest.mark.parametrize(("text", "value"), [("dog", "dog"), ("[dog, cat]", ("dog", "cat")), ("null", None)])
+def test_an_option_of_two_types_takes_both(tmp_path: Path, text: str, value: Any) -> None:
+    assert load(tmp_path, f"data: {{category: {text}}}").data.category == value
+
+
+def test_an_option_of_two_types_names_both(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.category: expected text or a list, got 3"):
+        load(tmp_path, "data: {category: 3}")

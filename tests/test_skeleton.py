@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from rlepose.skeleton import COCO, DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, skeleton_from_names
+from rlepose.joint_sets import AP10K, CROWDPOSE, HALPE26, WHOLEBODY, JointSet
+from rlepose.joint_sets import HAND as HAND21
+from rlepose.skeleton import COCO, DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigmas, skeleton_from_names
 
 HAND = skeleton_from_names(("palm", "thumb1", "thumb2", "index1", "index2"), ((0, 1), (1, 2), (0, 3), (3, 4)))
 SPELLINGS = [
@@ -36,7 +38,7 @@ def test_left_is_known_in_every_spelling(left: str, right: str) -> None:
 
 @pytest.mark.parametrize("spelling", [name for pair in SPELLINGS for name in pair])
 def test_oks_constant_is_known_in_every_spelling(spelling: str) -> None:
-    assert known_oks_sigma(spelling) == 0.087
+    assert known_oks_sigmas([spelling]) == [0.087]
 
 
 def test_a_joint_without_a_twin_stays_where_it_is() -> None:
@@ -60,7 +62,7 @@ def test_cocos_upper_body_ends_above_the_hips() -> None:
 
 
 def test_a_joint_of_unknown_name_gets_the_default_constant() -> None:
-    assert known_oks_sigma("left_antenna") is None
+    assert known_oks_sigmas(["left_antenna"]) == [None]
     assert skeleton_from_names(("left_antenna", "nose")).oks_sigmas == (DEFAULT_OKS_SIGMA, 0.026)
 
 
@@ -89,3 +91,30 @@ def test_a_side_without_its_twin_is_named() -> None:
     names = ("nose", "left_eye", "rigth_eye", "left_hip", "right_hip")
     assert skeleton_from_names(names).without_twin == ["left_eye"]
     assert COCO.without_twin == []
+
+
+def test_a_published_set_of_joints_has_its_own_constants_in_any_order() -> None:
+    """Halpe's neck is 0.026, where a neck among other joints has CrowdPose's 0.079."""
+    order = HALPE26.names[::-1]
+    assert skeleton_from_names(order).oks_sigmas == HALPE26.oks_sigmas[::-1]
+    assert known_oks_sigmas(order)[order.index("neck")] == 0.026
+    assert known_oks_sigmas(order[1:])[order.index("neck") - 1] == 0.079
+
+
+@pytest.mark.parametrize(
+    ("known", "pairs"),
+    [(WHOLEBODY, 61), (HALPE26, 11), (AP10K, 7), (CROWDPOSE, 6), (HAND21, 0)],
+    ids=lambda v: str(v)[:9],
+)
+def test_known_joints_find_their_twins_and_constants(known: JointSet, pairs: int) -> None:
+    skeleton = skeleton_from_names(known.names, known.bones)
+    assert skeleton.oks_sigmas == known.oks_sigmas
+    assert len(skeleton.flip_pairs) == pairs and not skeleton.without_twin and not skeleton.ambiguous_names()
+
+
+def test_the_faces_twins_mirror_each_other_in_the_ibug_order() -> None:
+    face = np.array(skeleton_from_names(WHOLEBODY.names).flip_permutation)[23:91] - 23
+    assert face[:17].tolist() == list(range(16, -1, -1))
+    assert face[[36, 39, 40, 48, 55, 60, 65]].tolist() == [45, 42, 47, 54, 59, 64, 67]
+    middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+    assert np.flatnonzero(face == np.arange(68)).tolist() == middle

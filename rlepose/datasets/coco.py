@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,9 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 
 
 def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, category_id: int, num_keypoints: int
+    pictures: Pictures, image_root: str | Path, path: str | Path, category_ids: Collection[int], num_keypoints: int
 ) -> PersonTable:
-    """The boxes of one category in a detection file of COCO's results format, without labels.
+    """The boxes of these categories in a detection file of COCO's results format, without labels.
 
     Boxes without an inside are left out. InputError for entries that are no boxes, or on none of the pictures.
     """
@@ -79,7 +80,7 @@ def persons_from_detections(
     sizes = _image_sizes(pictures)
     kept = []
     for number, entry in enumerate(entries):
-        if entry.get("category_id", category_id) != category_id:
+        if "category_id" in entry and entry["category_id"] not in category_ids:
             continue
         image_id, score = entry.get("image_id"), entry.get("score")
         box = _numbers(entry["bbox"], 4)
@@ -92,7 +93,7 @@ def persons_from_detections(
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, row, score, clip_boxes(box, sizes[row])))
     kept = [item for item in kept if min(item[3][2:]) > 0]
-    log.info("%s: %d boxes of category %d", path, len(kept), category_id)
+    log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
     return _table(
         pictures,
         image_root,

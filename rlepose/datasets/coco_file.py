@@ -1,13 +1,14 @@
 """COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
 
+import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlepose.errors import InputError
-from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigma, side_of, skeleton_from_names
+from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigmas, side_of, skeleton_from_names
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +47,30 @@ class Pictures:
 class CocoFile(Pictures):
     """One annotation file.
 
-    images, annotations (of the chosen category) and category are as in the file.
-    category: name of the category to take; None takes the only one that has keypoints.
+    images, annotations (of the chosen categories) and category are as in the file; where several are chosen, category
+    is the first of them, with their names in a list, or 'all'.
+    category: name of the category to take, names of several that have the same joints, or 'all' that have keypoints;
+    None takes the only one.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
     of some data sets are misspelled or counted from 0. Sides must agree.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
     """
 
-    def __init__(self, path: str | Path, category: str | None = None, joints: Skeleton | None = None) -> None:
+    def __init__(
+        self, path: str | Path, category: str | Sequence[str] | None = None, joints: Skeleton | None = None
+    ) -> None:
         path = Path(path)
         tree = read_json(path, "annotation file")
         super().__init__(path, tree)
         annotations = entries(path, tree, "annotations")
-        self.category = self._choose_category(entries(path, tree, "categories"), category)
-        self.annotations = [a for a in annotations if a.get("category_id") == self.category["id"]]
+        for annotation, key in itertools.product(annotations, ("category_id", "image_id")):
+            if isinstance(annotation.get(key), list | dict):
+                value = annotation[key]
+                raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
+        chosen = self._choose_categories(entries(path, tree, "categories"), category)
+        self.category = self._as_one(chosen, category)
+        self.category_ids = frozenset(entry["id"] for entry in chosen)
+        self.annotations = [a for a in annotations if a.get("category_id") in self.category_ids]
         if joints is not None:
             self._rename_joints(joints)
         self._check_joints()
@@ -73,23 +84,50 @@ class CocoFile(Pictures):
         """The joints of the chosen category."""
         return category_skeleton(self.category, self.path, oks_sigmas)
 
-    def _choose_category(self, categories: list[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
+    def _choose_categories(
+        self, categories: list[dict[str, Any]], wanted: str | Sequence[str] | None
+    ) -> list[dict[str, Any]]:
+        """At least one."""
         with_keypoints = [c for c in categories if c.get("keypoints")]
-        names = ", ".join(str(c.get("name")) for c in with_keypoints)
+        by_name = {str(c.get("name")): c for c in with_keypoints}
+        names = ", ".join(by_name)
         if not with_keypoints:
             raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
-        if wanted is not None:
-            with_keypoints = [c for c in with_keypoints if c.get("name") == wanted]
-            if not with_keypoints:
-                raise InputError(f"{self.path}: data.category: no category '{wanted}' with keypoints; there is {names}")
-        if len(with_keypoints) > 1:
-            raise InputError(f"{self.path}: several categories have keypoints; set data.category to one of {names}")
-        return with_keypoints[0]
+        if wanted is None and len(with_keypoints) > 1:
+            raise InputError(
+                f"{self.path}: several categories have keypoints; set data.category to one of {names}, or, where their "
+                "joints are the same, to a list of them or to all"
+            )
+        if wanted is None or wanted == "all":
+            return with_keypoints
+        chosen = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
+        unknown = [name for name in chosen if name not in by_name]
+        if unknown or not chosen:
+            what = f"no category '{unknown[0]}' with keypoints" if unknown else "an empty list"
+            raise InputError(f"{self.path}: data.category: {what}; there is {names}")
+        return [by_name[name] for name in chosen]
+
+    def _as_one(self, chosen: list[dict[str, Any]], wanted: str | Sequence[str] | None) -> dict[str, Any]:
+        """The entry of the first category; it stands for all if their joints are the same, else InputError."""
+        first = chosen[0]
+        other = next((c for c in chosen if c["keypoints"] != first["keypoints"]), None)
+        if other is not None:
+            raise InputError(
+                f"{self.path}: data.category: {first['name']} and {other['name']} have other joints, or in another "
+                f"order; learn them apart, with data.category={first['name']} or {other['name']}"
+            )
+        if len(chosen) == 1:
+            return first
+        return first | {"name": wanted if wanted == "all" else [c["name"] for c in chosen]}
 
     def _check_boxes(self) -> None:
         """Also those of crowds and of persons without labels, which the evaluation looks at."""
         for annotation in self.annotations:
-            box = annotation.get("bbox")
+            image, box = annotation.get("image_id"), annotation.get("bbox")
+            if isinstance(image, list | dict):
+                raise InputError(
+                    f"{self.path}: annotation {annotation['id']}: image_id: expected a number, got {image}"
+                )
             if box is not None and not (
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):
@@ -151,7 +189,7 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
         if len(oks_sigmas) != len(names):
             raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
         return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
-    unknown = [name for name in names if known_oks_sigma(name) is None]
+    unknown = [name for name, sigma in zip(names, known_oks_sigmas(names), strict=True) if sigma is None]
     if unknown:
         log.warning(
             "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",

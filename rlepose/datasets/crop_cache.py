@@ -1,9 +1,9 @@
 """Crops of all training persons in one file, so that an epoch decodes small pictures instead of whole ones.
 
-Each person has the part of the picture that augmentation can reach (augment.reachable_region), shrunk no further than
-to the resolution of the crop without augmentation. A folder holds crops.bin, the bytes of one crop after another, and
-index.npy, where each begins and lies; both are memory-mapped, so that all processes share them. index.npy is written
-last: with it, the cache is complete.
+Each person has the part of the picture that augmentation can reach (augment.reachable_region), shrunk where it is much
+finer than the crops that are taken from it (training.py). A folder holds crops.bin, the bytes of one crop after
+another, and index.npy, where each begins and lies; both are memory-mapped, so that all processes share them. index.npy
+is written last: with it, the cache is complete.
 """
 
 import fcntl

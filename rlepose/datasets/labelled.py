@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Labelled(NamedTuple):
     category: dict[str, Any]
 
 
-def labelled_persons(path: Path, category: str | None, image_root: Path, cache: Path) -> Labelled:
+def labelled_persons(path: Path, category: str | Sequence[str] | None, image_root: Path, cache: Path) -> Labelled:
     """The labelled persons of a COCO-format file, from the arrays below `cache` if the file was read before.
 
     A changed file is another file. Where the arrays cannot be written, the file is parsed each time, with a warning.

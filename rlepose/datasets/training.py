@@ -68,7 +68,8 @@ def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
     if data.cache == "none":
         return
     reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
-    shrink = data.input_size_hw[1] / scale[:, 0]  # pixels of the plain crop per pixel of the picture
+    plain = data.input_size_hw[1] / scale[:, 0]  # pixels of a crop without augmentation per pixel of the picture
+    shrink = data.cache_resolution * plain
     dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
 
 

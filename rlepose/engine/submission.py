@@ -49,7 +49,7 @@ def submit_checkpoint(
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree, data.category or "person")
-    table = persons_from_detections(pictures, root / data.test_images, boxes, category_id, len(COCO))
+    table = persons_from_detections(pictures, root / data.test_images, boxes, [category_id], len(COCO))
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
     estimator = Estimator(config, table, checkpoint.skeleton, ranks, checkpoint.recalibration)
@@ -67,7 +67,7 @@ def submit_checkpoint(
     return submission
 
 
-def _category_id(info: Path, tree: dict[str, Any], name: str) -> int:
+def _category_id(info: Path, tree: dict[str, Any], name: str | tuple[str, ...]) -> int:
     categories = {entry.get("name"): entry["id"] for entry in entries(info, tree, "categories")}
     if name not in categories:
         raise InputError(

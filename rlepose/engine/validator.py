@@ -39,9 +39,9 @@ class Validator(PoseValidator[CocoResults]):
         self.coco = CocoFile(self.path, data.category)
         self.truth = truth_of(self.coco)
         skeleton = self.coco.skeleton(data.oks_sigmas)
-        images, category = root / data.val_images, self.coco.category["id"]
+        images = root / data.val_images
         if self.detected:
-            table = persons_from_detections(self.coco, images, boxes, category, len(skeleton))
+            table = persons_from_detections(self.coco, images, boxes, self.coco.category_ids, len(skeleton))
         else:
             table = persons_from_annotations(self.coco, images)
         reference_joints(config.eval.pck_reference, skeleton)  # an InputError now rather than after an epoch

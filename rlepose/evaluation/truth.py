@@ -75,7 +75,8 @@ def annotation_area(annotation: Mapping[str, Any]) -> float:
 
 def _joints(annotation: Mapping[str, Any], count: int) -> Any:
     joints = annotation.get("keypoints") or []
-    return joints if any(joints[2::3]) else [0] * 3 * count
+    unlabelled = isinstance(joints, list) and not any(joints[2::3])
+    return [0] * 3 * count if unlabelled else joints
 
 
 def _box(annotation: Mapping[str, Any]) -> list[float]:
@@ -97,4 +98,8 @@ def _floats(coco: CocoFile, persons: list[dict[str, Any]], key: str, length: int
 
 
 def _are_numbers(row: list[float], length: int) -> bool:
-    return len(row) == length and all(isinstance(v, int | float) and abs(v) <= sys.float_info.max for v in row)
+    return (
+        isinstance(row, list)
+        and len(row) == length
+        and all(isinstance(v, int | float) and abs(v) <= sys.float_info.max for v in row)
+    )

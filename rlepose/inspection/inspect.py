@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rlepose.inspection.overview import format_overview, overview
 from rlepose.inspection.ready_config import ready_config
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
-from rlepose.skeleton import Skeleton, known_oks_sigma
+from rlepose.skeleton import Skeleton, known_oks_sigmas
 from rlepose.visualize import person_tile, sheet, write_picture
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def inspect_dataset(
     annotations: Path,
     images: Path | None,
     out: Path,
-    category: str | None = None,
+    category: str | Sequence[str] | None = None,
     val: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
     """Log what a file holds; write report.json, config.yaml and, given the folder of its pictures, samples.png and
@@ -68,8 +69,8 @@ def inspect_dataset(
 def _with_estimates(skeleton: Skeleton, estimated: list[float | None]) -> Skeleton:
     """Estimates take the place of the default only: with other constants than the known ones AP is nobody else's."""
     sigmas = tuple(
-        new if new is not None and known_oks_sigma(name) is None else old
-        for name, new, old in zip(skeleton.names, estimated, skeleton.oks_sigmas, strict=True)
+        new if new is not None and known is None else old
+        for known, new, old in zip(known_oks_sigmas(skeleton.names), estimated, skeleton.oks_sigmas, strict=True)
     )
     return Skeleton(skeleton.names, skeleton.bones, sigmas)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
-from rlepose.skeleton import Skeleton, known_oks_sigma
+from rlepose.skeleton import Skeleton, known_oks_sigmas
 
 
 def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
         },
         "pairs": [[names[i], names[j]] for i, j in skeleton.flip_pairs],
         "without_twin": skeleton.without_twin,
-        "unknown_oks_sigmas": [name for name in names if known_oks_sigma(name) is None],
+        "unknown_oks_sigmas": [n for n, sigma in zip(names, known_oks_sigmas(names), strict=True) if sigma is None],
         "bones": [[names[i], names[j]] for i, j in skeleton.bones],
         "pictures": len(sizes),
         "pictures_without_persons": len(sizes) - len(np.unique(table.image_index)),
@@ -50,8 +50,10 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
 
 def format_overview(report: dict[str, Any]) -> str:
     """The numbers as text, a subject a line."""
+    name = report["category"]
+    category = name if isinstance(name, str) else " + ".join(name)
     lines = [
-        f"category        {report['category']}, {len(report['joints'])} joints, {len(report['bones'])} bones",
+        f"category        {category}, {len(report['joints'])} joints, {len(report['bones'])} bones",
         "pairs           " + (", ".join(f"{i} – {j}" for i, j in report["pairs"]) or "none"),
     ]
     if report["without_twin"]:

@@ -32,7 +32,7 @@ def detections(annotations: Path, entries: Any) -> PersonTable:
     path = annotations.with_name("detections.json")
     path.write_text(json.dumps(entries))
     coco = CocoFile(annotations)
-    return persons_from_detections(coco, annotations.parent, path, coco.category["id"], coco.num_keypoints)
+    return persons_from_detections(coco, annotations.parent, path, coco.category_ids, coco.num_keypoints)
 
 
 def box(**changes: Any) -> dict[str, Any]:
@@ -181,13 +181,23 @@ def test_detections_of_other_categories_and_without_inside_are_left_out(write_co
     assert table.person_ids.tolist() == [2]
 
 
+def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, tmp_path: Path) -> None:
+    coco = CocoFile(
+        write_coco(categories=[{"id": i, "name": f"c{i}", "keypoints": ["nose"]} for i in (1, 2, 3)]), ["c1", "c3"]
+    )
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps([box(category_id=i) for i in (3, 2, 1)]))
+    table = persons_from_detections(coco, tmp_path, path, coco.category_ids, coco.num_keypoints)
+    assert table.person_ids.tolist() == [0, 2]
+
+
 def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
     assert len(detections(write_coco(), [box(category_id=...)])) == 1
 
 
 def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.json: the detection file does not exist"):
-        persons_from_detections(CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", 1, 3)
+        persons_from_detections(CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [1], 3)
 
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])

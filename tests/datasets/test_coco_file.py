@@ -35,6 +35,33 @@ def test_the_wanted_category_is_taken(write_coco: WriteCoco) -> None:
     assert coco.num_keypoints == 2 and [entry["id"] for entry in coco.annotations] == [2]
 
 
+ANIMALS = [{"id": i, "name": name, "keypoints": ["nose", "tail"]} for i, name in ((1, "cat"), (2, "dog"), (5, "ox"))]
+
+
+@pytest.mark.parametrize(("wanted", "ids", "name"), [("all", [1, 2, 3], "all"), (["ox", "cat"], [1, 3], ["ox", "cat"])])
+def test_categories_that_share_their_joints_are_one(
+    write_coco: WriteCoco, wanted: str | list[str], ids: list[int], name: str | list[str]
+) -> None:
+    coco = CocoFile(write_coco([{"category_id": i} for i in (1, 2, 5, 9)], categories=ANIMALS), wanted)
+    assert [entry["id"] for entry in coco.annotations] == ids
+    assert coco.category["name"] == name and coco.skeleton().names == ("nose", "tail")
+
+
+def test_categories_with_other_joints_are_not_one(write_coco: WriteCoco) -> None:
+    path = write_coco(categories=[*ANIMALS, {"id": 6, "name": "hen", "keypoints": ["tail", "nose"]}])
+    assert CocoFile(path, ["cat", "dog"]).category_ids == {1, 2}
+    with pytest.raises(InputError, match=r"data\.category: cat and hen have other joints.* data\.category=cat or hen"):
+        CocoFile(path, "all")
+
+
+@pytest.mark.parametrize(("wanted", "what"), [(["cat", "cow"], "no category 'cow'"), ([], "an empty list")])
+def test_a_list_with_a_category_that_is_not_there_is_refused(
+    write_coco: WriteCoco, wanted: list[str], what: str
+) -> None:
+    with pytest.raises(InputError, match=rf"data\.category: {what}.*; there is cat, dog, ox"):
+        CocoFile(write_coco(categories=ANIMALS), wanted)
+
+
 # --- files that are not COCO's layout -------------------------------------------------------------------------------
 
 
@@ -57,6 +84,13 @@ def test_broken_json_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("wrong", [..., {"1": {}}, None], ids=["missing", "mapping", "null"])
+@pytest.mark.parametrize("key", ["image_id", "category_id"])
+@pytest.mark.parametrize("value", [[], {"a": 1}])
+def test_an_id_that_is_no_number_is_refused(write_coco: WriteCoco, key: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"annotation 1: {key}: expected a number, got"):
+        CocoFile(write_coco([{key: value}]))
+
+
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_a_file_without_one_of_the_lists_is_refused(write_coco: WriteCoco, key: str, wrong: Any) -> None:
     with pytest.raises(InputError, match=f"no list '{key}'"):

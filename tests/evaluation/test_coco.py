@@ -175,6 +175,7 @@ def test_persons_on_pictures_that_the_file_does_not_list_do_not_count(write_coco
         ({"area": float("inf")}, "annotation 2: area: expected 1 finite numbers, got inf"),
         ({"area": "large"}, "annotation 2: area: expected 1 finite numbers, got large"),
         ({"bbox": [0, 0, 10**400, 1]}, "annotation 2: bbox: expected 4 finite numbers"),
+        ({"keypoints": 1}, "keypoints: expected 9 finite numbers, got 1"),
     ],
 )
 def test_a_crowd_of_what_are_no_numbers_is_refused(write_coco: WriteCoco, crowd: dict[str, Any], message: str) -> None:

@@ -1,0 +1,72 @@
+"""A data set, from what its authors give to what a config expects."""
+
+import logging
+from pathlib import Path
+
+from rlepose.datasets.coco import persons_from_annotations
+from rlepose.datasets.coco_file import CocoFile
+from rlepose.errors import InputError
+from rlepose.inspection.overview import overview
+from rlepose.preparation.convert import CONVERSIONS, convert_file
+from rlepose.preparation.download import fetch
+from rlepose.preparation.sources import Archive, Source
+from rlepose.preparation.unpack import unpack
+
+log = logging.getLogger(__name__)
+
+
+def prepare(source: Source, root: Path) -> None:
+    """Fetch, unpack, convert and check a data set in the folder `root`. What was done before is not done again.
+
+    Raises InputError, before anything is fetched, where files are missing that only a person can fetch.
+    """
+    log.info("%s: %s", source.title, source.page)
+    log.info("licence: %s", source.licence)
+    log.info("to cite: %s", source.citation)
+    for manual in source.manual:
+        missing = [file for file in manual.files if not (root / file).exists()]
+        if missing:
+            raise InputError(
+                f"{root}: {', '.join(missing)} cannot be fetched by a program: get them by hand from {manual.page} "
+                f"({manual.hint}), put them there, and start this again"
+            )
+    for archive in source.archives:
+        _get(archive, root)
+    for old, new, name in source.converted:
+        if not _is_newer(root / new, root / old):
+            convert_file(root / old, root / new, CONVERSIONS[name])
+            log.info("%s: written from %s", root / new, old)
+    for annotations, images in source.checked:
+        _check(root / annotations, root / images, source.category)
+
+
+def _get(archive: Archive, root: Path) -> None:
+    file = root / archive.url.rpartition("/")[2]
+    # The archive goes when all of it is unpacked, so one that is still there was interrupted.
+    if not file.exists():
+        if (root / archive.unpacks_to).exists():
+            log.info("%s is there", root / archive.unpacks_to)
+            return
+        log.info("%s: fetching %d MB", archive.url, archive.megabytes)
+        fetch(archive.url, file, archive.md5)
+    log.info("%s: unpacking", file)
+    unpack(file, root)
+    if not (root / archive.unpacks_to).exists():
+        raise InputError(f"{file}: has no {archive.unpacks_to}; the data set has changed, so unpack it by hand")
+    file.unlink()
+
+
+def _is_newer(new: Path, old: Path) -> bool:
+    return new.exists() and new.stat().st_mtime >= old.stat().st_mtime
+
+
+def _check(annotations: Path, images: Path, category: str | None) -> None:
+    coco = CocoFile(annotations, category)
+    table = persons_from_annotations(coco, images).with_pictures("error")
+    report = overview(coco, table, coco.skeleton())
+    log.info(
+        "%s: %d joints, half the persons have %g or more labels; scripts/inspect_dataset.py tells more",
+        annotations,
+        len(report["joints"]),
+        report["joints_a_person"][2],
+    )

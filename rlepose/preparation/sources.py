@@ -1,0 +1,168 @@
+"""Where data sets come from, under which licence, and what becomes of their files."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Archive(NamedTuple):
+    """A file that may be fetched without signing up.
+
+    unpacks_to: what is there afterwards, below the data set's folder. md5: None where none is published.
+    """
+
+    url: str
+    unpacks_to: str
+    megabytes: int
+    md5: str | None
+
+
+class Manual(NamedTuple):
+    """Files that a person has to fetch: what is expected where, and the page that leads there."""
+
+    files: tuple[str, ...]
+    page: str
+    hint: str
+
+
+class Source(NamedTuple):
+    """One data set.
+
+    converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS).
+    checked: (annotation file, picture folder) of each split. category: what `data.category` is to be.
+    """
+
+    title: str
+    root: str
+    page: str
+    licence: str
+    citation: str
+    archives: tuple[Archive, ...]
+    manual: tuple[Manual, ...]
+    converted: tuple[tuple[str, str, str], ...]
+    checked: tuple[tuple[str, str], ...]
+    category: str | None = None
+
+
+# The addresses stand on https://cocodataset.org/#download; the checksums in PaddleDetection's ppdet/utils/download.py
+# and in NVIDIA's and MLCommons' download scripts, alike.
+_COCO_PICTURES = (
+    Archive(
+        "http://images.cocodataset.org/zips/train2017.zip", "train2017", 18_440, "cced6f7f71b7629ddf16f17bbcfab6b2"
+    ),
+    Archive("http://images.cocodataset.org/zips/val2017.zip", "val2017", 778, "442b8da7639aecaf257c1dceb8ba8c80"),
+)
+_COCO_LABELS = Archive(
+    "http://images.cocodataset.org/annotations/annotations_trainval2017.zip",
+    "annotations/person_keypoints_val2017.json",
+    241,
+    "f4bbac642086de4f52a3fdda2de5fa2c",
+)
+_COCO_LICENCE = "annotations CC BY 4.0; pictures under their owners' Flickr terms"
+_WHOLEBODY_LICENCE = "research and other non-commercial use; pictures are COCO's"
+_WHOLEBODY_PAGE = "https://github.com/jin-s13/COCO-WholeBody"
+_WHOLEBODY_CITATION = "Jin et al., Whole-Body Human Pose Estimation in the Wild, ECCV 2020"
+_WHOLEBODY = "annotations/coco_wholebody_{}_v1.0.json".format
+_WHOLEBODY_LABELS = Manual(
+    (_WHOLEBODY("train"), _WHOLEBODY("val")), _WHOLEBODY_PAGE, "the two annotation files lie on Google Drive"
+)
+
+SOURCES: Mapping[str, Source] = {
+    "coco": Source(
+        title="COCO 2017 keypoints",
+        root="data/coco",
+        page="https://cocodataset.org",
+        licence=_COCO_LICENCE,
+        citation="Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014",
+        archives=(_COCO_LABELS, *_COCO_PICTURES),
+        manual=(),
+        converted=(),
+        checked=tuple((f"annotations/person_keypoints_{s}2017.json", f"{s}2017") for s in ("train", "val")),
+    ),
+    "coco_wholebody": Source(
+        title="COCO-WholeBody",
+        root="data/coco",
+        page=_WHOLEBODY_PAGE,
+        licence=_WHOLEBODY_LICENCE,
+        citation=_WHOLEBODY_CITATION,
+        archives=_COCO_PICTURES,
+        manual=(_WHOLEBODY_LABELS,),
+        converted=tuple((_WHOLEBODY(s), f"annotations/wholebody_{s}.json", "coco_wholebody") for s in ("train", "val")),
+        checked=tuple((f"annotations/wholebody_{s}.json", f"{s}2017") for s in ("train", "val")),
+    ),
+    "coco_hands": Source(
+        title="hands of COCO-WholeBody",
+        root="data/coco",
+        page=_WHOLEBODY_PAGE,
+        licence=_WHOLEBODY_LICENCE,
+        citation=_WHOLEBODY_CITATION,
+        archives=_COCO_PICTURES,
+        manual=(_WHOLEBODY_LABELS,),
+        converted=tuple((_WHOLEBODY(s), f"annotations/hands_{s}.json", "coco_hands") for s in ("train", "val")),
+        checked=tuple((f"annotations/hands_{s}.json", f"{s}2017") for s in ("train", "val")),
+    ),
+    "halpe26": Source(
+        title="Halpe Full-Body, 26 joints",
+        root="data/halpe",
+        page="https://github.com/Fang-Haoshu/Halpe-FullBody",
+        licence="see its page; pictures are HICO-DET's and COCO's",
+        citation="Fang et al., AlphaPose: Whole-Body Regional Multi-Person Pose Estimation and Tracking, TPAMI 2022",
+        archives=(),
+        manual=(
+            Manual(
+                ("annotations/halpe_train_v1.json", "annotations/halpe_val_v1.json"),
+                "https://github.com/Fang-Haoshu/Halpe-FullBody",
+                "the two annotation files lie on Google Drive",
+            ),
+            Manual(
+                ("images/train2015", "images/val2017"),
+                "https://github.com/Fang-Haoshu/Halpe-FullBody",
+                "hico_20160224_det/images/train2015 of HICO-DET, and COCO's val2017 (a link does)",
+            ),
+        ),
+        converted=tuple(
+            (f"annotations/halpe_{s}_v1.json", f"annotations/halpe26_{s}.json", "halpe26") for s in ("train", "val")
+        ),
+        checked=(
+            ("annotations/halpe26_train.json", "images/train2015"),
+            ("annotations/halpe26_val.json", "images/val2017"),
+        ),
+    ),
+    "crowdpose": Source(
+        title="CrowdPose",
+        root="data/crowdpose",
+        page="https://github.com/Jeff-sjtu/CrowdPose",
+        licence="see its page; pictures are of MSCOCO, MPII and AI Challenger",
+        citation="Li et al., CrowdPose: Efficient Crowded Scenes Pose Estimation and a New Benchmark, CVPR 2019",
+        archives=(),
+        manual=(
+            Manual(
+                (*(f"annotations/crowdpose_{s}.json" for s in ("train", "val", "test")), "images"),
+                "https://github.com/Jeff-sjtu/CrowdPose",
+                "annotations and pictures lie on Google Drive",
+            ),
+        ),
+        converted=tuple(
+            (f"annotations/crowdpose_{s}.json", f"annotations/crowdpose_coco_{s}.json", "crowdpose")
+            for s in ("train", "val", "test")
+        ),
+        checked=tuple((f"annotations/crowdpose_coco_{s}.json", "images") for s in ("train", "val", "test")),
+    ),
+    "ap10k": Source(
+        title="AP-10K, animals",
+        root="data/ap10k",
+        page="https://github.com/AlexTheBad/AP-10K",
+        licence="CC BY 4.0, as packagers of it state; see its page",
+        citation="Yu et al., AP-10K: A Benchmark for Animal Pose Estimation in the Wild, NeurIPS 2021",
+        archives=(),
+        manual=(
+            Manual(
+                (*(f"annotations/ap10k-{s}-split1.json" for s in ("train", "val")), "data"),
+                "https://github.com/AlexTheBad/AP-10K",
+                "the archive lies on Google Drive",
+            ),
+        ),
+        converted=(),
+        checked=tuple((f"annotations/ap10k-{s}-split1.json", "data") for s in ("train", "val")),
+        category="all",
+    ),
+}
