@@ -9,7 +9,7 @@ from rlepose.datasets.h36m import ROOT, persons_from_h36m
 from rlepose.datasets.images import ImageFiles
 from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects, with_2d_persons
-from rlepose.datasets.synthetic_3d import FILES, MPII_FILE
+from rlepose.datasets.synthetic_3d import FILES, MPII_FILE, SIDE
 from rlepose.errors import InputError
 
 
@@ -29,7 +29,7 @@ def test_everybody_keeps_the_own_picture(together: Person3DTable, synthetic_3d: 
     assert together.num_with_depth == 64 and len(together) == 74
     assert together.image_path(63).parent.parent == synthetic_3d / "h36m/images"
     assert together.image_path(64) == synthetic_3d / "mpii/images/000000001.jpg"
-    assert ImageFiles(together).view(70).pixels.shape == (288, 288, 3)
+    assert ImageFiles(together).view(70).pixels.shape == (SIDE, SIDE, 3)
     assert len(set(together.person_image_ids().tolist())) == 74
 
 
