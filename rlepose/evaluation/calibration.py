@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import pearsonr, spearmanr
 
 from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
@@ -159,6 +158,8 @@ def ranking_report(confidence: Floats, oks: Floats) -> dict[str, Any]:
 
 
 def _correlations(name: str, first: Floats, second: Floats) -> dict[str, float | None]:
+    from scipy.stats import pearsonr, spearmanr  # takes half a second to import
+
     # With equal values up to rounding, as from a constant scale, a correlation would be one of rounding errors.
     varies = len(first) > 1 and all(np.ptp(values) > 1e-6 * np.abs(values).max() for values in (first, second))
     return {

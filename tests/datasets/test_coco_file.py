@@ -84,13 +84,6 @@ def test_broken_json_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("wrong", [..., {"1": {}}, None], ids=["missing", "mapping", "null"])
-@pytest.mark.parametrize("key", ["image_id", "category_id"])
-@pytest.mark.parametrize("value", [[], {"a": 1}])
-def test_an_id_that_is_no_number_is_refused(write_coco: WriteCoco, key: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"annotation 1: {key}: expected a number, got"):
-        CocoFile(write_coco([{key: value}]))
-
-
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_a_file_without_one_of_the_lists_is_refused(write_coco: WriteCoco, key: str, wrong: Any) -> None:
     with pytest.raises(InputError, match=f"no list '{key}'"):
@@ -115,6 +108,13 @@ def test_an_entry_without_a_whole_number_as_id_is_refused(write_coco: WriteCoco,
 def test_an_id_that_stands_twice_is_refused(write_coco: WriteCoco, key: str) -> None:
     with pytest.raises(InputError, match=rf"annotations\.json: {key}: id 4 stands twice"):
         CocoFile(write_coco(**{key: [{"id": 1}, {"id": 4}, {"id": 4}]}))
+
+
+@pytest.mark.parametrize("key", ["image_id", "category_id"])
+@pytest.mark.parametrize("value", [[], {"a": 1}])
+def test_an_id_that_is_no_number_is_refused(write_coco: WriteCoco, key: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"annotation 1: {key}: expected a number, got"):
+        CocoFile(write_coco([{key: value}]))
 
 
 # --- categories and their joints ------------------------------------------------------------------------------------

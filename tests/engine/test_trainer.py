@@ -13,7 +13,7 @@ import yaml
 from rlepose.config import Config
 from rlepose.config_reading import config_from_dict
 from rlepose.datasets.loading import PoseDataset
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import Trainer, train
@@ -127,7 +127,7 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
     config = tiny_config()
     trainer = Trainer(config, ALONE)
     trainer.state.seen = 8
-    trainer.state.save(trainer.experiment.last, ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
     Trainer(config, ALONE, resume=True)
     with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
         Trainer(tiny_config("train.batch_size=4"), ALONE, resume=True)
@@ -135,7 +135,7 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
 
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
     trainer = Trainer(tiny_config(), ALONE)
-    trainer.state.save(trainer.experiment.last, ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["seen"]
     torch.save(tree, trainer.experiment.last)
