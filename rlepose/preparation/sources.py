@@ -66,6 +66,23 @@ _WHOLEBODY_LABELS = Manual(
     (_WHOLEBODY("train"), _WHOLEBODY("val")), _WHOLEBODY_PAGE, "the two annotation files lie on Google Drive"
 )
 
+
+def _of_wholebody(title: str, conversion: str, written: str) -> Source:
+    """COCO-WholeBody's files, converted to annotations/<written>_train.json and _val.json."""
+    files = {split: f"annotations/{written}_{split}.json" for split in ("train", "val")}
+    return Source(
+        title=title,
+        root="data/coco",
+        page=_WHOLEBODY_PAGE,
+        licence=_WHOLEBODY_LICENCE,
+        citation=_WHOLEBODY_CITATION,
+        archives=_COCO_PICTURES,
+        manual=(_WHOLEBODY_LABELS,),
+        converted=tuple((_WHOLEBODY(split), file, conversion) for split, file in files.items()),
+        checked=tuple((file, f"{split}2017") for split, file in files.items()),
+    )
+
+
 SOURCES: Mapping[str, Source] = {
     "coco": Source(
         title="COCO 2017 keypoints",
@@ -78,28 +95,8 @@ SOURCES: Mapping[str, Source] = {
         converted=(),
         checked=tuple((f"annotations/person_keypoints_{s}2017.json", f"{s}2017") for s in ("train", "val")),
     ),
-    "coco_wholebody": Source(
-        title="COCO-WholeBody",
-        root="data/coco",
-        page=_WHOLEBODY_PAGE,
-        licence=_WHOLEBODY_LICENCE,
-        citation=_WHOLEBODY_CITATION,
-        archives=_COCO_PICTURES,
-        manual=(_WHOLEBODY_LABELS,),
-        converted=tuple((_WHOLEBODY(s), f"annotations/wholebody_{s}.json", "coco_wholebody") for s in ("train", "val")),
-        checked=tuple((f"annotations/wholebody_{s}.json", f"{s}2017") for s in ("train", "val")),
-    ),
-    "coco_hands": Source(
-        title="hands of COCO-WholeBody",
-        root="data/coco",
-        page=_WHOLEBODY_PAGE,
-        licence=_WHOLEBODY_LICENCE,
-        citation=_WHOLEBODY_CITATION,
-        archives=_COCO_PICTURES,
-        manual=(_WHOLEBODY_LABELS,),
-        converted=tuple((_WHOLEBODY(s), f"annotations/hands_{s}.json", "coco_hands") for s in ("train", "val")),
-        checked=tuple((f"annotations/hands_{s}.json", f"{s}2017") for s in ("train", "val")),
-    ),
+    "coco_wholebody": _of_wholebody("COCO-WholeBody", "coco_wholebody", "wholebody"),
+    "coco_hands": _of_wholebody("hands of COCO-WholeBody", "coco_hands", "hands"),
     "halpe26": Source(
         title="Halpe Full-Body, 26 joints",
         root="data/halpe",
