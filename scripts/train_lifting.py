@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from rlepose.config import LossConfig
+from rlepose.config import FlowConfig, LossConfig
 from rlepose.datasets.persons3d import check_subjects
 from rlepose.datasets.synthetic_3d import FILES
 from rlepose.errors import run_script
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, default=folder / FILES["test"], help="labels to test on")
     parser.add_argument("--loss", choices=TRAINABLE, default="rle", help="what is minimised")
     parser.add_argument("--form", choices=["original", "paper"], default="original", help="of rle: docs/likelihood.md")
+    parser.add_argument("--flow-base", choices=["gaussian", "laplace"], help="of rle, dle: what the flow starts as")
     parser.add_argument("--epochs", type=int, default=40, help="passes over the poses")
     parser.add_argument("--batch-size", type=int, default=256, help="poses a step")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate at the start; it falls to 0")
@@ -32,11 +33,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.loss != "rle" and args.form != "original":
         parser.error(f"--form: the loss {args.loss} has no forms; leave it out, or take --loss rle")
+    if args.loss not in ("rle", "dle") and args.flow_base is not None:
+        parser.error(f"--flow-base: the loss {args.loss} has no flow; leave it out, or take --loss rle")
 
     torch.set_num_threads(args.threads)
     train, test = read_poses(args.train), read_poses(args.test)
     check_subjects(train, test)
-    loss = LossConfig(name=args.loss, form=args.form)
+    flow = FlowConfig() if args.flow_base is None else FlowConfig(base=args.flow_base)
+    loss = LossConfig(name=args.loss, form=args.form, flow=flow)
     options = LiftingOptions(loss, args.epochs, args.batch_size, args.lr, args.dropout, args.width, args.seed)
     network = train_lifting(lifting_poses(train), options, print)
     errors = lifting_errors(network, lifting_poses(test))

@@ -11,7 +11,6 @@ import numpy as np
 from rlepose.datasets.h36m import with_thorax
 from rlepose.datasets.synthetic_body import (
     ARM_TURN,
-    CROUCHED,
     FOLDED,
     HANGING,
     LEG_TURN,
@@ -39,6 +38,7 @@ PLACE_MM = 350.0  # how far from the middle of the floor people are, along x and
 
 _POINTS = ("joints", "hands", "toes", "pelvis", "neck", "head")
 _FRAMES = ("torso_frame", "pelvis_frame", "head_frame")
+_RESTING = LimbRange((-5, 45), (1, 14), (0, 80))
 # Half of a stride's swing of a leg and an arm, and how much the knee of the leg that swings forwards bends.
 _STRIDE, _ARM_SWING, _KNEE_LIFT = 27.0, 22.0, 48.0
 
@@ -96,8 +96,8 @@ def _reaching(rng: np.random.Generator) -> tuple[Pose, Floats]:
 def _lying(rng: np.random.Generator) -> tuple[Pose, Floats]:
     """On the back, the belly or a side."""
     down = (swing(90), swing(-90), to_left(90), to_left(-90))[rng.choice(4, p=(0.4, 0.2, 0.2, 0.2))]
-    arms = _pair(rng, (HANGING, FOLDED, SIDEWAYS, RAISED), ARM_TURN)
-    legs = _pair(rng, (UPRIGHT, LUNGING, CROUCHED), LEG_TURN)
+    legs = _pair(rng, (_RESTING,), LEG_TURN)
+    arms = _pair(rng, (HANGING, FOLDED), ARM_TURN)
     return _pose(rng, (-5, 20), arms, legs), down
 
 
@@ -110,10 +110,15 @@ ACTIVITIES: dict[int, Callable[[np.random.Generator], tuple[Pose, Floats]]] = {
 }
 
 
+# Where people look or, lying on their backs, have their feet: degrees from the x axis, and how far to either side.
+_HEADINGS = {9: (45, 60), 14: (0, 180), 17: (0, 180), 18: (45, 15)}
+
+
 def sample_activity(rng: np.random.Generator, action: int, build: Build) -> Body:
     """A person of this build (mm) doing something somewhere near the middle of the floor, in the world."""
     pose, attitude = ACTIVITIES[action](rng)
-    heading = rng.uniform(0, 2 * np.pi)
+    middle, reach = _HEADINGS[action]
+    heading = np.radians(middle + reach * rng.uniform(-1, 1))
     cos, sin = np.cos(heading), np.sin(heading)
     upright = np.array([[-sin, 0, cos], [cos, 0, sin], [0, -1, 0]])  # columns: left, down, forwards
     root = upright @ attitude @ to_left(rng.normal(0, 4)) @ swing(rng.normal(0, 5))

@@ -59,6 +59,7 @@ class Clothes:
     """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness.
 
     front: what an open jacket shows of the chest; None: no jacket.
+    sides: the left and the right sleeve and trouser leg; None: shirt and trousers are of one colour.
     """
 
     shirt: Floats
@@ -72,6 +73,7 @@ class Clothes:
     long_hair: bool
     stoutness: float
     front: Floats | None = None
+    sides: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -255,17 +257,19 @@ class PersonPainter:
 
     def _upper_arm(self, part: str, shoulder: Floats, elbow: Floats) -> None:
         clothes = self.clothes
+        sleeve = self._of_side(part, clothes.shirt)
         if clothes.long_sleeves:
-            self._solid(part, [shoulder, elbow], [0.038, 0.031], clothes.shirt)
+            self._solid(part, [shoulder, elbow], [0.038, 0.031], sleeve)
             return
         self._solid(part, [shoulder, elbow], [0.035, 0.028], clothes.skin)
-        self._solid(part, [shoulder, shoulder + 0.5 * (elbow - shoulder)], [0.039, 0.037], clothes.shirt)
+        self._solid(part, [shoulder, shoulder + 0.5 * (elbow - shoulder)], [0.039, 0.037], sleeve)
 
     def _forearm(self, part: str, elbow: Floats, wrist: Floats) -> None:
         clothes, left = self.clothes, part.startswith("left")
         self._solid(part, [wrist, self.body.hands[0 if left else 1]], [0.020, 0.023], clothes.skin)
         if clothes.long_sleeves:
-            self._solid(part, [elbow, elbow + 0.93 * (wrist - elbow)], [0.030, 0.024], clothes.shirt)
+            sleeve = self._of_side(part, clothes.shirt)
+            self._solid(part, [elbow, elbow + 0.93 * (wrist - elbow)], [0.030, 0.024], sleeve)
         else:
             self._solid(part, [elbow, wrist], [0.028, 0.020], clothes.skin)
         if left:  # the watch tells the sides apart where the face does not
@@ -273,16 +277,21 @@ class PersonPainter:
             self._solid(part, band, [0.023, 0.022], clothes.watch)
 
     def _thigh(self, part: str, hip: Floats, knee: Floats) -> None:
-        self._solid(part, [hip, knee], [0.057, 0.040], self.clothes.trousers)
+        self._solid(part, [hip, knee], [0.057, 0.040], self._of_side(part, self.clothes.trousers))
 
     def _shin(self, part: str, knee: Floats, ankle: Floats) -> None:
         clothes = self.clothes
         if clothes.long_trousers:
-            self._solid(part, [knee, ankle], [0.040, 0.029], clothes.trousers)
+            self._solid(part, [knee, ankle], [0.040, 0.029], self._of_side(part, clothes.trousers))
         else:
             self._solid(part, [knee, ankle], [0.036, 0.023], clothes.skin)
         heel, toe = ankle + 0.08 * (ankle - knee), self.body.toes[0 if part.startswith("left") else 1]
         self._solid(part, [heel, toe], [0.027, 0.020], clothes.shoes)
+
+    def _of_side(self, part: str, colour: Floats) -> Floats:
+        """The colour of a sleeve or trouser leg whose garment has this one."""
+        sides = self.clothes.sides
+        return colour if sides is None else sides[int(part.startswith("right"))]
 
     def _head(self) -> None:
         """A ball of hair with a cap of face on it, so that every direction of view comes out right."""
