@@ -2,8 +2,8 @@
 
 Each moment of a take is drawn on its own: pictures, not motion. A moment has clothes of its own, and each picture of it
 light and noise of its own. All is made so that a small network learns it in minutes: the studio is empty but for a mat;
-it is under water, where what is farther is darker and bluer, so that a picture tells depth; and sleeves and trouser
-legs have one colour on the left and another on the right. Everything follows from the seed and a moment's name.
+it is under water, where what is farther is darker and bluer, so that a picture tells depth; and both sleeves
+and both trouser legs have colours of their own. Everything follows from the seed and a moment's name.
 """
 
 import functools
@@ -49,8 +49,9 @@ MPII_FILE = "annot_mpii.json"
 
 SIDE = 192  # pixels
 BRIGHTNESS = (0.9, 1.1)  # of the studio's pictures
-# Of left and right sleeves and trouser legs, BGR; red, by which water tells depth, is the same in both.
+# Of the left and the right sleeve and trouser leg, BGR; red, by which water tells depth most, is the same in all.
 SLEEVES = ((205.0, 70.0, 190.0), (50.0, 190.0, 190.0))
+LEGS = ((60.0, 90.0, 190.0), (200.0, 200.0, 190.0))
 WALL_MM = 3000.0  # from the middle of the floor
 HEIGHT_MM = (1550.0, 1950.0)
 CAMERA_DISTANCE_MM = (4200.0, 4800.0)
@@ -217,9 +218,9 @@ def _write_mpii_picture(folder: Path, seed: int, image_id: int) -> tuple[dict[st
 
 
 def _random_clothes(rng: np.random.Generator) -> Clothes:
-    """With an open jacket, which tells the chest from the back, and sleeves that tell left from right."""
-    left, right = (np.array(colour) + rng.uniform(-15, 15, size=3) for colour in SLEEVES)
-    clothes = replace(sample_clothes(rng), front=random_colour(rng), sides=(left, right))
+    """With an open jacket, which tells the chest from the back, and sleeves and trouser legs of four colours."""
+    (a, b), (c, d) = (np.array(pair) + rng.uniform(-15, 15, size=(2, 3)) for pair in (SLEEVES, LEGS))
+    clothes = replace(sample_clothes(rng), front=random_colour(rng), sleeves=(a, b), legs=(c, d))
     return replace(clothes, long_sleeves=True, long_trousers=True)
 
 

@@ -14,11 +14,9 @@ from rlepose.datasets.synthetic_body import (
     FOLDED,
     HANGING,
     LEG_TURN,
-    LUNGING,
     RAISED,
     REACHING,
     SEATED,
-    SIDEWAYS,
     UPRIGHT,
     Body,
     Build,
@@ -84,18 +82,18 @@ def _walking(rng: np.random.Generator) -> tuple[Pose, Floats]:
 
 
 def _sitting(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    arms = _pair(rng, (FOLDED, HANGING, REACHING), ARM_TURN)
-    return _pose(rng, (-12, 32), arms, _pair(rng, (SEATED,), LEG_TURN)), np.eye(3)
+    arms = _pair(rng, (FOLDED, HANGING), ARM_TURN)
+    return _pose(rng, (-8, 22), arms, _pair(rng, (SEATED,), LEG_TURN)), np.eye(3)
 
 
 def _reaching(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    arms = _pair(rng, (RAISED, REACHING, SIDEWAYS, HANGING), ARM_TURN)
-    return _pose(rng, (-10, 50), arms, _pair(rng, (UPRIGHT, LUNGING), LEG_TURN)), np.eye(3)
+    arms = _pair(rng, (RAISED, REACHING), ARM_TURN)
+    return _pose(rng, (-8, 25), arms, _pair(rng, (UPRIGHT,), LEG_TURN)), np.eye(3)
 
 
 def _lying(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    """On the back, the belly or a side."""
-    down = (swing(90), swing(-90), to_left(90), to_left(-90))[rng.choice(4, p=(0.4, 0.2, 0.2, 0.2))]
+    """On the back or the belly."""
+    down = swing(90) if rng.uniform() < 0.6 else swing(-90)
     legs = _pair(rng, (_RESTING,), LEG_TURN)
     arms = _pair(rng, (HANGING, FOLDED), ARM_TURN)
     return _pose(rng, (-5, 20), arms, legs), down

@@ -59,7 +59,7 @@ class Clothes:
     """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness.
 
     front: what an open jacket shows of the chest; None: no jacket.
-    sides: the left and the right sleeve and trouser leg; None: shirt and trousers are of one colour.
+    sleeves, legs: the left and the right sleeve and trouser leg; None: of the shirt's and the trousers' colour.
     """
 
     shirt: Floats
@@ -73,7 +73,8 @@ class Clothes:
     long_hair: bool
     stoutness: float
     front: Floats | None = None
-    sides: tuple[Floats, Floats] | None = None
+    sleeves: tuple[Floats, Floats] | None = None
+    legs: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ class PersonPainter:
 
     def _upper_arm(self, part: str, shoulder: Floats, elbow: Floats) -> None:
         clothes = self.clothes
-        sleeve = self._of_side(part, clothes.shirt)
+        sleeve = self._sleeve(part)
         if clothes.long_sleeves:
             self._solid(part, [shoulder, elbow], [0.038, 0.031], sleeve)
             return
@@ -268,7 +269,7 @@ class PersonPainter:
         clothes, left = self.clothes, part.startswith("left")
         self._solid(part, [wrist, self.body.hands[0 if left else 1]], [0.020, 0.023], clothes.skin)
         if clothes.long_sleeves:
-            sleeve = self._of_side(part, clothes.shirt)
+            sleeve = self._sleeve(part)
             self._solid(part, [elbow, elbow + 0.93 * (wrist - elbow)], [0.030, 0.024], sleeve)
         else:
             self._solid(part, [elbow, wrist], [0.028, 0.020], clothes.skin)
@@ -277,21 +278,24 @@ class PersonPainter:
             self._solid(part, band, [0.023, 0.022], clothes.watch)
 
     def _thigh(self, part: str, hip: Floats, knee: Floats) -> None:
-        self._solid(part, [hip, knee], [0.057, 0.040], self._of_side(part, self.clothes.trousers))
+        self._solid(part, [hip, knee], [0.057, 0.040], self._leg(part))
 
     def _shin(self, part: str, knee: Floats, ankle: Floats) -> None:
         clothes = self.clothes
         if clothes.long_trousers:
-            self._solid(part, [knee, ankle], [0.040, 0.029], self._of_side(part, clothes.trousers))
+            self._solid(part, [knee, ankle], [0.040, 0.029], self._leg(part))
         else:
             self._solid(part, [knee, ankle], [0.036, 0.023], clothes.skin)
         heel, toe = ankle + 0.08 * (ankle - knee), self.body.toes[0 if part.startswith("left") else 1]
         self._solid(part, [heel, toe], [0.027, 0.020], clothes.shoes)
 
-    def _of_side(self, part: str, colour: Floats) -> Floats:
-        """The colour of a sleeve or trouser leg whose garment has this one."""
-        sides = self.clothes.sides
-        return colour if sides is None else sides[int(part.startswith("right"))]
+    def _sleeve(self, part: str) -> Floats:
+        sleeves = self.clothes.sleeves
+        return self.clothes.shirt if sleeves is None else sleeves[part.startswith("right")]
+
+    def _leg(self, part: str) -> Floats:
+        legs = self.clothes.legs
+        return self.clothes.trousers if legs is None else legs[part.startswith("right")]
 
     def _head(self) -> None:
         """A ball of hair with a cap of face on it, so that every direction of view comes out right."""
