@@ -92,11 +92,10 @@ def _reaching(rng: np.random.Generator) -> tuple[Pose, Floats]:
 
 
 def _lying(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    """On the back or the belly."""
-    down = swing(90) if rng.uniform() < 0.6 else swing(-90)
+    """On the back."""
     legs = _pair(rng, (_RESTING,), LEG_TURN)
     arms = _pair(rng, (HANGING, FOLDED), ARM_TURN)
-    return _pose(rng, (-5, 20), arms, legs), down
+    return _pose(rng, (-5, 20), arms, legs), swing(90)
 
 
 # By the action's number in picture names (datasets/h36m.py).
@@ -108,7 +107,7 @@ ACTIVITIES: dict[int, Callable[[np.random.Generator], tuple[Pose, Floats]]] = {
 }
 
 
-# Where people look or, lying on their backs, have their feet: degrees from the x axis, and how far to either side.
+# Where people look or, lying, have their feet: degrees from the x axis, and how far to either side.
 _HEADINGS = {9: (45, 60), 14: (0, 180), 17: (0, 180), 18: (45, 15)}
 
 

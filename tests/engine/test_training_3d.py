@@ -75,7 +75,7 @@ def test_a_mixed_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
 def test_a_few_pictures_are_learned_by_heart(tiny_3d_config: Callable[..., Config], loss: str, head: str) -> None:
     head_options = "{name: integral, depth_bins: 16, deconv_width: 64}" if head == "integral" else "{}"
     config = tiny_3d_config(
-        f"loss.name={loss}",
+        f"loss={{name: {loss}, flow: {{base: gaussian}}}}",
         f"model={{backbone: {{name: resnet10t}}, head: {head_options}}}",
         "augment={flip_prob: 0, scale: 0}",
         "train.clip_grad_norm=null",
