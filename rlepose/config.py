@@ -55,7 +55,8 @@ class DataConfig:
     category: str | tuple[str, ...] | None = option(
         None,
         "name of the category to learn, a list of names, or `all`: categories that share their joints are learned and "
-        "evaluated as one; null: the only one that has keypoints",
+        "evaluated as one, of those with different joints one head learns the union (docs/datasets.md); null: the only "
+        "one that has keypoints",
     )
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1

@@ -1,6 +1,7 @@
 """Pictures of poses: skeletons and one-sigma ellipses."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ def draw_pose(
     keypoints: Floats,
     skeleton: Skeleton,
     sigma: Floats | None = None,
-    visible: NDArray[np.integer] | None = None,
+    visible: NDArray[Any] | None = None,
 ) -> Picture:
     """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes sigma at each joint.
 
@@ -71,14 +72,16 @@ def truth_and_prediction(
     keypoints: Floats,
     sigma: Floats | None,
     title: str,
+    own: NDArray[np.bool_] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
 ) -> Picture:
     """The person twice, side by side: with the labels, and with the prediction and its ellipses.
 
-    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,) -> RGB (h, 2 w, 3).
+    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,); own
+    (K,): the joints that such a person has, None for all -> RGB (h, 2 w, 3).
     """
     left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
-    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma=sigma, tile_size_hw=tile_size_hw)
+    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma, own, tile_size_hw)
     return np.concatenate([left, right], axis=1)
 
 
@@ -89,7 +92,7 @@ def person_tile(
     keypoints: Floats,
     title: str,
     sigma: Floats | None = None,
-    visible: NDArray[np.integer] | None = None,
+    visible: NDArray[Any] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
 ) -> Picture:
     """A person cut out of the picture and drawn, with a title: as in `truth_and_prediction` -> RGB (h, w, 3)."""

@@ -74,9 +74,10 @@ def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
     return scores if box_score is None else scores + box_score
 
 
-def write_results(path: Path, results: CocoResults) -> None:
-    """Write the file that COCO's server takes."""
-    _write(path, orjson.dumps(results.entries(), option=orjson.OPT_SERIALIZE_NUMPY))
+def write_results(path: Path, *results: CocoResults) -> None:
+    """Write the file that COCO's server takes, with the poses of all `results`."""
+    entries = [entry for part in results for entry in part.entries()]
+    _write(path, orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def write_json(path: Path, tree: Any) -> None:
