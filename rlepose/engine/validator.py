@@ -17,6 +17,7 @@ from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco, mean_table
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, write_results
+from rlepose.evaluation.slices import crowd_index, slices
 from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.visualize import Picture, truth_and_prediction
@@ -28,7 +29,8 @@ class Validator(PoseValidator[list[CocoResults]]):
     boxes: 'gt' for the boxes of the annotation file, else the path of a detection file. The numbers' names begin with
     'gt/' or 'det/' accordingly. recalibration: corrects the predicted sigma; scores, and so AP, stay the network's.
     Where categories have different joints, results and COCO's numbers are of each kind on its own, with its own joints,
-    and the numbers without a kind's name are the kinds' mean.
+    and the numbers without a kind's name are the kinds' mean. Benchmarks' parts (evaluation/slices.py) have numbers of
+    their own, too: 'gt face/AP'.
     """
 
     selected_by = "gt/AP"
@@ -42,6 +44,7 @@ class Validator(PoseValidator[list[CocoResults]]):
         self.coco = CocoFile(self.path, data.category)
         self.kinds = self.coco.kinds
         self.truths = [truth_of(self.coco, kind) for kind in self.kinds]
+        self.crowd_index = crowd_index(self.coco)
         skeleton = self.coco.skeleton(data.oks_sigmas)
         images = root / data.val_images
         if self.detected:
@@ -63,10 +66,15 @@ class Validator(PoseValidator[list[CocoResults]]):
         valid = np.flatnonzero(predictions.valid)
         if not self.detected and len(np.unique(self.table.image_index[valid])) == len(valid):
             metrics |= self._pck(predictions.keypoints[valid], valid)
-        named = {f"{self.prefix}/{name}": value for name, value in metrics.items()}
         if len(self.kinds) > 1:
-            for kind, table in zip(self.kinds, tables, strict=True):
-                named |= {f"{self.prefix} {kind.name}/{name}": value for name, value in table.items()}
+            rows = {kind.name: table for kind, table in zip(self.kinds, tables, strict=True)}
+        else:
+            oks_sigmas = np.array(self.skeleton.oks_sigmas)
+            parts = slices(self.skeleton.names, self.truths[0], results[0], oks_sigmas, self.crowd_index)
+            rows = {part.name: evaluate_coco(part.truth, part.results, part.oks_sigmas, backend) for part in parts}
+        named = {f"{self.prefix}/{name}": value for name, value in metrics.items()}
+        for row, table in rows.items():
+            named |= {f"{self.prefix} {row}/{name}": value for name, value in table.items()}
         return named, results
 
     def oks_sigmas(self, kind: JointKind) -> Floats:
@@ -105,7 +113,7 @@ class Validator(PoseValidator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as a table: a row for the kind of boxes, and of joints, a column a number."""
+        """The metrics as a table: a row for the kind of boxes, of joints and each part, a column a number."""
         kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
         names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))]
         names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]

@@ -44,6 +44,19 @@ class CocoTruth:
         """The same persons as if these were all joints: with them alone, in this order."""
         return replace(self, keypoints=self.keypoints.take(joints, axis=1), labelled=self.labelled.take(joints, axis=1))
 
+    def with_pictures(self, pictures: NDArray[np.bool_]) -> "CocoTruth":
+        """Some pictures, (M,), and their persons, as if there were no others."""
+        persons = pictures[self.image_index]
+        return CocoTruth(
+            image_ids=self.image_ids[pictures],
+            image_index=(np.cumsum(pictures) - 1)[self.image_index[persons]],
+            keypoints=self.keypoints[persons],
+            labelled=self.labelled[persons],
+            bbox_xywh=self.bbox_xywh[persons],
+            area=self.area[persons],
+            crowd=self.crowd[persons],
+        )
+
 
 def truth_of(coco: CocoFile, kind: JointKind | None = None) -> CocoTruth:
     """The persons of a file, with what COCO's evaluation needs and other tools often leave out.
