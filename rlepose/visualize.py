@@ -14,6 +14,8 @@ from rlepose.skeleton import Skeleton
 
 Picture = NDArray[np.uint8]
 
+_SMALL = 80  # pixels of a person
+
 # RGB; the person's own left and right differ, so that swapped sides are seen at once.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 40), (70, 170, 255), (120, 230, 120)
 _TEXT = (255, 255, 255)
@@ -31,8 +33,10 @@ def draw_pose(
     keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
     canvas = image.copy()
-    line = max(2, round(max(image.shape[:2]) / 400))
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
+    extent = np.ptp(keypoints[shown], axis=0).max() if shown.any() else 0
+    # Thin on small persons, whom it would hide.
+    line = max(2 if extent > _SMALL else 1, min(round(max(image.shape[:2]) / 400), round(extent / _SMALL)))
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
     points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
     for i, j in skeleton.bones:
@@ -42,7 +46,7 @@ def draw_pose(
     for joint in np.flatnonzero(shown):
         if sigma is not None:
             axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
-            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], line // 2, cv2.LINE_AA)
+            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], max(1, line // 2), cv2.LINE_AA)
         cv2.circle(canvas, points[joint], line + 1, colors[joint], -1, cv2.LINE_AA)
     return canvas
 
