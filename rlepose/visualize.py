@@ -34,11 +34,13 @@ def draw_pose(
     """
     canvas = image.copy()
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
+    keypoints = np.clip(keypoints, -10_000, 10_000)
     extent = np.ptp(keypoints[shown], axis=0).max() if shown.any() else 0
     # Thin on small persons, whom it would hide.
-    line = max(2 if extent > _SMALL else 1, min(round(max(image.shape[:2]) / 400), round(extent / _SMALL)))
+    thinnest = 1 if 0 < extent <= _SMALL else 2
+    line = max(thinnest, min(round(max(image.shape[:2]) / 400), round(extent / _SMALL)))
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
-    points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
+    points = [(round(x), round(y)) for x, y in keypoints]
     for i, j in skeleton.bones:
         if shown[i] and shown[j]:
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
@@ -76,8 +78,8 @@ def truth_and_prediction(
     keypoints: Floats,
     sigma: Floats | None,
     title: str,
-    own: NDArray[np.bool_] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
+    own: NDArray[np.bool_] | None = None,
 ) -> Picture:
     """The person twice, side by side: with the labels, and with the prediction and its ellipses.
 

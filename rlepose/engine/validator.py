@@ -102,7 +102,7 @@ class Validator(PoseValidator[list[CocoResults]]):
             predictions.keypoints[person],
             None if sigma is None else sigma[person],
             title,
-            self.own_joints[person],
+            own=self.own_joints[person],
         )
 
     def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:
