@@ -261,6 +261,11 @@ class TrainConfig:
     )
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
+    keep_every: int | None = option(
+        None,
+        "epochs between checkpoints that stay, as epoch_10.pt and so on; null: only last, previous and best",
+        low=1,
+    )
     log_every: int = option(50, "steps between two entries of loss and speed in the log", low=1)
     save_every: int | None = option(
         None,

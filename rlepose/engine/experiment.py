@@ -40,6 +40,10 @@ class Experiment:
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.pt"
 
+    def kept(self, epoch: int) -> Path:
+        """The checkpoint of this many finished epochs, where such are asked for (`train.keep_every`)."""
+        return self.folder / "checkpoints" / f"epoch_{epoch}.pt"
+
     @property
     def trace(self) -> Path:
         return self.folder / "trace.json"

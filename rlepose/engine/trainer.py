@@ -132,6 +132,8 @@ class Trainer:
                     self._train_epoch(run_log, progress)
                     self.state.epoch, self.state.seen = self.state.epoch + 1, 0
                     self._save_last(run_log)
+                    if self.config.train.keep_every and self.state.epoch % self.config.train.keep_every == 0:
+                        self._save(run_log, self.experiment.kept(self.state.epoch))
                 except DivergedError as error:
                     run_log = self._rewind(run_log, error)
                     progress.n = self.global_step * size

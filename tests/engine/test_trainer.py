@@ -55,6 +55,14 @@ def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Cal
     assert all(np.isfinite(losses(config)))
 
 
+def test_every_nth_epoch_is_kept(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=5", "train.keep_every=2", "train.validate_every=5")
+    run(config)
+    folder = Experiment.of(config).folder / "checkpoints"
+    kept = {path.name: load_checkpoint(path).progress["epoch"] for path in folder.glob("epoch_*.pt")}
+    assert kept == {"epoch_2.pt": 2, "epoch_4.pt": 4}
+
+
 def test_the_loss_falls(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=6", "train.validate_every=6")
     run(config)
