@@ -243,6 +243,12 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         pass
 
 
+def test_a_folder_that_cannot_be_written_is_named(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/.*cannot write there \(Not a directory\); set output_dir"):
+        run(tiny_config(f"output_dir={tmp_path / 'file'}"))
+
+
 def test_a_mistake_beside_overwrite_deletes_nothing(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=1")
     run(config)
