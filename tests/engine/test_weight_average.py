@@ -6,14 +6,13 @@ from torch.nn import BatchNorm2d
 
 from rlepose.config import Config
 from rlepose.engine.checkpoint import Checkpoint, load_checkpoint
-from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import Trainer, train
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
+from tests.engine.running import ALONE
 
-ALONE = Ranks(0, 1, torch.device("cpu"))
 AVERAGED = "train.average_decay=0.9"
 
 
