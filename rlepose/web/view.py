@@ -1,0 +1,133 @@
+"""What the web page shows of a picture, as plain functions: the drawn poses, a table of joints, a joint's density."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rlepose.errors import InputError
+from rlepose.geometry import Floats
+from rlepose.inference import PersonPose, PicturePoses, Predictor
+from rlepose.inference.boxes import GivenBoxes
+from rlepose.inference.predict_files import draw_in_space, draw_persons
+from rlepose.losses import LOSSES
+from rlepose.losses.likelihood import FlowDensity
+from rlepose.plots import joint_density_figure
+from rlepose.visualize import Picture, draw_label
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+WHOLE, FOUND = "whole picture", "persons that the detector finds"
+
+
+class Seen(NamedTuple):
+    """A picture, upright, and its persons, at least one."""
+
+    pixels: Picture
+    poses: PicturePoses
+
+
+def look_at(predictor: Predictor, path: str | Path, boxes: str = WHOLE) -> Seen:
+    """The persons of a picture file.
+
+    boxes: WHOLE, FOUND, or numbers: x, y, width and height in px, several boxes parted by semicolons.
+    Raises InputError, which names the file without its folder, for what is no picture or too large, and if nobody is
+    left in it.
+    """
+    file = Path(path)
+    try:
+        frame, poses = next(predictor.stream([file], _given(boxes)))
+    except InputError as error:
+        raise InputError(_without_folder(str(error), file)) from error
+    poses = PicturePoses(file.name, poses.size_wh, poses.persons, _problems(poses, file))
+    if frame.pixels is None or not poses.persons:
+        raise InputError("; ".join(poses.problems) or f"{file.name}: no person found; give their boxes")
+    return Seen(frame.pixels, poses)
+
+
+def _given(boxes: str) -> GivenBoxes:
+    if boxes in (WHOLE, FOUND):
+        return "whole" if boxes == WHOLE else "detector"
+    # Of one picture, among those of one: a number that is none is found there.
+    return [[box.replace(",", " ").split() for box in boxes.split(";") if box.strip()]]  # type: ignore[list-item]
+
+
+def _problems(poses: PicturePoses, file: Path) -> tuple[str, ...]:
+    return tuple(_without_folder(problem, file) for problem in poses.problems)
+
+
+def _without_folder(sentence: str, file: Path) -> str:
+    """The folder is the server's own, and means nothing to who dropped the file."""
+    return sentence.replace(f"{file.parent}{os.sep}", "")
+
+
+def drawn(seen: Seen, predictor: Predictor) -> Picture:
+    """The picture with skeletons and ellipses, and where there are several persons with their numbers from 1."""
+    picture = draw_persons(seen.pixels, seen.poses, predictor)
+    if len(seen.poses.persons) > 1:
+        for number, person in enumerate(seen.poses.persons, 1):
+            x, y = person.bbox_xywh[:2]
+            draw_label(picture, f"person {number}", (round(x), round(y)))
+    return picture
+
+
+def joint_columns(person: PersonPose) -> list[str]:
+    """The heads of `joint_rows`."""
+    return ["joint", "x, px", "y, px", "sigma x, px", "sigma y, px", "score"] + (
+        [] if person.depth is None else ["depth, mm", "sigma depth, mm"]
+    )
+
+
+def joint_rows(person: PersonPose, names: Sequence[str]) -> list[list[str]]:
+    """Name, position, sigma (one standard deviation) and score of each joint, and in 3-D its depth and that's sigma."""
+    sigma = np.full_like(person.keypoints, np.nan) if person.sigma is None else person.sigma
+    numbers = [*person.keypoints.T, *sigma.T, person.joint_scores]
+    if person.depth is not None:
+        numbers += [
+            person.depth,
+            np.full_like(person.depth, np.nan) if person.depth_sigma is None else person.depth_sigma,
+        ]
+    digits = [1, 1, 1, 1, 3, 0, 0]
+    columns = [[_text(value, places) for value in column] for column, places in zip(numbers, digits, strict=False)]
+    return [list(row) for row in zip(names, *columns, strict=True)]
+
+
+def _text(value: float, places: int) -> str:
+    return "–" if np.isnan(value) else f"{value:.{places}f}"
+
+
+def nearest_joint(seen: Seen, point: Floats) -> tuple[int, int]:
+    """Number of the person and of the joint that lie nearest to a point (2,) px, from 0."""
+    distances = [np.linalg.norm(person.keypoints - point, axis=1) for person in seen.poses.persons]
+    person = int(np.argmin([of_person.min() for of_person in distances]))
+    return person, int(distances[person].argmin())
+
+
+def density_note(person: PersonPose, loss: str) -> str:
+    """A sentence on what the density is that a checkpoint trained with this loss has, or why it has none."""
+    if person.depth is not None:
+        return "A 3-D model: its poses in space are shown instead of a density over the picture."
+    if person.density is None:
+        return (
+            f"No density to show: the loss {loss} has none around a prediction. Those of gaussian, laplace, dle and "
+            "rle have."
+        )
+    if not issubclass(LOSSES[loss], FlowDensity):
+        return (
+            f"No flow in this checkpoint: the loss {loss} has a density of fixed form, of which only sigma is learned."
+        )
+    return "What the flow has learned, around the prediction."
+
+
+def density_figure(seen: Seen, person: int, joint: int, name: str) -> "Figure | None":
+    """Where a joint is, over the picture; None for a checkpoint without a density."""
+    density = seen.poses.persons[person].density
+    return None if density is None else joint_density_figure(seen.pixels, density, joint, name)
+
+
+def in_space(person: PersonPose, predictor: Predictor) -> Picture | None:
+    """A 3-D model's pose from the side and from above; None in 2-D."""
+    return None if person.depth is None else draw_in_space(person, predictor)
