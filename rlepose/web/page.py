@@ -11,6 +11,7 @@ from rlepose.web import view
 from rlepose.web.view import Seen
 
 _KEPT_SECONDS = 600, 3600  # look every … for uploaded files that are older than …
+_BUTTONS = ["download", "fullscreen"]  # none that shares the picture
 
 
 class _Widgets(NamedTuple):
@@ -53,14 +54,22 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                     format="jpeg",
                     interactive=False,
                     height=480,
+                    buttons=_BUTTONS,
                     elem_id="picture",
                 )
         with gradio.Row():
             table = gradio.Dataframe(label="Joints", interactive=False, max_height=640, elem_id="joints")
             with gradio.Column():
                 note = gradio.Markdown(elem_id="note")
-                density = gradio.Plot(label="Density of the joint", format="png", elem_id="density")
-                space = gradio.Image(label="In space", format="png", visible=False, interactive=False, elem_id="space")
+                density = gradio.Plot(show_label=False, format="png", elem_id="density")
+                space = gradio.Image(
+                    label="In space",
+                    format="png",
+                    visible=False,
+                    interactive=False,
+                    buttons=_BUTTONS,
+                    elem_id="space",
+                )
 
         widgets = _Widgets(gradio.State(), message, picture, person, table, note, density, space)
 

@@ -24,6 +24,7 @@ def serve(predictor: Predictor, host: str, port: int) -> None:
         raise InputError("the page needs the extra 'web'; install it with pip install -e '.[web]'") from error
     from rlepose.web.page import build_page
 
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio calls its own server at the start
     try:
         page = build_page(predictor)
         _, url, _ = page.launch(

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 
 from rlepose.errors import InputError
@@ -19,6 +21,8 @@ from rlepose.visualize import Picture, draw_label
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
+
+_LEAST_SIDE = 800  # px
 
 WHOLE, FOUND = "whole picture", "persons that the detector finds"
 
@@ -65,19 +69,40 @@ def _without_folder(sentence: str, file: Path) -> str:
 
 
 def drawn(seen: Seen, predictor: Predictor) -> Picture:
-    """The picture with skeletons and ellipses, and where there are several persons with their numbers from 1."""
-    picture = draw_persons(seen.pixels, seen.poses, predictor)
-    if len(seen.poses.persons) > 1:
-        for number, person in enumerate(seen.poses.persons, 1):
+    """The picture with skeletons and ellipses, and where there are several persons with their numbers from 1.
+
+    It is `enlargement(seen)` times as large as the picture, so that the lines leave something to be seen of small ones.
+    """
+    factor = enlargement(seen)
+    pixels = cv2.resize(seen.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    persons = tuple(_enlarged(person, factor) for person in seen.poses.persons)
+    picture = draw_persons(np.asarray(pixels, np.uint8), replace(seen.poses, persons=persons), predictor)
+    if len(persons) > 1:
+        for number, person in enumerate(persons, 1):
             x, y = person.bbox_xywh[:2]
             draw_label(picture, f"person {number}", (round(x), round(y)))
     return picture
 
 
+def enlargement(seen: Seen) -> int:
+    """By how much a picture is enlarged to be drawn into: 1 from half of _LEAST_SIDE on."""
+    return max(1, _LEAST_SIDE // max(seen.pixels.shape[:2]))
+
+
+def _enlarged(person: PersonPose, factor: int) -> PersonPose:
+    middle = (factor - 1) / 2  # pixel centres are at integers
+    return replace(
+        person,
+        bbox_xywh=person.bbox_xywh * factor,
+        keypoints=person.keypoints * factor + middle,
+        sigma=None if person.sigma is None else person.sigma * factor,
+    )
+
+
 def joint_columns(person: PersonPose) -> list[str]:
     """The heads of `joint_rows`."""
-    return ["joint", "x, px", "y, px", "sigma x, px", "sigma y, px", "score"] + (
-        [] if person.depth is None else ["depth, mm", "sigma depth, mm"]
+    return ["joint", "x, px", "y, px", "σ x, px", "σ y, px", "score"] + (
+        [] if person.depth is None else ["depth, mm", "σ depth, mm"]
     )
 
 
@@ -100,7 +125,8 @@ def _text(value: float, places: int) -> str:
 
 
 def nearest_joint(seen: Seen, point: Floats) -> tuple[int, int]:
-    """Number of the person and of the joint that lie nearest to a point (2,) px, from 0."""
+    """Number of the person and of the joint, from 0, that lie nearest to a point (2,) px of the `drawn` picture."""
+    point = point / enlargement(seen)
     distances = [np.linalg.norm(person.keypoints - point, axis=1) for person in seen.poses.persons]
     person = int(np.argmin([of_person.min() for of_person in distances]))
     return person, int(distances[person].argmin())
