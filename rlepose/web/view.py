@@ -43,7 +43,7 @@ def look_at(predictor: Predictor, path: str | Path, boxes: str = WHOLE) -> Seen:
     """
     file = Path(path)
     try:
-        frame, poses = next(predictor.stream([file], _given(boxes)))
+        frame, poses = next(predictor.stream([file], _given(boxes, file.name)))
     except InputError as error:
         raise InputError(_without_folder(str(error), file)) from error
     poses = PicturePoses(file.name, poses.size_wh, poses.persons, _problems(poses, file))
@@ -52,11 +52,11 @@ def look_at(predictor: Predictor, path: str | Path, boxes: str = WHOLE) -> Seen:
     return Seen(frame.pixels, poses)
 
 
-def _given(boxes: str) -> GivenBoxes:
+def _given(boxes: str, name: str) -> GivenBoxes:
     if boxes in (WHOLE, FOUND):
         return "whole" if boxes == WHOLE else "detector"
-    # Of one picture, among those of one: a number that is none is found there.
-    return [[box.replace(",", " ").split() for box in boxes.split(";") if box.strip()]]  # type: ignore[list-item]
+    # What of it is no number is found there.
+    return {name: [box.replace(",", " ").split() for box in boxes.split(";") if box.strip()]}
 
 
 def _problems(poses: PicturePoses, file: Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120  # for one step, on a busy machine
+PATIENCE_S = 240  # for one step, on a busy machine
 
 
 @pytest.fixture
