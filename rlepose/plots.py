@@ -117,10 +117,10 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     if part.size:  # else the joint is far outside the picture
         # Pixel centres are at integers.
         extent = (columns.start - 0.5, columns.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
-        axes.imshow(part, extent=extent, interpolation="nearest")
+        axes.imshow(part, extent=extent, interpolation="bilinear")
     axes.contourf(x, y, levels, levels=[0, 0.1, 0.3, 0.5, 0.7, 0.9], cmap="autumn", alpha=0.45)
     axes.contour(x, y, levels, levels=[0.99], colors="white", linewidths=1, linestyles="dashed")
-    axes.plot(*density.keypoints[joint], marker="+", color="black", markersize=10)
+    axes.plot(*density.keypoints[joint], marker="+", color="white", markersize=10)
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
     axes.set_title(f"{name}: bands hold 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
     return figure

@@ -58,10 +58,10 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                     elem_id="picture",
                 )
         with gradio.Row():
-            table = gradio.Dataframe(label="Joints", interactive=False, max_height=640, elem_id="joints")
+            table = gradio.Dataframe(label="Joints", interactive=False, visible=False, max_height=640, elem_id="joints")
             with gradio.Column():
                 note = gradio.Markdown(elem_id="note")
-                density = gradio.Plot(show_label=False, format="png", elem_id="density")
+                density = gradio.Plot(show_label=False, format="png", visible=False, elem_id="density")
                 space = gradio.Image(
                     label="In space",
                     format="png",
@@ -77,7 +77,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             if path is None:
                 return _cleared(widgets)
             try:
-                seen = view.look_at(predictor, path, where)
+                seen = view.look_at(predictor, path, where or choices[0])
             except InputError as error:
                 return _cleared(widgets, str(error))
             persons = [f"{i}: score {p.joint_scores.mean():.2f}" for i, p in enumerate(seen.poses.persons, 1)]
@@ -97,7 +97,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             figure, tiles = view.density_figure(seen, who, number, names[number]), view.in_space(pose, predictor)
             rows = {"headers": view.joint_columns(pose), "data": view.joint_rows(pose, names)}
             return {
-                table: gradio.update(value=rows),
+                table: gradio.update(value=rows, visible=True),
                 note: view.density_note(pose, loss),
                 density: gradio.update(value=figure, visible=figure is not None),
                 space: gradio.update(value=tiles, visible=tiles is not None),
@@ -123,7 +123,9 @@ def _cleared(widgets: _Widgets, message: str = "") -> dict[Any, Any]:
     return empty | {
         widgets.message: _shown_if(message),
         widgets.person: gradio.update(choices=[], value=None, visible=False),
+        widgets.table: gradio.update(value=None, visible=False),
         widgets.note: "",
+        widgets.density: gradio.update(value=None, visible=False),
         widgets.space: gradio.update(value=None, visible=False),
     }
 
