@@ -63,7 +63,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                 note = gradio.Markdown(elem_id="note")
                 density = gradio.Plot(show_label=False, format="png", visible=False, elem_id="density")
                 space = gradio.Image(
-                    label="In space",
+                    show_label=False,  # the views have titles
                     format="png",
                     visible=False,
                     interactive=False,
