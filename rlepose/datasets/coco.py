@@ -30,34 +30,34 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     image_row = {image["id"]: row for row, image in enumerate(coco.images)}
     sizes = _image_sizes(coco)
     left_out: Counter[str] = Counter()
-    rows, keep = [], []
+    ids, rows, boxes, labels = [], [], [], []
     for annotation in coco.annotations:
         reason = _reason_to_leave_out(coco, annotation)
-        if reason is None:
-            row = _row_of_image(coco, annotation, image_row)
-            box = clip_boxes(_finite(coco, annotation, "bbox", 4), sizes[row])
-            reason = "box without an inside" if min(box[2], box[3]) <= 0 else None
-        if reason is None:
-            keep.append((annotation, row, box))
-            rows.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
-        else:
+        if reason is not None:
             left_out[reason] += 1
-    keypoints = np.array(rows, np.float32).reshape(len(keep), coco.num_keypoints, 3)
-    image_index = np.array([row for _, row, _ in keep], np.int64)
+            continue
+        ids.append(annotation["id"])
+        rows.append(_row_of_image(coco, annotation, image_row))
+        boxes.append(_finite(coco, annotation, "bbox", 4))
+        labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
+    image_index = np.array(rows, np.int64)
+    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes[image_index])
+    keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
     visible = _labelled_inside(coco, keypoints, sizes[image_index])
     table = _table(
         coco,
         image_root,
-        person_ids=np.array([annotation["id"] for annotation, _, _ in keep], np.int64),
+        person_ids=np.array(ids, np.int64),
         image_index=image_index,
-        bbox_xywh=np.array([box for _, _, box in keep], np.float32).reshape(-1, 4),
-        box_score=np.ones(len(keep), np.float32),
+        bbox_xywh=bbox_xywh.astype(np.float32),
+        box_score=np.ones(len(ids), np.float32),
         keypoints=np.where(visible[..., None] > 0, keypoints[..., :2], 0),
         visible=visible,
     )
-    labelled = np.asarray(visible.any(axis=1))
-    left_out["no labelled joint inside the picture"] += int((~labelled).sum())
-    table = table.select(labelled)
+    inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
+    left_out["box without an inside"] += int((~inside).sum())
+    left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
+    table = table.select(np.asarray(inside & labelled))
     counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
     log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
     if not len(table):
