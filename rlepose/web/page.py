@@ -71,6 +71,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                     elem_id="space",
                 )
 
+        nothing = {note: ""}  # gradio takes an empty dict for a value
         widgets = _Widgets(gradio.State(), message, picture, person, table, note, density, space)
 
         def look(path: str | None, where: str, number: int) -> dict[Any, Any]:
@@ -80,7 +81,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                 seen = view.look_at(predictor, path, where or choices[0])
             except InputError as error:
                 return _cleared(widgets, str(error))
-            persons = [f"{i}: score {p.joint_scores.mean():.2f}" for i, p in enumerate(seen.poses.persons, 1)]
+            persons = view.person_titles(seen)
             return {
                 widgets.seen: seen,
                 message: _shown_if(" ".join(seen.poses.problems)),
@@ -92,7 +93,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
         def show(seen: Seen | None, who: int, number: int) -> dict[Any, Any]:
             """The table of a person and the density of a joint."""
             if seen is None:
-                return {}
+                return nothing
             pose = seen.poses.persons[who]
             figure, tiles = view.density_figure(seen, who, number, names[number]), view.in_space(pose, predictor)
             rows = {"headers": view.joint_columns(pose), "data": view.joint_rows(pose, names)}
@@ -106,10 +107,9 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
         def pick(seen: Seen | None, event: gradio.SelectData) -> dict[Any, Any]:
             """The joint that somebody clicked on."""
             if seen is None:
-                return {}
+                return nothing
             who, number = view.nearest_joint(seen, np.array(event.index, float))
-            choice = f"{who + 1}: score {seen.poses.persons[who].joint_scores.mean():.2f}"
-            return {joint: names[number], person: choice, **show(seen, who, number)}
+            return {joint: names[number], person: view.person_titles(seen)[who], **show(seen, who, number)}
 
         filled = list(widgets)
         gradio.on([file.change, boxes.change], look, [file, boxes, joint], filled)

@@ -13,16 +13,15 @@ _LARGEST_FILE = "256mb"
 
 
 def serve(predictor: Predictor, host: str, port: int) -> None:
-    """Show the page until somebody stops it. Nothing leaves the machine: no shared link, no telemetry, no web fonts.
+    """Show the page until somebody stops it. Nothing leaves the machine: no shared link, no telemetry.
 
     Raises InputError where gradio is not installed, and for a port that cannot be had.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
-        import gradio
+        from rlepose.web.page import build_page
     except ImportError as error:
         raise InputError("the page needs the extra 'web'; install it with pip install -e '.[web]'") from error
-    from rlepose.web.page import build_page
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio calls its own server at the start
     try:
@@ -38,8 +37,6 @@ def serve(predictor: Predictor, host: str, port: int) -> None:
             footer_links=[],
             max_file_size=_LARGEST_FILE,
             state_session_capacity=_KEPT_PAGES,
-            # gradio's own fonts come from Google.
-            theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )
     except OSError as error:
         raise InputError(f"--port: {host}:{port} cannot be had; choose another port, or check --host") from error

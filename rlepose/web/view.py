@@ -99,6 +99,11 @@ def _enlarged(person: PersonPose, factor: int) -> PersonPose:
     )
 
 
+def person_titles(seen: Seen) -> list[str]:
+    """Each person's number in the `drawn` picture and mean of the joints' scores."""
+    return [f"{i}: score {person.joint_scores.mean():.2f}" for i, person in enumerate(seen.poses.persons, 1)]
+
+
 def joint_columns(person: PersonPose) -> list[str]:
     """The heads of `joint_rows`."""
     return ["joint", "x, px", "y, px", "σ x, px", "σ y, px", "score"] + (

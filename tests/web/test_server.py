@@ -14,6 +14,7 @@ from rlepose.web.server import serve
 
 def test_a_missing_gradio_is_named(checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "rlepose.web.page", raising=False)
     with pytest.raises(InputError, match=r"needs the extra 'web'; install it with pip install -e '\.\[web\]'"):
         serve(Predictor(checkpoint(), "cpu"), "127.0.0.1", 0)
 
