@@ -71,7 +71,6 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
                     elem_id="space",
                 )
 
-        nothing = {note: ""}  # gradio takes an empty dict for a value
         widgets = _Widgets(gradio.State(), message, picture, person, table, note, density, space)
 
         def look(path: str | None, where: str, number: int) -> dict[Any, Any]:
@@ -93,7 +92,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
         def show(seen: Seen | None, who: int, number: int) -> dict[Any, Any]:
             """The table of a person and the density of a joint."""
             if seen is None:
-                return nothing
+                return gradio.skip()
             pose = seen.poses.persons[who]
             figure, tiles = view.density_figure(seen, who, number, names[number]), view.in_space(pose, predictor)
             rows = {"headers": view.joint_columns(pose), "data": view.joint_rows(pose, names)}
@@ -107,7 +106,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
         def pick(seen: Seen | None, event: gradio.SelectData) -> dict[Any, Any]:
             """The joint that somebody clicked on."""
             if seen is None:
-                return nothing
+                return gradio.skip()
             who, number = view.nearest_joint(seen, np.array(event.index, float))
             return {joint: names[number], person: view.person_titles(seen)[who], **show(seen, who, number)}
 
