@@ -41,6 +41,7 @@ def url(checkpoint: Callable[..., Path], tmp_path: Path) -> Iterator[str]:
                 time.sleep(0.2)
             yield f"http://127.0.0.1:{port}/"
             assert run.poll() is None, output.read_text()  # no file that was dropped has killed it
+            assert "Traceback" not in output.read_text(), output.read_text()
         finally:
             run.kill()
 
@@ -69,7 +70,6 @@ def test_a_dropped_picture_is_answered_and_a_bad_file_is_told(
         message = page.locator("#message textarea")
         expect(message).to_have_value("notes.jpg: cannot be decoded as a picture; fetch the file again")
         expect(density).to_have_count(0)
-        assert page.locator(".toast-body").count() == 0  # gradio's own complaint of a failure
 
         page.get_by_label("Clear").click()
         expect(message).to_have_count(0)
