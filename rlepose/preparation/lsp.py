@@ -21,9 +21,19 @@ from rlepose.errors import InputError, first_line
 from rlepose.evaluation.results import write_json
 from rlepose.geometry import Floats, clip_boxes
 
-_LIMB = ("ankle", "knee", "hip"), ("wrist", "elbow", "shoulder")
 JOINTS = [
-    *(f"{side}_{part}" for limb in _LIMB for side, parts in (("right", limb), ("left", limb[::-1])) for part in parts),
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
     "neck",
     "head_top",
 ]
