@@ -137,6 +137,6 @@ def _evaluation(root: Path, pictures: int, path: Path) -> float:
         joint_scores = 1 - found.sigma.mean(axis=2)
         predictions = Predictions(keypoints, sigma, joint_scores, np.ones(len(keypoints), bool))
         _, results = validator.evaluate(predictions)
-        write_results(path, results)
+        write_results(path, *results)
 
     return cpu_seconds(work)

@@ -55,7 +55,8 @@ class DataConfig:
     category: str | tuple[str, ...] | None = option(
         None,
         "name of the category to learn, a list of names, or `all`: categories that share their joints are learned and "
-        "evaluated as one; null: the only one that has keypoints",
+        "evaluated as one, of those with different joints one head learns the union (docs/datasets.md); null: the only "
+        "one that has keypoints",
     )
     num_keypoints: int | None = option(
         None, "number of joints that the annotation files must have; null: whatever they have", low=1
@@ -252,8 +253,20 @@ class TrainConfig:
     )
     max_rewinds: int = option(3, "on_nonfinite=rewind: how often, before the run ends after all", low=1)
     clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)
+    average_decay: float | None = option(
+        None,
+        "validate and keep, as best.pt, a moving average of the weights (EMA), of which each step leaves this share: "
+        "0.999, say; null: the weights as they are",
+        low=0,
+        high=0.99999,
+    )
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
+    keep_every: int | None = option(
+        None,
+        "epochs between checkpoints that stay, as epoch_10.pt and so on; null: only last, previous and best",
+        low=1,
+    )
     log_every: int = option(50, "steps between two entries of loss and speed in the log", low=1)
     save_every: int | None = option(
         None,

@@ -106,6 +106,15 @@ WHOLEBODY = _joint_set(
     _BODY_SIGMAS + _FOOT_SIGMAS + _FACE_SIGMAS + _HAND_SIGMAS * 2,
 )
 
+# Their places in WHOLEBODY.
+WHOLEBODY_PARTS = {
+    "body": range(17),
+    "foot": range(17, 23),
+    "face": range(23, 91),
+    "left hand": range(91, 112),
+    "right hand": range(112, 133),
+}
+
 # One hand, left or right, in the order of COCO-WholeBody, OneHand10K and FreiHAND; its constants are WholeBody's, which
 # are relative to the person's area there and to the hand's here, so a pose must be nearer to the label to count.
 HAND = _joint_set(_hand("", "wrist"), _hand_chains("", "wrist"), _HAND_SIGMAS)

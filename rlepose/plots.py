@@ -8,10 +8,14 @@ import numpy as np
 import torch
 
 from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
+from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
+
+    from rlepose.inference import PoseDensity
+    from rlepose.visualize import Picture
 
 _COLUMNS = 5
 
@@ -88,3 +92,44 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
     figure.supxlabel("(label − mu) / sigma, x")
     figure.supylabel("(label − mu) / sigma, y")
     return figure
+
+
+def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, name: str) -> "Figure":
+    """Where a person's joint is, over the part of the picture around it, with axes in the picture's pixels.
+
+    The bands hold 10, 30, 50, 70 and 90 % of the density, the dashed line holds 99 %.
+    """
+    from matplotlib.figure import Figure
+
+    x, y, log_prob = density.on_grid(joint)
+    levels = region_levels(x, y, log_prob)
+    person = np.ptp(density.keypoints, axis=0).max()
+    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # some of the person around a joint that is sure
+    left, top = density.keypoints[joint] - reach
+    right, bottom = density.keypoints[joint] + reach
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_facecolor("0.2")
+    height, width = pixels.shape[:2]
+    columns = slice(max(0, int(left)), min(width, int(right) + 2))
+    rows = slice(max(0, int(top)), min(height, int(bottom) + 2))
+    part = pixels[rows, columns]
+    if part.size:  # else the joint is far outside the picture
+        # Pixel centres are at integers.
+        extent = (columns.start - 0.5, columns.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
+        axes.imshow(part, extent=extent, interpolation="bilinear")
+    axes.contourf(x, y, levels, levels=[0, 0.1, 0.3, 0.5, 0.7, 0.9], cmap="autumn", alpha=0.45)
+    axes.contour(x, y, levels, levels=[0.99], colors="white", linewidths=1, linestyles="dashed")
+    axes.plot(*density.keypoints[joint], marker="+", color="white", markersize=10)
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
+    axes.set_title(f"{name}: bands hold 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
+    return figure
+
+
+def region_levels(x: Floats, y: Floats, log_prob: Floats) -> Floats:
+    """Probability of the smallest region (highest density) that reaches each point of a grid: as log_prob (Y, X)."""
+    share = np.exp(log_prob).ravel() * (x[1] - x[0]) * (y[1] - y[0])
+    order = np.argsort(-share)
+    levels = np.empty_like(share)
+    levels[order] = np.cumsum(share[order])
+    return levels.reshape(log_prob.shape)

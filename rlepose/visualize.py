@@ -1,6 +1,7 @@
 """Pictures of poses: skeletons and one-sigma ellipses."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from rlepose.skeleton import Skeleton
 
 Picture = NDArray[np.uint8]
 
+_SMALL = 80  # pixels of a person
+
 # RGB; the person's own left and right differ, so that swapped sides are seen at once.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 40), (70, 170, 255), (120, 230, 120)
 _TEXT = (255, 255, 255)
@@ -23,17 +26,21 @@ def draw_pose(
     keypoints: Floats,
     skeleton: Skeleton,
     sigma: Floats | None = None,
-    visible: NDArray[np.integer] | None = None,
+    visible: NDArray[Any] | None = None,
 ) -> Picture:
     """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes sigma at each joint.
 
     keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
     canvas = image.copy()
-    line = max(2, round(max(image.shape[:2]) / 400))
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
+    keypoints = np.clip(keypoints, -10_000, 10_000)
+    extent = np.ptp(keypoints[shown], axis=0).max() if shown.any() else 0
+    # Thin on small persons, whom it would hide.
+    thinnest = 1 if 0 < extent <= _SMALL else 2
+    line = max(thinnest, min(round(max(image.shape[:2]) / 400), round(extent / _SMALL)))
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
-    points = [(round(x), round(y)) for x, y in np.clip(keypoints, -10_000, 10_000)]
+    points = [(round(x), round(y)) for x, y in keypoints]
     for i, j in skeleton.bones:
         if shown[i] and shown[j]:
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
@@ -41,7 +48,7 @@ def draw_pose(
     for joint in np.flatnonzero(shown):
         if sigma is not None:
             axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
-            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], line // 2, cv2.LINE_AA)
+            cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], max(1, line // 2), cv2.LINE_AA)
         cv2.circle(canvas, points[joint], line + 1, colors[joint], -1, cv2.LINE_AA)
     return canvas
 
@@ -72,13 +79,15 @@ def truth_and_prediction(
     sigma: Floats | None,
     title: str,
     tile_size_hw: tuple[int, int] = (320, 240),
+    own: NDArray[np.bool_] | None = None,
 ) -> Picture:
     """The person twice, side by side: with the labels, and with the prediction and its ellipses.
 
-    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,) -> RGB (h, 2 w, 3).
+    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,); own
+    (K,): the joints that such a person has, None for all -> RGB (h, 2 w, 3).
     """
     left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
-    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma=sigma, tile_size_hw=tile_size_hw)
+    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma, own, tile_size_hw)
     return np.concatenate([left, right], axis=1)
 
 
@@ -89,7 +98,7 @@ def person_tile(
     keypoints: Floats,
     title: str,
     sigma: Floats | None = None,
-    visible: NDArray[np.integer] | None = None,
+    visible: NDArray[Any] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
 ) -> Picture:
     """A person cut out of the picture and drawn, with a title: as in `truth_and_prediction` -> RGB (h, w, 3)."""

@@ -52,6 +52,15 @@ def test_an_ellipse_has_the_half_axes_sigma(sigma: tuple[float, float]) -> None:
     assert (bottom - top) / 2 == pytest.approx(sigma[1], abs=2)
 
 
+def test_lines_are_thinner_on_a_small_person() -> None:
+    keypoints = np.array([[40.0, 100], [200, 100]])
+    heights = []
+    for size in (1, 0.2):
+        _, _, top, bottom = extent(draw_pose(BLACK, keypoints * size, PAIR))
+        heights.append(bottom - top)
+    assert heights[1] < heights[0]
+
+
 def test_invisible_joints_and_their_bones_are_not_drawn() -> None:
     keypoints = np.array([[40.0, 100], [200, 100]])
     _, right, _, _ = extent(draw_pose(BLACK, keypoints, PAIR, visible=np.array([1, 0])))

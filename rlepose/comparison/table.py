@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlepose.comparison.curves import curves_figure
-from rlepose.comparison.state import State, state_of
+from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
 from rlepose.engine.logging import read_history
 from rlepose.engine.validators import VALIDATORS
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
+from rlepose.models.cost import model_cost
 from rlepose.plots import save_figure
 
 # The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
@@ -20,9 +21,15 @@ METRICS = (
     *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
     *MPJPE_METRICS,
+    "parameters_M",
+    "multiply_adds_G",
+    "train_images_per_second",
 )
 
-States = Mapping[str, State]
+_SPEED = "train/images_per_second"
+
+# Of each finished run, by its name.
+Numbers = Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(suite: Suite) -> str:
@@ -31,13 +38,15 @@ def write_tables(suite: Suite) -> str:
     runs = suite.runs()
     states = {run.name: state_of(run) for run in runs}
     finished = [run for run in runs if states[run.name].kind == "finished"]
-    names = _columns([states[run.name].metrics or {} for run in finished])
+    numbers = {run.name: {**(states[run.name].metrics or {}), **_cost(run)} for run in finished}
+    names = _columns(list(numbers.values()))
     suite.out.mkdir(parents=True, exist_ok=True)
     with (suite.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "seed", *names])
-        writer.writerows([run.row.name, run.seed, *(_value(states, run, name) for name in names)] for run in finished)
-    text = _markdown(suite, runs, states, names)
+        writer.writerows([run.row.name, run.seed, *(numbers[run.name].get(name) for name in names)] for run in finished)
+    missing = {run.name: states[run.name].detail for run in runs if run.name not in numbers}
+    text = _markdown(suite, runs, numbers, missing, names)
     (suite.out / "results.md").write_text(text, encoding="utf-8")
     curves = {row.name: [_curve(run) for run in finished if run.row is row] for row in suite.rows}
     kinds = {VALIDATORS[run.config.data.format].selected_by for run in runs}
@@ -46,16 +55,17 @@ def write_tables(suite: Suite) -> str:
     return text
 
 
-def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence[str]) -> str:
+def _markdown(
+    suite: Suite, runs: Sequence[Run], numbers: Numbers, missing: Mapping[str, str], names: Sequence[str]
+) -> str:
     published = any(row.published for row in suite.rows)
     header = ["row", "config", "seeds", *names, *(["published"] if published else [])]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for row in suite.rows:
-        finished = [run for run in runs if run.row is row and states[run.name].kind == "finished"]
+        finished = [run for run in runs if run.row is row and run.name in numbers]
         seeds = ", ".join(str(run.seed) for run in finished) or "–"
-        cells = [_cell([_value(states, run, name) for run in finished]) for name in names]
+        cells = [_cell([numbers[run.name].get(name) for run in finished]) for name in names]
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
-    missing = [f"* {run.name}: {states[run.name].detail}" for run in runs if states[run.name].kind != "finished"]
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
     if suite.out != default_out(suite.path):
         command += f" --out {suite.out}"
@@ -64,7 +74,7 @@ def _markdown(suite: Suite, runs: Sequence[Run], states: States, names: Sequence
     note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
     parts = [f"`{command}`", "\n".join(lines), note]
     if missing:
-        parts.append("\n".join(["Not finished:", "", *missing]))
+        parts.append("\n".join(["Not finished:", "", *(f"* {name}: {detail}" for name, detail in missing.items())]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -82,9 +92,14 @@ def _config(row: Row) -> str:
     return " ".join([row.cfg.name, *(f"`{text}`" for text in row.overrides)]).replace("|", "\\|")
 
 
-def _value(states: States, run: Run, name: str) -> float | None:
-    metrics = states[run.name].metrics
-    return None if metrics is None else metrics.get(name)
+def _cost(run: Run) -> dict[str, float]:
+    """Of the network, where the config tells its joints, and the median speed of training, validation not counted."""
+    speeds = [entry[_SPEED] for entry in read_history(run.experiment.folder) if _SPEED in entry]
+    cost = {"train_images_per_second": statistics.median(speeds)} if speeds else {}
+    if run.config.data.num_keypoints is not None:
+        network = model_cost(run.config)
+        cost |= {"parameters_M": network.parameters / 1e6, "multiply_adds_G": network.multiply_adds / 1e9}
+    return cost
 
 
 def _cell(values: Sequence[float | None]) -> str:

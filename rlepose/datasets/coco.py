@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.coco_file import CocoFile, Pictures, read_json
+from rlepose.datasets.joint_kinds import JointKind
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.geometry import clip_boxes
@@ -30,34 +31,36 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     image_row = {image["id"]: row for row, image in enumerate(coco.images)}
     sizes = _image_sizes(coco)
     left_out: Counter[str] = Counter()
-    rows, keep = [], []
+    ids, categories, rows, boxes, labels = [], [], [], [], []
     for annotation in coco.annotations:
         reason = _reason_to_leave_out(coco, annotation)
-        if reason is None:
-            row = _row_of_image(coco, annotation, image_row)
-            box = clip_boxes(_finite(coco, annotation, "bbox", 4), sizes[row])
-            reason = "box without an inside" if min(box[2], box[3]) <= 0 else None
-        if reason is None:
-            keep.append((annotation, row, box))
-            rows.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
-        else:
+        if reason is not None:
             left_out[reason] += 1
-    keypoints = np.array(rows, np.float32).reshape(len(keep), coco.num_keypoints, 3)
-    image_index = np.array([row for _, row, _ in keep], np.int64)
+            continue
+        ids.append(annotation["id"])
+        categories.append(annotation["category_id"])
+        rows.append(_row_of_image(coco, annotation, image_row))
+        boxes.append(_finite(coco, annotation, "bbox", 4))
+        labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
+    image_index = np.array(rows, np.int64)
+    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes[image_index])
+    keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
     visible = _labelled_inside(coco, keypoints, sizes[image_index])
     table = _table(
         coco,
         image_root,
-        person_ids=np.array([annotation["id"] for annotation, _, _ in keep], np.int64),
+        person_ids=np.array(ids, np.int64),
+        category_ids=np.array(categories, np.int64),
         image_index=image_index,
-        bbox_xywh=np.array([box for _, _, box in keep], np.float32).reshape(-1, 4),
-        box_score=np.ones(len(keep), np.float32),
+        bbox_xywh=bbox_xywh.astype(np.float32),
+        box_score=np.ones(len(ids), np.float32),
         keypoints=np.where(visible[..., None] > 0, keypoints[..., :2], 0),
         visible=visible,
     )
-    labelled = np.asarray(visible.any(axis=1))
-    left_out["no labelled joint inside the picture"] += int((~labelled).sum())
-    table = table.select(labelled)
+    inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
+    left_out["box without an inside"] += int((~inside).sum())
+    left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
+    table = table.select(np.asarray(inside & labelled))
     counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
     log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
     if not len(table):
@@ -66,11 +69,12 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 
 
 def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, category_ids: Collection[int], num_keypoints: int
+    pictures: Pictures, image_root: str | Path, path: str | Path, kinds: Sequence[JointKind]
 ) -> PersonTable:
-    """The boxes of these categories in a detection file of COCO's results format, without labels.
+    """The boxes of these kinds' categories in a detection file of COCO's results format, without labels.
 
-    Boxes without an inside are left out. InputError for entries that are no boxes, or on none of the pictures.
+    Boxes without an inside are left out; one without category is of the only kind. InputError for entries that are no
+    boxes, or on none of the pictures.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
@@ -78,9 +82,13 @@ def persons_from_detections(
         raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
     image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
     sizes = _image_sizes(pictures)
+    category_ids = [identity for kind in kinds for identity in kind.category_ids]
     kept = []
     for number, entry in enumerate(entries):
-        if "category_id" in entry and entry["category_id"] not in category_ids:
+        if "category_id" not in entry and len(kinds) > 1:
+            raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
+        category = entry.get("category_id", category_ids[0])
+        if category not in category_ids:
             continue
         image_id, score = entry.get("image_id"), entry.get("score")
         box = _numbers(entry["bbox"], 4)
@@ -91,16 +99,18 @@ def persons_from_detections(
             )
         if box is None or _numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        kept.append((number, row, score, clip_boxes(box, sizes[row])))
-    kept = [item for item in kept if min(item[3][2:]) > 0]
+        kept.append((number, category, row, score, clip_boxes(box, sizes[row])))
+    kept = [item for item in kept if min(item[-1][2:]) > 0]
     log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
+    num_keypoints = len({joint for kind in kinds for joint in kind.joints})
     return _table(
         pictures,
         image_root,
-        person_ids=np.array([number for number, _, _, _ in kept], np.int64),
-        image_index=np.array([row for _, row, _, _ in kept], np.int64),
-        bbox_xywh=np.array([box for _, _, _, box in kept], np.float32).reshape(-1, 4),
-        box_score=np.array([score for _, _, score, _ in kept], np.float32),
+        person_ids=np.array([number for number, *_ in kept], np.int64),
+        category_ids=np.array([category for _, category, *_ in kept], np.int64),
+        image_index=np.array([row for _, _, row, _, _ in kept], np.int64),
+        bbox_xywh=np.array([box for *_, box in kept], np.float32).reshape(-1, 4),
+        box_score=np.array([score for *_, score, _ in kept], np.float32),
         keypoints=np.zeros((len(kept), num_keypoints, 2), np.float32),
         visible=np.zeros((len(kept), num_keypoints), np.uint8),
     )

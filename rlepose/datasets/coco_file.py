@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlepose.datasets.joint_kinds import category_oks_sigmas, joint_kinds, spread, united
 from rlepose.errors import InputError
-from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigmas, side_of, skeleton_from_names
+from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, side_of, skeleton_from_names
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ class CocoFile(Pictures):
     """One annotation file.
 
     images, annotations (of the chosen categories) and category are as in the file; where several are chosen, category
-    is the first of them, with their names in a list, or 'all'.
-    category: name of the category to take, names of several that have the same joints, or 'all' that have keypoints;
-    None takes the only one.
+    is the first of them, with their names in a list, or 'all'. kinds: those of the chosen categories. If there are
+    several, category has the union of their joints, and so have the annotations: the other kinds' without label.
+    category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
     of some data sets are misspelled or counted from 0. Sides must agree.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
@@ -68,12 +69,20 @@ class CocoFile(Pictures):
                 value = annotation[key]
                 raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
         chosen = self._choose_categories(entries(path, tree, "categories"), category)
-        self.category = self._as_one(chosen, category)
+        if joints is not None:
+            chosen = [self._with_joints_renamed(entry, joints) for entry in chosen]
+        for entry in chosen:
+            self._check_joints(entry)
+        self.kinds = joint_kinds(chosen)
+        self.category = chosen[0] if len(self.kinds) == 1 else united(chosen)
+        if len(chosen) > 1:
+            names = category if category == "all" else [entry["name"] for entry in chosen]
+            self.category = self.category | {"name": names}
         self.category_ids = frozenset(entry["id"] for entry in chosen)
         self.annotations = [a for a in annotations if a.get("category_id") in self.category_ids]
-        if joints is not None:
-            self._rename_joints(joints)
-        self._check_joints()
+        if len(self.kinds) > 1:
+            self._check_joints(self.category)
+            self._spread_joints()
         self._check_boxes()
 
     @property
@@ -95,8 +104,8 @@ class CocoFile(Pictures):
             raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
         if wanted is None and len(with_keypoints) > 1:
             raise InputError(
-                f"{self.path}: several categories have keypoints; set data.category to one of {names}, or, where their "
-                "joints are the same, to a list of them or to all"
+                f"{self.path}: several categories have keypoints; set data.category to one of {names}, to a list of "
+                "them or to all"
             )
         if wanted is None or wanted == "all":
             return with_keypoints
@@ -107,18 +116,20 @@ class CocoFile(Pictures):
             raise InputError(f"{self.path}: data.category: {what}; there is {names}")
         return [by_name[name] for name in chosen]
 
-    def _as_one(self, chosen: list[dict[str, Any]], wanted: str | Sequence[str] | None) -> dict[str, Any]:
-        """The entry of the first category; it stands for all if their joints are the same, else InputError."""
-        first = chosen[0]
-        other = next((c for c in chosen if c["keypoints"] != first["keypoints"]), None)
-        if other is not None:
-            raise InputError(
-                f"{self.path}: data.category: {first['name']} and {other['name']} have other joints, or in another "
-                f"order; learn them apart, with data.category={first['name']} or {other['name']}"
-            )
-        if len(chosen) == 1:
-            return first
-        return first | {"name": wanted if wanted == "all" else [c["name"] for c in chosen]}
+    def _spread_joints(self) -> None:
+        """Give all annotations the union's joints; what has no label at all is left as it is."""
+        joints_of = {identity: kind.joints for kind in self.kinds for identity in kind.category_ids}
+        for row, annotation in enumerate(self.annotations):
+            joints, keypoints = joints_of[annotation["category_id"]], annotation.get("keypoints") or []
+            if isinstance(keypoints, list) and not any(keypoints[2::3]):
+                continue
+            if not isinstance(keypoints, list) or len(keypoints) != 3 * len(joints):
+                got = f"{len(keypoints)} values" if isinstance(keypoints, list) else repr(keypoints)
+                raise InputError(
+                    f"{self.path}: annotation {annotation['id']}: keypoints: expected {3 * len(joints)} numbers for "
+                    f"category {annotation['category_id']}, got {got}; a joint without label is 0, 0, 0"
+                )
+            self.annotations[row] = annotation | {"keypoints": spread(keypoints, joints, self.num_keypoints)}
 
     def _check_boxes(self) -> None:
         """Also those of crowds and of persons without labels, which the evaluation looks at."""
@@ -133,18 +144,18 @@ class CocoFile(Pictures):
             ):
                 raise InputError(f"{self.path}: annotation {annotation['id']}: bbox: expected 4 numbers, got {box}")
 
-    def _rename_joints(self, joints: Skeleton) -> None:
-        found = self.category["keypoints"]
+    def _with_joints_renamed(self, category: dict[str, Any], joints: Skeleton) -> dict[str, Any]:
+        found = category["keypoints"]
         alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
         if not alike or [side_of(name) for name in found] != [side_of(name) for name in joints.names]:
             raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
         bones = [[i + 1, j + 1] for i, j in joints.bones]
-        self.category = self.category | {"keypoints": list(joints.names), "skeleton": bones}
+        return category | {"keypoints": list(joints.names), "skeleton": bones}
 
-    def _check_joints(self) -> None:
-        """The category's names and bones; the labels themselves are checked where they become arrays."""
-        names, bones = self.category["keypoints"], self.category.get("skeleton") or []
-        where = f"{self.path}: category {self.category['id']}"
+    def _check_joints(self, category: dict[str, Any]) -> None:
+        """A category's names and bones; the labels themselves are checked where they become arrays."""
+        names, bones = category["keypoints"], category.get("skeleton") or []
+        where = f"{self.path}: category {category['id']}"
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"{where}: 'keypoints' must be a list of joint names")
         spelled_alike = skeleton_from_names(names).ambiguous_names()
@@ -176,8 +187,9 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
 
     path is for messages.
     """
-    names = category["keypoints"]
-    skeleton = skeleton_from_names(names, [(i - 1, j - 1) for i, j in category.get("skeleton") or []])
+    names, known = category["keypoints"], category_oks_sigmas(category)
+    bones = tuple((i - 1, j - 1) for i, j in category.get("skeleton") or [])
+    skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known))
     if skeleton.without_twin:
         log.warning(
             "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
@@ -189,7 +201,7 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
         if len(oks_sigmas) != len(names):
             raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
         return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
-    unknown = [name for name, sigma in zip(names, known_oks_sigmas(names), strict=True) if sigma is None]
+    unknown = [name for name, sigma in zip(names, known, strict=True) if sigma is None]
     if unknown:
         log.warning(
             "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",

@@ -21,7 +21,7 @@ from rlepose.datasets.persons import PersonTable
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name != "image_root"]
 
 

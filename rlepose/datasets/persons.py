@@ -24,6 +24,7 @@ class PersonTable:
     """N persons in M pictures.
 
     person_ids    (N,)       annotation ids, or the number of the entry in a detection file
+    category_ids  (N,)       the data set's ids of what the persons are
     image_index   (N,)       row of the picture in the image arrays below
     bbox_xywh     (N, 4)     px, cut at the picture's border
     box_score     (N,)       the detector's score, 1 for boxes from the ground truth
@@ -36,6 +37,7 @@ class PersonTable:
 
     image_root: Path
     person_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
     image_index: NDArray[np.int64]
     bbox_xywh: NDArray[np.float32]
     box_score: NDArray[np.float32]

@@ -79,6 +79,7 @@ def persons_from_joints(
     table = Person3DTable(
         image_root=Path(image_root),
         person_ids=np.asarray(ids, np.int64),
+        category_ids=np.ones(len(joints), np.int64),
         image_index=np.arange(len(joints)),
         bbox_xywh=boxes.astype(np.float32),
         box_score=np.ones(len(joints), np.float32),
@@ -115,9 +116,10 @@ def with_2d_persons(table: Person3DTable, extra: PersonTable) -> Person3DTable:
         filling = np.full((len(extra), *values.shape[1:]), unknown, values.dtype)
         return np.concatenate([values, filling])
 
+    names = ("person_ids", "category_ids", "bbox_xywh", "box_score", "keypoints", "visible")
     return dataclasses.replace(
         table,
-        **{name: both(name) for name in ("person_ids", "bbox_xywh", "box_score", "keypoints", "visible")},
+        **{name: both(name) for name in names},
         image_root=root,
         image_index=np.concatenate([table.image_index, extra.image_index + len(table.image_ids)]),
         image_ids=np.concatenate([table.image_ids, extra.image_ids + first_id]),

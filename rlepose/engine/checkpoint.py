@@ -30,7 +30,8 @@ _KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metr
 class Checkpoint:
     """What a run needs to go on, and a validation to start.
 
-    model, criterion: state dicts. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
+    model, criterion: state dicts, of the weights' average where one is kept; unaveraged is then the two as the
+    optimiser left them. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
     rank. progress: finished epochs, and the best value of the selection metric so far. recalibration: how inference
     corrects sigma, if it was fitted.
     """
@@ -43,6 +44,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     optimizer: dict[str, Any]
     random_states: list[dict[str, torch.Tensor]]
+    unaveraged: dict[str, dict[str, Any]] | None = None
     recalibration: Recalibration | None = None
 
 
@@ -61,6 +63,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, previous: Path | None = 
         "metrics": checkpoint.metrics,
         "optimizer": checkpoint.optimizer,
         "random_states": checkpoint.random_states,
+        "unaveraged": checkpoint.unaveraged,
         "recalibration": None if checkpoint.recalibration is None else checkpoint.recalibration.to_dict(),
     }
     aside = path.with_name(path.name + ".tmp")
@@ -174,6 +177,7 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
         metrics=tree["metrics"],
         optimizer=tree["optimizer"],
         random_states=tree["random_states"],
+        unaveraged=tree.get("unaveraged"),
         recalibration=Recalibration.from_dict(tree["recalibration"]) if tree.get("recalibration") else None,
     )
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from rlepose.codec import PoseOutput, joint_scores
 from rlepose.config import Config
 from rlepose.datasets.batches import EvalBatches
+from rlepose.datasets.joint_kinds import JointKind
 from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch
 from rlepose.datasets.persons import PersonTable
 from rlepose.engine.distributed import Ranks, choose_precision
@@ -100,31 +101,36 @@ class Estimator:
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge([part for of_rank in ranks.gather(parts) for part in of_rank])
 
-    def poses(self, predictions: Predictions, category_id: int, box_score: Floats | None = None) -> CocoResults:
-        """COCO results of the persons whose picture could be read. box_score (N,): the detector's, to rank poses by."""
-        valid = np.flatnonzero(predictions.valid)
-        scores = predictions.joint_scores[valid]
+    def poses(self, predictions: Predictions, kind: JointKind, box_score: Floats | None = None) -> CocoResults:
+        """COCO results of this kind's persons whose picture could be read, with the kind's own joints.
+
+        box_score (N,): the detector's, to rank poses by."""
+        rows = self._rows(predictions, kind)
+        scores = predictions.joint_scores[rows].take(kind.joints, axis=1)
         return coco_results(
-            predictions.keypoints[valid],
+            predictions.keypoints[rows].take(kind.joints, axis=1),
             scores,
-            pose_scores(scores, None if box_score is None else box_score[valid]),
-            self.table.person_image_ids()[valid],
-            category_id,
+            pose_scores(scores, None if box_score is None else box_score[rows]),
+            self.table.person_image_ids()[rows],
+            kind.category_ids[0],
         )
 
-    def detected_poses(self, predictions: Predictions, category_id: int) -> CocoResults:
+    def detected_poses(self, predictions: Predictions, kind: JointKind) -> CocoResults:
         """The same from a detector's boxes, of which several may hold one person: rescored, after OKS-NMS."""
-        results = self.poses(predictions, category_id, self.table.box_score)
-        valid = np.flatnonzero(predictions.valid)
+        results = self.poses(predictions, kind, self.table.box_score)
+        rows = self._rows(predictions, kind)
         kept = oks_nms(
-            predictions.keypoints[valid],
+            predictions.keypoints[rows].take(kind.joints, axis=1),
             results.scores,
-            np.prod(self.dataset.scale[valid], axis=1),
-            self.table.image_index[valid],
-            np.array(self.skeleton.oks_sigmas),
+            np.prod(self.dataset.scale[rows], axis=1),
+            self.table.image_index[rows],
+            np.array(self.skeleton.oks_sigmas).take(kind.joints),
             self.config.eval.nms_threshold,
         )
         return results.select(kept)
+
+    def _rows(self, predictions: Predictions, kind: JointKind) -> NDArray[np.intp]:
+        return np.flatnonzero(predictions.valid & kind.rows(self.table.category_ids))
 
     def _merge(self, parts: list[_Part]) -> Predictions:
         """Batches from all ranks to arrays in the table's order, in pixels."""

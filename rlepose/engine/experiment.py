@@ -40,6 +40,10 @@ class Experiment:
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.pt"
 
+    def kept(self, epoch: int) -> Path:
+        """The checkpoint of this many finished epochs, where such are asked for (`train.keep_every`)."""
+        return self.folder / "checkpoints" / f"epoch_{epoch}.pt"
+
     @property
     def trace(self) -> Path:
         return self.folder / "trace.json"
@@ -70,8 +74,14 @@ class Experiment:
 
         A lock of the process, which neither outlives it nor passes on to the workers that it starts.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("a+") as file:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = self._lock.open("a+")
+        except OSError as error:  # a file in the way, a read-only file system
+            raise InputError(
+                f"{self.folder}: cannot write there ({error.strerror}); set output_dir to a folder where you may"
+            ) from error
+        with lock as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -16,6 +16,7 @@ from rlepose.engine.checkpoint import (
 )
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.loss_sums import LossSums
+from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
@@ -31,6 +32,7 @@ class RunState:
     rewinds: how often the run went back to a checkpoint.
     validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
+    judged: the model and criterion that are validated and kept, the average of the trained ones where there is one.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class RunState:
         criterion: Criterion,
         optimizer: Optimizer,
         losses: LossSums,
+        average: WeightAverage | None = None,
     ) -> None:
         self.epoch = self.seen = self.lines = self.rewinds = 0
         self.validated = 0
@@ -48,8 +51,8 @@ class RunState:
         self.metrics: dict[str, Any] = {}
         self._config = config
         self._skeleton = skeleton
-        self._model = model
-        self._criterion = criterion
+        self._trained = model, criterion
+        self.judged = self._trained if average is None else (average.model, average.criterion)
         self._optimizer = optimizer
         self._losses = losses
 
@@ -65,11 +68,13 @@ class RunState:
             "best": self.best,
             "losses": self._losses.state(),
         }
+        kept = _weights(self.judged)
         return Checkpoint(
             config=self._config,
             skeleton=self._skeleton,
-            model=self._model.state_dict(),
-            criterion=self._criterion.state_dict(),
+            model=kept["model"],
+            criterion=kept["criterion"],
+            unaveraged=None if self.judged is self._trained else _weights(self._trained),
             optimizer=self._optimizer.state_dict(),
             progress=progress,
             metrics=self.metrics,
@@ -100,8 +105,10 @@ class RunState:
         changed = differences(checkpoint.config.to_dict(), self._config.to_dict())
         if changed:
             log.warning("resuming with other options than before: %s", "; ".join(changed))
-        load_state(self._model, checkpoint.model, "model", path)
-        load_state(self._criterion, checkpoint.criterion, "criterion", path)
+        kept = {"model": checkpoint.model, "criterion": checkpoint.criterion}
+        for (model, criterion), weights in ((self.judged, kept), (self._trained, checkpoint.unaveraged or kept)):
+            load_state(model, weights["model"], "model", path)
+            load_state(criterion, weights["criterion"], "criterion", path)
         self._load_optimizer(checkpoint)
         self.epoch, self.seen, self.lines = progress["epoch"], progress["seen"], progress["lines"]
         self.rewinds = progress["rewinds"]
@@ -122,6 +129,11 @@ class RunState:
         # The state is the checkpoint's; decay and the like are this config's, as is the rate, which each step sets.
         for group, values in zip(self._optimizer.param_groups, options, strict=True):
             group.update(values)
+
+
+def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:
+    model, criterion = modules
+    return {"model": model.state_dict(), "criterion": criterion.state_dict()}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

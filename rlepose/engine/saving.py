@@ -10,7 +10,7 @@ import torch
 
 from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
 
-_TRAINED = ("model", "criterion", "optimizer", "random_states")
+_TRAINED = ("model", "criterion", "optimizer", "random_states", "unaveraged")
 
 
 class BackgroundSaver:

@@ -8,6 +8,7 @@ from typing import Any
 from rlepose.config import Config
 from rlepose.datasets.coco import persons_from_detections
 from rlepose.datasets.coco_file import Pictures, entries, read_json
+from rlepose.datasets.joint_kinds import JointKind
 from rlepose.engine.checkpoint import Checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Estimator
@@ -49,7 +50,8 @@ def submit_checkpoint(
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree, data.category or "person")
-    table = persons_from_detections(pictures, root / data.test_images, boxes, [category_id], len(COCO))
+    kind = JointKind("person", (category_id,), tuple(range(len(COCO))))
+    table = persons_from_detections(pictures, root / data.test_images, boxes, [kind])
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
     estimator = Estimator(config, table, checkpoint.skeleton, ranks, checkpoint.recalibration)
@@ -57,7 +59,7 @@ def submit_checkpoint(
     predictions = estimator.predict(network, criterion)
     submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"
     if ranks.is_main:
-        results = estimator.detected_poses(predictions, category_id)
+        results = estimator.detected_poses(predictions, kind)
         file = submission.with_suffix(".json")
         write_results(file, results)
         with zipfile.ZipFile(submission, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -32,6 +32,7 @@ from rlepose.engine.saving import BackgroundSaver
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validators import build_validator
+from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
@@ -86,7 +87,11 @@ class Trainer:
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
         self.losses = LossSums(ranks)
-        self.state = RunState(config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses)
+        decay = config.train.average_decay
+        self.average = None if decay is None else WeightAverage(self.model, self.criterion, decay)
+        self.state = RunState(
+            config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses, self.average
+        )
         if resume:
             self._take_up_newest()
 
@@ -127,6 +132,8 @@ class Trainer:
                     self._train_epoch(run_log, progress)
                     self.state.epoch, self.state.seen = self.state.epoch + 1, 0
                     self._save_last(run_log)
+                    if self.config.train.keep_every and self.state.epoch % self.config.train.keep_every == 0:
+                        self._save(run_log, self.experiment.kept(self.state.epoch))
                 except DivergedError as error:
                     run_log = self._rewind(run_log, error)
                     progress.n = self.global_step * size
@@ -211,6 +218,8 @@ class Trainer:
             with self.stop.step():
                 self.losses.add(self.step(tensors))
             self.state.seen = done * size
+            if self.average is not None:
+                self.average.update(self.global_step)
             progress.update(size)
             if done % train.log_every == 0 or done == steps:
                 # Here alone the host waits for the device.
@@ -279,11 +288,12 @@ class Trainer:
         return torch.stack([total.where(taken > 0, 0), taken])
 
     def _validate(self, run_log: RunLog) -> None:
-        self.ranks.equalize_buffers(self.model)
-        self.state.metrics, _, predictions = self.validator.run(self.model, self.criterion)
+        model, criterion = self.state.judged
+        self.ranks.equalize_buffers(model)
+        self.state.metrics, _, predictions = self.validator.run(model, criterion)
         run_log.scalars(self.state.metrics, self.global_step, self.state.epoch)
         if self.ranks.is_main:
-            picture = self.validator.pictures(predictions, self.criterion, self.config.eval.pictures)
+            picture = self.validator.pictures(predictions, criterion, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, self.global_step)
         log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))

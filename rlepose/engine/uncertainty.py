@@ -83,7 +83,7 @@ def judge_uncertainty(
     sigma = sigma_px(validator, predictions)[chosen]
     observations = observe(likelihood, keypoints, sigma, truth, visible, np.sqrt(area))
     oks = oks_with_label(keypoints, truth, visible, area, np.array(skeleton.oks_sigmas))
-    confidence = predictions.joint_scores[chosen].mean(axis=1)
+    confidence = validator.confidence(predictions)[chosen]
     report = calibration_report(observations, confidence, oks, skeleton.names)
     report["overall"] |= {
         "tail_ratio": tail_ratio(observations.residual),

@@ -9,23 +9,28 @@ from numpy.typing import NDArray
 from rlepose.config import Config
 from rlepose.datasets.coco import CocoFile, persons_from_annotations, persons_from_detections
 from rlepose.datasets.images import read_image
+from rlepose.datasets.joint_kinds import JointKind, own_joints
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.pose_validator import PoseValidator
-from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
+from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco, mean_table
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, write_results
+from rlepose.evaluation.slices import crowd_index, slices
 from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.visualize import Picture, truth_and_prediction
 
 
-class Validator(PoseValidator[CocoResults]):
+class Validator(PoseValidator[list[CocoResults]]):
     """Validation on the persons of `config.data`'s validation file.
 
     boxes: 'gt' for the boxes of the annotation file, else the path of a detection file. The numbers' names begin with
     'gt/' or 'det/' accordingly. recalibration: corrects the predicted sigma; scores, and so AP, stay the network's.
+    Where categories have different joints, results and COCO's numbers are of each kind on its own, with its own joints,
+    and the numbers without a kind's name are the kinds' mean. Benchmarks' parts (evaluation/slices.py) have numbers of
+    their own, too: 'gt face/AP'.
     """
 
     selected_by = "gt/AP"
@@ -37,31 +42,55 @@ class Validator(PoseValidator[CocoResults]):
         self.prefix = "det" if self.detected else "gt"
         self.path = root / data.val_annotations
         self.coco = CocoFile(self.path, data.category)
-        self.truth = truth_of(self.coco)
+        self.kinds = self.coco.kinds
+        self.truths = [truth_of(self.coco, kind) for kind in self.kinds]
+        self.crowd_index = crowd_index(self.coco)
         skeleton = self.coco.skeleton(data.oks_sigmas)
         images = root / data.val_images
         if self.detected:
-            table = persons_from_detections(self.coco, images, boxes, self.coco.category_ids, len(skeleton))
+            table = persons_from_detections(self.coco, images, boxes, self.kinds)
         else:
             table = persons_from_annotations(self.coco, images)
         reference_joints(config.eval.pck_reference, skeleton)  # an InputError now rather than after an epoch
         super().__init__(config, table, skeleton, ranks, recalibration)
+        self.own_joints = own_joints(self.kinds, self.table.category_ids)
 
-    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], CocoResults]:
-        oks_sigmas, category = np.array(self.skeleton.oks_sigmas), self.coco.category["id"]
-        results = self.detected_poses(predictions, category) if self.detected else self.poses(predictions, category)
-        metrics = evaluate_coco(self.truth, results, oks_sigmas, self.config.eval.backend)
+    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[CocoResults]]:
+        poses, backend = self.detected_poses if self.detected else self.poses, self.config.eval.backend
+        results = [poses(predictions, kind) for kind in self.kinds]
+        tables = [
+            evaluate_coco(truth, found, self.oks_sigmas(kind), backend)
+            for kind, truth, found in zip(self.kinds, self.truths, results, strict=True)
+        ]
+        metrics = mean_table(tables)
         valid = np.flatnonzero(predictions.valid)
         if not self.detected and len(np.unique(self.table.image_index[valid])) == len(valid):
             metrics |= self._pck(predictions.keypoints[valid], valid)
-        return {f"{self.prefix}/{name}": value for name, value in metrics.items()}, results
+        if len(self.kinds) > 1:
+            rows = {kind.name: table for kind, table in zip(self.kinds, tables, strict=True)}
+        else:
+            oks_sigmas = np.array(self.skeleton.oks_sigmas)
+            parts = slices(self.skeleton.names, self.truths[0], results[0], oks_sigmas, self.crowd_index)
+            rows = {part.name: evaluate_coco(part.truth, part.results, part.oks_sigmas, backend) for part in parts}
+        named = {f"{self.prefix}/{name}": value for name, value in metrics.items()}
+        for row, table in rows.items():
+            named |= {f"{self.prefix} {row}/{name}": value for name, value in table.items()}
+        return named, results
 
-    def write(self, out: Path, results: CocoResults) -> None:
+    def oks_sigmas(self, kind: JointKind) -> Floats:
+        """The OKS constants of a kind's joints."""
+        return np.array(self.skeleton.oks_sigmas).take(kind.joints)
+
+    def confidence(self, predictions: Predictions) -> Floats:
+        """(N,) mean score of each person's own joints."""
+        return predictions.joint_scores.mean(axis=1, where=self.own_joints)
+
+    def write(self, out: Path, results: list[CocoResults]) -> None:
         """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
-        write_results(out / f"keypoints_{self.prefix}.json", results)
+        write_results(out / f"keypoints_{self.prefix}.json", *results)
 
     def title(self, person: int, predictions: Predictions) -> str:
-        return f"predicted, score {predictions.joint_scores[person].mean():.2f}"
+        return f"predicted, score {self.confidence(predictions)[person]:.2f}"
 
     def draw(self, person: int, predictions: Predictions, sigma: Floats | None, title: str) -> Picture:
         return truth_and_prediction(
@@ -73,6 +102,7 @@ class Validator(PoseValidator[CocoResults]):
             predictions.keypoints[person],
             None if sigma is None else sigma[person],
             title,
+            own=self.own_joints[person],
         )
 
     def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:
@@ -83,12 +113,13 @@ class Validator(PoseValidator[CocoResults]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as a table: a row for the kind of boxes, a column a number."""
+        """The metrics as a table: a row for the kind of boxes, of joints and each part, a column a number."""
         kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
         names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))]
         names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]
-        lines = ["boxes " + " ".join(f"{name:>7}" for name in names)]
+        width = max(5, *map(len, kinds))
+        lines = [f"{'boxes':<{width}} " + " ".join(f"{name:>7}" for name in names)]
         for kind in kinds:
             values = (metrics.get(f"{kind}/{name}") for name in names)
-            lines.append(f"{kind:<5} " + " ".join("      –" if v is None else f"{v:7.4f}" for v in values))
+            lines.append(f"{kind:<{width}} " + " ".join("      –" if v is None else f"{v:7.4f}" for v in values))
         return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,14 @@ def evaluate_coco(
         raise InputError(f"results: no picture {strangers[0]} in the annotation file; are they of another split?")
     figures = EVALUATORS[backend](truth, results, oks_sigmas)
     return {name: None if np.isnan(value) else float(value) for name, value in zip(COCO_METRICS, figures, strict=True)}
+
+
+def mean_table(tables: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """The mean of several tables, as COCO's evaluation has it over categories: of what there is to measure."""
+    if len(tables) == 1:
+        return tables[0]
+    values = {name: [value for table in tables if (value := table[name]) is not None] for name in COCO_METRICS}
+    return {name: float(np.mean(those)) if those else None for name, those in values.items()}
 
 
 def pycocotools_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:

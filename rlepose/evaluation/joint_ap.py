@@ -19,7 +19,7 @@ def joint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floa
     values = []
     for joint in range(len(oks_sigmas)):
         alone = [joint]
-        labels = replace(truth, keypoints=truth.keypoints[:, alone], labelled=truth.labelled[:, alone])
+        labels = truth.with_joints(alone)
         found = replace(results, joints=results.joints[:, alone], scores=results.joints[:, joint, 2])
         values.append(keypoint_ap(labels, found, oks_sigmas[alone])[0])
     return np.array(values)

@@ -1,6 +1,7 @@
 """COCO's results format: predicted poses as arrays, and as the JSON file that COCO's server takes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ class CocoResults:
     def select(self, poses: NDArray[Any]) -> "CocoResults":
         """Some poses only: (N,) bool mask or indices."""
         return CocoResults(self.image_ids[poses], self.joints[poses], self.scores[poses], self.category_id)
+
+    def with_joints(self, joints: Sequence[int]) -> "CocoResults":
+        """The same poses with these joints alone, in this order; their scores stay."""
+        return CocoResults(self.image_ids, self.joints.take(joints, axis=1), self.scores, self.category_id)
 
     def entries(self) -> list[dict[str, Any]]:
         """As COCO has them, but for `keypoints`, which are rows (3 K,) of an array."""
@@ -74,9 +79,10 @@ def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
     return scores if box_score is None else scores + box_score
 
 
-def write_results(path: Path, results: CocoResults) -> None:
-    """Write the file that COCO's server takes."""
-    _write(path, orjson.dumps(results.entries(), option=orjson.OPT_SERIALIZE_NUMPY))
+def write_results(path: Path, *results: CocoResults) -> None:
+    """Write the file that COCO's server takes, with the poses of all `results`."""
+    entries = [entry for part in results for entry in part.entries()]
+    _write(path, orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -1,14 +1,15 @@
 """What COCO's evaluation holds predictions against: all persons of an annotation file as arrays."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.joint_kinds import JointKind
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
 
@@ -39,21 +40,41 @@ class CocoTruth:
     def __len__(self) -> int:
         return len(self.area)
 
+    def with_joints(self, joints: Sequence[int]) -> "CocoTruth":
+        """The same persons as if these were all joints: with them alone, in this order."""
+        return replace(self, keypoints=self.keypoints.take(joints, axis=1), labelled=self.labelled.take(joints, axis=1))
 
-def truth_of(coco: CocoFile) -> CocoTruth:
+    def with_pictures(self, pictures: NDArray[np.bool_]) -> "CocoTruth":
+        """Some pictures, (M,), and their persons, as if there were no others."""
+        persons = pictures[self.image_index]
+        return CocoTruth(
+            image_ids=self.image_ids[pictures],
+            image_index=(np.cumsum(pictures) - 1)[self.image_index[persons]],
+            keypoints=self.keypoints[persons],
+            labelled=self.labelled[persons],
+            bbox_xywh=self.bbox_xywh[persons],
+            area=self.area[persons],
+            crowd=self.crowd[persons],
+        )
+
+
+def truth_of(coco: CocoFile, kind: JointKind | None = None) -> CocoTruth:
     """The persons of a file, with what COCO's evaluation needs and other tools often leave out.
 
-    Persons on pictures that the file does not list are left out. InputError for what are no finite numbers.
+    Persons on pictures that the file does not list are left out. kind: only its persons, with its joints alone. All
+    pictures stay. InputError for what are no finite numbers.
     """
     image_ids = np.array(sorted(image["id"] for image in coco.images), np.int64)
     row_of_image = {identity: row for row, identity in enumerate(image_ids.tolist())}
     persons = [a for a in coco.annotations if a.get("image_id") in row_of_image]
+    if kind is not None:
+        persons = [person for person in persons if person["category_id"] in kind.category_ids]
     persons.sort(key=lambda person: row_of_image[person["image_id"]])
     joints = _floats(
         coco, persons, "keypoints", 3 * coco.num_keypoints, [_joints(p, coco.num_keypoints) for p in persons]
     )
     joints = joints.reshape(-1, coco.num_keypoints, 3)
-    return CocoTruth(
+    truth = CocoTruth(
         image_ids=image_ids,
         image_index=np.array([row_of_image[person["image_id"]] for person in persons], np.int64),
         keypoints=joints[..., :2],
@@ -62,6 +83,7 @@ def truth_of(coco: CocoFile) -> CocoTruth:
         area=_floats(coco, persons, "area", 1, [[annotation_area(person)] for person in persons])[:, 0],
         crowd=np.array([bool(person.get("iscrowd")) for person in persons], np.bool_),
     )
+    return truth if kind is None else truth.with_joints(kind.joints)
 
 
 def annotation_area(annotation: Mapping[str, Any]) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from rlepose.errors import InputError
-from rlepose.evaluation.results import write_json
 from rlepose.inference.boxes import GivenBoxes
+from rlepose.inference.json_list import JsonList
 from rlepose.inference.media import Video, is_video, pictures_in
 from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
@@ -24,6 +24,7 @@ from rlepose.visualize3d import VIEWS, scale_for, view_tile
 log = logging.getLogger(__name__)
 
 _SIDE = 320  # pixels of a view in space
+_TOLD = 10  # reasons in the log
 
 
 def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
@@ -32,8 +33,9 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     Writes each picture under its own name, or an mp4, and results.json in COCO's results format; of a 3-D model also
     NAME_space.png, the persons of a picture from the side and from above, at the size of adults (inference/space.py).
     A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
-    numbers; a frame's is its number from 0. What cannot be read, boxes without an inside and pictures without persons
-    are logged.
+    numbers; a frame's is its number from 0. The list is whole after each picture, and the mp4 is closed when Ctrl-C or
+    an error ends the run. What cannot be read, boxes without an inside and pictures without persons are logged; if they
+    are many, left_out.txt has all.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
@@ -43,66 +45,75 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     if smooth and not video:
         raise InputError(f"--smooth: {source} is no video; leave it out")
     out.mkdir(parents=True, exist_ok=True)
-    entries, left_out = (_video if video else _pictures)(predictor, source, boxes, out, smooth)
-    write_json(out / "results.json", entries)
+    problems: list[str] = []
+    with JsonList(out / "results.json") as results:
+        if video:
+            _video(predictor, source, boxes, out, results, problems, Smoother() if smooth else None)
+        else:
+            _pictures(predictor, source, boxes, out, results, problems)
     log.info("results         %s", out / "results.json")
-    if left_out:
-        log.warning("%d left out; the reasons stand above", left_out)
-    return left_out
+    if len(problems) > _TOLD:
+        (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
+        log.warning("%d left out; the first reasons stand above, all in %s", len(problems), out / "left_out.txt")
+    elif problems:
+        log.warning("%d left out; the reasons stand above", len(problems))
+    return len(problems)
 
 
 def _pictures(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, _: bool
-) -> tuple[list[dict[str, Any]], int]:
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, results: JsonList, left_out: list[str]
+) -> None:
     files = pictures_in(source) if source.is_dir() else [source]
     ids = _image_ids(files)
-    entries: list[dict[str, Any]] = []
-    left_out = 0
     found = predictor.stream(source, boxes)
     for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
         problems = list(poses.problems)
         if not poses.persons and not problems and boxes in (None, "detector"):
             problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-        left_out += _tell(problems)
-        entries += coco_entries([poses], [number])
+        _tell(problems, left_out)
+        results.add(coco_entries([poses], [number]))
         if frame.pixels is not None:
             write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
             in_space = [draw_in_space(person, predictor) for person in poses.persons if person.depth is not None]
             if in_space:
                 write_picture(out / f"{Path(poses.name).stem}_space.png", np.concatenate(in_space))
     log.info("pictures        %s", out)
-    return entries, left_out
 
 
 def _video(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool
-) -> tuple[list[dict[str, Any]], int]:
-    smoother = Smoother() if smooth else None
+    predictor: Predictor,
+    source: Path,
+    boxes: GivenBoxes,
+    out: Path,
+    results: JsonList,
+    left_out: list[str],
+    smoother: Smoother | None,
+) -> None:
     with Video(source) as video:
         fps, count = video.fps, video.count
     path = out / f"{source.stem}.mp4"
     writer: Any = None
-    entries: list[dict[str, Any]] = []
-    left_out = empty = 0
-    for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
-        left_out += _tell(poses.problems)
-        if frame.pixels is None:
-            continue
-        empty += not poses.persons
-        if smoother is not None:
-            poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
-        if writer is None:
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, poses.size_wh)
-            if not writer.isOpened():
-                raise InputError(f"{path}: OpenCV cannot write this video; choose another --out")
-        writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
-        entries += coco_entries([poses], [number])
-    if writer is not None:
-        writer.release()
+    empty = 0
+    try:
+        for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
+            _tell(poses.problems, left_out)
+            if frame.pixels is None:
+                continue
+            empty += not poses.persons
+            if smoother is not None:
+                poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
+            if writer is None:
+                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, poses.size_wh)
+                if not writer.isOpened():
+                    raise InputError(f"{path}: OpenCV cannot write this video; choose another --out")
+            writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
+            results.add(coco_entries([poses], [number]))
+    finally:
+        if writer is not None:
+            writer.release()  # writes the index, without which no player opens the file
     if empty:
         log.info("no person in %d frames", empty)
     log.info("video           %s", path)
-    return entries, left_out
 
 
 def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> Picture:
@@ -125,11 +136,14 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
     return np.concatenate(tiles, axis=1)
 
 
-def _tell(problems: Iterable[str]) -> int:
-    told = list(problems)
-    for problem in told:
-        log.warning("left out: %s", problem)
-    return len(told)
+def _tell(problems: Iterable[str], left_out: list[str]) -> None:
+    """Log what is left out, as long as there is not too much of it, and add it to `left_out`."""
+    for problem in problems:
+        left_out.append(problem)
+        if len(left_out) <= _TOLD:
+            log.warning("left out: %s", problem)
+        elif len(left_out) == _TOLD + 1:
+            log.warning("more is left out, which left_out.txt tells at the end")
 
 
 def _image_ids(files: list[Path]) -> list[int]:

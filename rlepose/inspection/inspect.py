@@ -12,6 +12,7 @@ import numpy as np
 from rlepose.datasets.coco import persons_from_annotations
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.images import read_labelled_image
+from rlepose.datasets.joint_kinds import category_oks_sigmas
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
@@ -20,7 +21,7 @@ from rlepose.inspection.overview import format_overview, overview
 from rlepose.inspection.ready_config import ready_config
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
-from rlepose.skeleton import Skeleton, known_oks_sigmas
+from rlepose.skeleton import Skeleton
 from rlepose.visualize import person_tile, sheet, write_picture
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def inspect_dataset(
     skeleton = coco.skeleton()
     areas = {annotation["id"]: annotation_area(annotation) for annotation in coco.annotations}
     estimated, repeats = estimate_oks_sigmas(table, np.array([areas[i] for i in table.person_ids.tolist()]))
-    skeleton = _with_estimates(skeleton, estimated)
+    skeleton = _with_estimates(skeleton, category_oks_sigmas(coco.category), estimated)
     found = suspicions(coco, table, skeleton)
     report = overview(coco, table, skeleton)
     report["estimated_oks_sigmas"] = dict(zip(skeleton.names, estimated, strict=True))
@@ -66,11 +67,11 @@ def inspect_dataset(
     return report
 
 
-def _with_estimates(skeleton: Skeleton, estimated: list[float | None]) -> Skeleton:
+def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: list[float | None]) -> Skeleton:
     """Estimates take the place of the default only: with other constants than the known ones AP is nobody else's."""
     sigmas = tuple(
-        new if new is not None and known is None else old
-        for known, new, old in zip(known_oks_sigmas(skeleton.names), estimated, skeleton.oks_sigmas, strict=True)
+        new if new is not None and built_in is None else old
+        for built_in, new, old in zip(known, estimated, skeleton.oks_sigmas, strict=True)
     )
     return Skeleton(skeleton.names, skeleton.bones, sigmas)
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.joint_kinds import category_oks_sigmas
 from rlepose.datasets.persons import PersonTable
-from rlepose.skeleton import Skeleton, known_oks_sigmas
+from rlepose.skeleton import Skeleton
 
 
 def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
 
     table: the persons that training takes of it. Quartiles are [least, lower quartile, median, upper quartile, most].
     """
-    names = skeleton.names
+    names, known = skeleton.names, category_oks_sigmas(coco.category)
     sizes, boxes = table.image_size_wh, table.bbox_xywh
     annotations = coco.annotations
     return {
@@ -31,7 +32,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
         },
         "pairs": [[names[i], names[j]] for i, j in skeleton.flip_pairs],
         "without_twin": skeleton.without_twin,
-        "unknown_oks_sigmas": [n for n, sigma in zip(names, known_oks_sigmas(names), strict=True) if sigma is None],
+        "unknown_oks_sigmas": [name for name, sigma in zip(names, known, strict=True) if sigma is None],
         "bones": [[names[i], names[j]] for i, j in skeleton.bones],
         "pictures": len(sizes),
         "pictures_without_persons": len(sizes) - len(np.unique(table.image_index)),

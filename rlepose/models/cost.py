@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rlepose.config import Config
 from rlepose.errors import InputError
 from rlepose.losses import LOSSES
-from rlepose.models.pose_model import build_model
+from rlepose.models.pose_model import PoseModel, build_model
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,22 @@ class Cost:
     head_multiply_adds: int
 
 
-def model_cost(config: Config) -> Cost:
-    """The cost of a config's network at its input size. Tensors have shapes but no values: nothing is computed or
-    fetched. InputError where `data.num_keypoints` is not set."""
-    if config.data.num_keypoints is None:
+def untrained_model(config: Config) -> PoseModel:
+    """A config's network with random weights, in evaluation mode. InputError where `data.num_keypoints` is not set."""
+    joints = config.data.num_keypoints
+    if joints is None:
         raise InputError(
             "data.num_keypoints: null leaves the head's size to the annotation file; set it to the number of joints"
         )
+    needs_sigma = LOSSES[config.loss.name].needs_sigma
+    return build_model(config.model, joints, needs_sigma, pretrained=False, dims=config.dims).eval()
+
+
+def model_cost(config: Config) -> Cost:
+    """The cost of a config's network at its input size. Tensors have shapes but no values: nothing is computed or
+    fetched. InputError as of `untrained_model`."""
     with FakeTensorMode(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        needs_sigma = LOSSES[config.loss.name].needs_sigma
-        joints = config.data.num_keypoints
-        model = build_model(config.model, joints, needs_sigma, pretrained=False, dims=config.dims).eval()
+        model = untrained_model(config)
         model(torch.zeros(1, 3, *config.data.input_size_hw))
     head = sum(counter.get_flop_counts().get(f"{type(model).__name__}.head", {}).values())
     # torch counts a multiply-add as two operations.

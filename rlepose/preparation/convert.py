@@ -17,6 +17,8 @@ Annotation = dict[str, Any]
 # CrowdPose's files have no areas. Its evaluation (crowdposetools, mmpose) takes this part of the box for the person's.
 _CROWDPOSE_AREA = 0.53
 
+_OF_PICTURES = ("id", "file_name", "width", "height", "crowdIndex")
+
 
 class Conversion(NamedTuple):
     """The category that the new file has, and what becomes of one annotation of the old."""
@@ -53,7 +55,7 @@ def convert_file(source: Path, target: Path, conversion: Conversion) -> None:
         "keypoints": names,
         "skeleton": [(i + 1, j + 1) for i, j in bones],
     }
-    images = [{key: picture[key] for key in ("id", "file_name", "width", "height")} for picture in pictures]
+    images = [{key: picture[key] for key in _OF_PICTURES if key in picture} for picture in pictures]
     write_json(target, {"images": images, "annotations": annotations, "categories": [category]})
 
 

@@ -9,6 +9,7 @@ from rlepose.errors import InputError
 from rlepose.inspection.overview import overview
 from rlepose.preparation.convert import CONVERSIONS, convert_file
 from rlepose.preparation.download import fetch
+from rlepose.preparation.lsp import LSP_SPLITS, convert_lsp
 from rlepose.preparation.sources import Archive, Source
 from rlepose.preparation.unpack import unpack
 
@@ -34,7 +35,10 @@ def prepare(source: Source, root: Path) -> None:
         _get(archive, root)
     for old, new, name in source.converted:
         if not _is_newer(root / new, root / old):
-            convert_file(root / old, root / new, CONVERSIONS[name])
+            if name in LSP_SPLITS:
+                convert_lsp(root / old, root / new, LSP_SPLITS[name])
+            else:
+                convert_file(root / old, root / new, CONVERSIONS[name])
             log.info("%s: written from %s", root / new, old)
     for annotations, images in source.checked:
         _check(root / annotations, root / images, source.category)

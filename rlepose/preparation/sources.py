@@ -27,7 +27,7 @@ class Manual(NamedTuple):
 class Source(NamedTuple):
     """One data set.
 
-    converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS).
+    converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS or lsp.LSP_SPLITS).
     checked: (annotation file, picture folder) of each split. category: what `data.category` is to be.
     """
 
@@ -82,6 +82,8 @@ def _of_wholebody(title: str, conversion: str, written: str) -> Source:
         checked=tuple((file, f"{split}2017") for split, file in files.items()),
     )
 
+
+_LSP_LICENCE = "research only; pictures under their owners' Flickr terms"
 
 SOURCES: Mapping[str, Source] = {
     "coco": Source(
@@ -161,5 +163,29 @@ SOURCES: Mapping[str, Source] = {
         converted=(),
         checked=tuple((f"annotations/ap10k-{s}-split1.json", "data") for s in ("train", "val")),
         category="all",
+    ),
+    "lsp": Source(
+        title="Leeds Sports Pose",
+        root="data/lsp",
+        page="http://sam.johnson.io/research/lsp.html",
+        licence=_LSP_LICENCE,
+        citation="Johnson and Everingham, Clustered Pose and Nonlinear Appearance Models for Human Pose Estimation, "
+        "BMVC 2010",
+        archives=(),
+        manual=(Manual(("joints.mat", "images"), "http://sam.johnson.io/research/lsp.html", "lsp_dataset.zip"),),
+        converted=tuple(("joints.mat", f"annotations/lsp_{s}.json", f"lsp_{s}") for s in ("train", "test")),
+        checked=tuple((f"annotations/lsp_{s}.json", "images") for s in ("train", "test")),
+    ),
+    "lspet": Source(
+        title="Leeds Sports Pose Extended, to train on",
+        root="data/lspet_original",
+        page="http://sam.johnson.io/research/lspet.html",
+        licence=_LSP_LICENCE,
+        citation="Johnson and Everingham, Learning Effective Human Pose Estimation from Inaccurate Annotation, "
+        "CVPR 2011",
+        archives=(),
+        manual=(Manual(("joints.mat", "images"), "http://sam.johnson.io/research/lspet.html", "lspet_dataset.zip"),),
+        converted=(("joints.mat", "annotations/lspet_train.json", "lspet_train"),),
+        checked=(("annotations/lspet_train.json", "images"),),
     ),
 }

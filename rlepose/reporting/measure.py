@@ -25,6 +25,7 @@ from rlepose.evaluation.calibration import Observations, ranking_report
 from rlepose.evaluation.errors_by_type import ERROR_TYPES, corrected, count_types, error_types
 from rlepose.evaluation.joint_ap import joint_ap
 from rlepose.evaluation.oks import joint_similarity
+from rlepose.evaluation.results import CocoResults
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion, LocationScale
 from rlepose.reporting.gallery import Gallery, galleries
@@ -132,7 +133,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     labelled = visible > 0
     labels = labelled.sum(axis=0)
     oks = (similarity * labelled).sum(axis=1) / labelled.sum(axis=1)
-    confidence = predictions.joint_scores[valid].mean(axis=1)
+    confidence = validator.confidence(predictions)[valid]
     sure = np.ptp(confidence) > 0
     return Measured(
         name=name,
@@ -143,7 +144,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         metrics=metrics,
         persons=len(oks),
         labels=labels,
-        joint_ap=joint_ap(validator.truth, results, oks_sigmas),
+        joint_ap=_joint_ap(validator, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(oks.mean()),
         ranking=ranking_report(confidence, oks) if sure else None,
@@ -151,6 +152,16 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         mistakes=_mistakes(validator, predictions),
         galleries=galleries(validator, predictions, criterion, confidence if sure else None, oks, pictures),
     )
+
+
+def _joint_ap(validator: Validator, results: list[CocoResults]) -> Floats:
+    """(K,); of a joint that several kinds have, their mean."""
+    values = np.full((len(results), len(validator.skeleton)), np.nan)
+    for row, kind, truth, found in zip(values, validator.kinds, validator.truths, results, strict=True):
+        row[list(kind.joints)] = joint_ap(truth, found, validator.oks_sigmas(kind))
+    measured = ~np.isnan(values)
+    number = measured.sum(axis=0)
+    return np.where(measured, values, 0).sum(axis=0) / np.where(number, number, np.nan)
 
 
 def _uncertainty(validator: Validator, predictions: Predictions, criterion: Criterion) -> Uncertainty | str:

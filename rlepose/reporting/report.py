@@ -68,13 +68,13 @@ def curves(experiments: Sequence[Measured]) -> str:
 
 
 def coco_numbers(experiments: Sequence[Measured]) -> str:
-    """A row for each experiment and kind of boxes."""
-    rows = [
-        [e.name, _BOXES[kind], *(e.metrics[f"{kind}/{name}"] for name in COCO_METRICS)]
-        for e in experiments
-        for kind in _BOXES
-        if f"{kind}/AP" in e.metrics
-    ]
+    """A row for each experiment and kind of boxes, and of the parts that a benchmark has."""
+    rows = []
+    for e in experiments:
+        for prefix in (name.removesuffix("/AP") for name in e.metrics if name.endswith("/AP")):
+            kind, _, part = prefix.partition(" ")
+            numbers = [e.metrics[f"{prefix}/{name}"] for name in COCO_METRICS]
+            rows.append([e.name, f"{_BOXES[kind]}, {part}" if part else _BOXES[kind], *numbers])
     return table(["experiment", "boxes", *COCO_METRICS], rows)
 
 

@@ -21,6 +21,7 @@ from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.trainer import train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
+from rlepose.models.cost import model_cost
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -150,9 +151,12 @@ def test_the_mean_and_deviation_over_seeds_are_tabulated(suite: Suite) -> None:
         (folder / "results").mkdir()
         (folder / "results" / "metrics.json").write_text(f'{{"gt/PCK@0.5": 1, "gt/AP": {value}, "gt/PCK@0.2": null}}')
     text = write_tables(suite)
-    assert "| seeds | gt/AP | gt/PCK@0.5 | published |" in text
+    costs = ("parameters_M", "multiply_adds_G", "train_images_per_second")
+    assert f"| seeds | gt/AP | gt/PCK@0.5 | {' | '.join(costs)} | published |" in text
     assert f"--seeds 0 1 2 --out {suite.out}`" in text
-    assert "| 0, 1, 2 | 0.300 ± 0.265 | 1.000 ± 0.000 | AP 12.3 |" in text
+    parameters = model_cost(suite.runs()[0].config).parameters / 1e6
+    assert f"| 0, 1, 2 | 0.300 ± 0.265 | 1.000 ± 0.000 | {parameters:.3f} ± 0.000 | " in text
+    assert " | AP 12.3 |" in text
     assert "Not finished" not in text
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rlepose.datasets.coco import persons_from_annotations, persons_from_detections
 from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.joint_kinds import JointKind
 from rlepose.datasets.loading import PoseDataset
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -32,7 +33,7 @@ def detections(annotations: Path, entries: Any) -> PersonTable:
     path = annotations.with_name("detections.json")
     path.write_text(json.dumps(entries))
     coco = CocoFile(annotations)
-    return persons_from_detections(coco, annotations.parent, path, coco.category_ids, coco.num_keypoints)
+    return persons_from_detections(coco, annotations.parent, path, coco.kinds)
 
 
 def box(**changes: Any) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, t
     )
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps([box(category_id=i) for i in (3, 2, 1)]))
-    table = persons_from_detections(coco, tmp_path, path, coco.category_ids, coco.num_keypoints)
+    table = persons_from_detections(coco, tmp_path, path, coco.kinds)
     assert table.person_ids.tolist() == [0, 2]
 
 
@@ -197,7 +198,9 @@ def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
 
 def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.json: the detection file does not exist"):
-        persons_from_detections(CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [1], 3)
+        persons_from_detections(
+            CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [JointKind("person", (1,), (0, 1, 2))]
+        )
 
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])

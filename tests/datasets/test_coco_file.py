@@ -47,13 +47,6 @@ def test_categories_that_share_their_joints_are_one(
     assert coco.category["name"] == name and coco.skeleton().names == ("nose", "tail")
 
 
-def test_categories_with_other_joints_are_not_one(write_coco: WriteCoco) -> None:
-    path = write_coco(categories=[*ANIMALS, {"id": 6, "name": "hen", "keypoints": ["tail", "nose"]}])
-    assert CocoFile(path, ["cat", "dog"]).category_ids == {1, 2}
-    with pytest.raises(InputError, match=r"data\.category: cat and hen have other joints.* data\.category=cat or hen"):
-        CocoFile(path, "all")
-
-
 @pytest.mark.parametrize(("wanted", "what"), [(["cat", "cow"], "no category 'cow'"), ([], "an empty list")])
 def test_a_list_with_a_category_that_is_not_there_is_refused(
     write_coco: WriteCoco, wanted: list[str], what: str

@@ -74,6 +74,7 @@ def test_a_shrunk_crop_lies_where_the_files_crop_lies(tmp_path: Path) -> None:
     table = PersonTable(
         image_root=tmp_path,
         person_ids=np.array([1]),
+        category_ids=np.array([1]),
         image_index=np.array([0]),
         bbox_xywh=np.array([[10, 10, 40, 40]], np.float32),
         box_score=np.ones(1, np.float32),

@@ -55,6 +55,7 @@ def table_of(root: Path, num_persons: int, **changes: Any) -> PersonTable:
     """Persons with the dotted picture's joints, all in picture.png."""
     arrays: dict[str, Any] = {
         "person_ids": np.arange(num_persons) + 1,
+        "category_ids": np.ones(num_persons, np.int64),
         "image_index": np.zeros(num_persons, np.int64),
         "bbox_xywh": np.tile(np.float32([70, 40, 60, 80]), (num_persons, 1)),
         "box_score": np.ones(num_persons, np.float32),

@@ -1,5 +1,6 @@
 """Every head learns: a few pictures by heart."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,41 @@ def test_hands_are_learned_by_heart(dataset_files: Callable[[str], Path]) -> Non
     root = dataset_files("coco_hands")
     coco = CocoFile(root / "annotations" / "hands_train.json")
     table = persons_from_annotations(coco, root / "train2017").select(np.arange(4))
-    learn_by_heart(table, coco.skeleton(), PLAIN, {"name": "rle"})
+    learn_by_heart(table, coco.skeleton(), PLAIN, {"name": "rle"}, "test_convnext")
 
 
-def learn_by_heart(table: PersonTable, skeleton: Skeleton, head: dict[str, Any], loss: dict[str, str]) -> None:
+def test_animals_of_different_joints_are_learned_by_heart_with_one_head(dataset_files: Callable[[str], Path]) -> None:
+    root = dataset_files("ap10k")
+    tree = json.loads((root / "annotations" / "ap10k-train-split1.json").read_text())
+    ox = next(category for category in tree["categories"] if category["name"] == "ox")
+    ox["keypoints"] = ["left_horn", "right_horn", *ox["keypoints"][2:7]]
+    for annotation in tree["annotations"]:
+        if annotation["category_id"] == ox["id"]:
+            annotation["keypoints"] = annotation["keypoints"][: 3 * len(ox["keypoints"])]
+    path = root / "annotations" / "with_oxen.json"
+    path.write_text(json.dumps(tree))
+    coco = CocoFile(path, "all")
+    table = persons_from_annotations(coco, root / "data")
+    assert len(coco.kinds) == 2 and set(table.category_ids.tolist()) == {1, 2, 3}
+    learn_by_heart(table, coco.skeleton(), PLAIN, {"name": "rle"}, "test_convnext")
+
+
+def test_animals_are_learned_by_heart(dataset_files: Callable[[str], Path]) -> None:
+    root = dataset_files("ap10k")
+    coco = CocoFile(root / "annotations" / "ap10k-train-split1.json", "all")
+    learn_by_heart(
+        persons_from_annotations(coco, root / "data"), coco.skeleton(), PLAIN, {"name": "rle"}, "test_convnext"
+    )
+
+
+def learn_by_heart(
+    table: PersonTable, skeleton: Skeleton, head: dict[str, Any], loss: dict[str, str], backbone: str = "resnet18"
+) -> None:
     """Train on all persons of a table until PCK@0.1 of the box is 1; fails after 400 steps."""
     torch.manual_seed(0)
     dataset = PoseDataset(table, skeleton, (64, 64), box_scale=1.25)
     batch = collate([dataset[0, person] for person in range(len(table))])
-    model_options = {"backbone": {"name": "resnet18", "pretrained": False}, "head": head}
+    model_options = {"backbone": {"name": backbone, "pretrained": False}, "head": head}
     config = config_from_dict({"name": "few", "model": model_options, "loss": loss})
     joints = len(skeleton)
     model = build_model(config.model, joints, LOSSES[config.loss.name].needs_sigma).to(

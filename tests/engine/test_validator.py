@@ -46,7 +46,7 @@ def test_the_truth_scores_one(tiny_config: Callable[..., Config], flip_test: boo
     metrics, results, predictions = validator.run(Oracle(validator), CRITERION)
     assert metrics["gt/AP"] == pytest.approx(1)
     assert metrics["gt/AR"] == pytest.approx(1)
-    assert results is not None and len(results) == len(validator.table)
+    assert results is not None and len(results[0]) == len(validator.table)
     labelled = validator.table.visible > 0
     assert np.abs(predictions.keypoints - validator.table.keypoints)[labelled].max() < 0.01
 
@@ -93,7 +93,7 @@ def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config
     validator = Validator(config, detections(truth, tmp_path / "boxes.json", copies=3), ALONE)
     metrics, results, _ = validator.run(Oracle(truth), CRITERION)
     assert len(validator.table) == 3 * len(truth.table)
-    assert results is not None and len(results) == len(truth.table)
+    assert results is not None and len(results[0]) == len(truth.table)
     assert metrics["det/AP"] == pytest.approx(1)
 
 
@@ -114,7 +114,7 @@ def test_no_detection_at_all_gives_zero(tiny_config: Callable[..., Config], tmp_
     (tmp_path / "boxes.json").write_text("[]")
     validator = Validator(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
     metrics, results, _ = validator.run(Oracle(Validator(tiny_config(), "gt", ALONE)), CRITERION)
-    assert results is not None and len(results) == 0
+    assert results is not None and len(results[0]) == 0
     assert metrics["det/AP"] == 0
 
 

@@ -1,7 +1,9 @@
 """A run that was stopped, anywhere and on anything, and goes on as if it had not been."""
 
+import itertools
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -69,3 +71,21 @@ def test_a_checkpoint_within_the_epoch_is_written_every_so_many_steps(
     with pytest.raises(AssertionError, match="dead"):
         train(config, ALONE)
     assert load_checkpoint(Experiment.of(config).last).progress["seen"] == 24
+
+
+def test_a_clock_that_jumps_changes_nothing(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, assert_same_bits: Callable[..., None]
+) -> None:
+    straight, jumping = (tiny_config(f"name={name}", *OPTIONS) for name in ("straight", "jumping"))
+    train(straight, ALONE)
+    hours = itertools.cycle((0, 10, -20))
+    monkeypatch.setattr(time, "time", lambda: 2e9 + 3600 * next(hours))
+    experiment = Experiment.of(jumping)
+    for stop in range(2):
+        with monkeypatch.context() as patch:
+            stop_after_a_step(patch, signal.SIGTERM)
+            with pytest.raises(Stopped):
+                train(jumping, ALONE, resume=stop > 0)
+    os.utime(experiment.last, (0, 0))  # older than the one before
+    train(jumping, ALONE, resume=True)
+    assert_same_bits(experiment.folder, Experiment.of(straight).folder)

@@ -2,6 +2,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from rlepose.errors import InputError
 from rlepose.inference import Predictor
 from rlepose.inference.boxes import read_boxes
 from rlepose.inference.media import Video
-from rlepose.inference.predict_files import predict_files
+from rlepose.inference.predict_files import draw_persons, predict_files
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -90,6 +91,40 @@ def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(
     assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", tmp_path / "out") == 1
     with Video(tmp_path / "out" / "film.mp4") as film:
         assert 3 < film.count < 18
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has_done(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    predictor, out, drawn = Predictor(checkpoint(), "cpu"), tmp_path / "out", []
+
+    def draw_seven(*arguments: Any) -> Any:
+        if len(drawn) == 7:
+            assert len(json.loads((out / "results.json").read_text())) == 7  # as if it were killed now
+            raise KeyboardInterrupt
+        drawn.append(draw_persons(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr("rlepose.inference.predict_files.draw_persons", draw_seven)
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(predictor, source, "whole", out)
+    assert [entry["image_id"] for entry in json.loads((out / "results.json").read_text())] == list(range(7))
+    with Video(out / "film.mp4") as film:
+        assert film.count == 7
+
+
+def test_many_that_are_left_out_are_told_in_a_file(
+    checkpoint: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(15):
+        (folder / f"{number}.jpg").write_text("no picture")
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 15
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
+    assert caplog.text.count("left out: ") == 10 and "15 left out" in caplog.text
+    assert len((tmp_path / "out" / "left_out.txt").read_text().splitlines()) == 15
 
 
 def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:

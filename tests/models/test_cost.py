@@ -11,6 +11,7 @@ from rlepose.config import Config
 from rlepose.config_reading import load_config
 from rlepose.errors import InputError
 from rlepose.models.cost import model_cost
+from rlepose.models.speed import crops_per_second
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +52,14 @@ def test_the_command_prints_a_line_for_a_config(run_script: Callable[..., subpro
     result = run_script("model_info.py", "--cfg", "configs/lspet64_l1.yaml", "--set", "model.backbone.name=test_resnet")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[1].split()[0] == "lspet64_l1"
+
+
+def test_networks_are_timed_at_their_sizes(tiny_config: Callable[..., Config]) -> None:
+    configs = {
+        str(size): tiny_config("model.backbone.name=test_resnet", f"data.input_size_hw=[{size}, {size}]")
+        for size in (32, 256)
+    }
+    speeds = crops_per_second(configs, torch.device("cpu"), batch=4, rounds=3)
+    assert speeds.keys() == configs.keys()
+    # 64 times the pixels: far from any noise.
+    assert 0 < speeds["256"] < speeds["32"]

@@ -25,6 +25,7 @@ CONFIG_OF_SOURCE = {
     "halpe26": "halpe26_res50_rle",
     "crowdpose": "crowdpose_res50_rle",
     "ap10k": "ap10k_res50_rle",
+    "lsp": "lsp_res50_rle",
 }
 
 
@@ -78,11 +79,13 @@ def test_missing_pictures_are_told(served: Source, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.manual])
 def test_files_to_get_by_hand_are_told_before_anything_is_fetched(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"annotations/\w+.* cannot be fetched .* by hand from https://"):
+    with pytest.raises(
+        InputError, match=r"(annotations/\w+|joints\.mat).* cannot be fetched .* by hand from https?://"
+    ):
         prepare(SOURCES[name], tmp_path)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", CONFIG_OF_SOURCE)
 def test_a_config_expects_what_is_prepared(name: str) -> None:
     source, data = SOURCES[name], load_config(CONFIGS / f"{CONFIG_OF_SOURCE[name]}.yaml").data
     splits = ((data.train_annotations, data.train_images), (data.val_annotations, data.val_images))

@@ -1,0 +1,45 @@
+"""How many crops a second a network reads on this machine."""
+
+import statistics
+import time
+from collections.abc import Mapping
+
+import torch
+
+from rlepose.config import Config
+from rlepose.models.cost import untrained_model
+
+
+def crops_per_second(
+    configs: Mapping[str, Config], device: torch.device, batch: int = 16, rounds: int = 7
+) -> dict[str, float]:
+    """Of each config's network, with random weights, at its input size, in float32: the median over the rounds.
+
+    The networks take turns, so that what else the machine does slows all of them: hold them against each other, and
+    against nothing measured at another time. InputError where
+    `data.num_keypoints` is not set.
+    """
+    networks = {name: untrained_model(config).to(device) for name, config in configs.items()}
+    for name, config in configs.items():
+        if config.system.channels_last:
+            networks[name].to(memory_format=torch.channels_last)
+    images = {
+        name: torch.zeros(batch, 3, *config.data.input_size_hw, dtype=torch.uint8, device=device)
+        for name, config in configs.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in configs}
+    with torch.inference_mode():
+        for _ in range(rounds + 1):
+            for name, network in networks.items():
+                _finish(device)
+                started = time.perf_counter()
+                network(images[name])
+                _finish(device)
+                seconds[name].append(time.perf_counter() - started)
+    # The first round warms up.
+    return {name: batch / statistics.median(times[1:]) for name, times in seconds.items()}
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

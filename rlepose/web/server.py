@@ -1,0 +1,44 @@
+"""The page's local server."""
+
+import logging
+import os
+
+from rlepose.errors import InputError
+from rlepose.inference import Predictor
+
+log = logging.getLogger(__name__)
+
+_KEPT_PAGES = 8  # open pages whose pictures stay in memory, each of 256 MiB at most
+_LARGEST_FILE = "256mb"
+
+
+def serve(predictor: Predictor, host: str, port: int) -> None:
+    """Show the page until somebody stops it. Nothing leaves the machine: no shared link, no telemetry.
+
+    Raises InputError where gradio is not installed, and for a port that cannot be had.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        from rlepose.web.page import build_page
+    except ImportError as error:
+        raise InputError("the page needs the extra 'web'; install it with pip install -e '.[web]'") from error
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio calls its own server at the start
+    try:
+        page = build_page(predictor)
+        _, url, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+            mcp_server=False,
+            footer_links=[],
+            max_file_size=_LARGEST_FILE,
+            state_session_capacity=_KEPT_PAGES,
+        )
+    except OSError as error:
+        raise InputError(f"--port: {host}:{port} cannot be had; choose another port, or check --host") from error
+    log.info("page            %s", url)
+    page.block_thread()
