@@ -71,11 +71,13 @@ def test_a_mixed_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
     assert all(torch.equal(ours.criterion[key], theirs.criterion[key]) for key in theirs.criterion)
 
 
-@pytest.mark.parametrize(("loss", "head"), [("rle", "regression"), ("l1", "integral")])
+@pytest.mark.parametrize(
+    ("loss", "head"), [("{name: rle}", "regression"), ("{name: l1, flow: {base: gaussian}}", "integral")]
+)
 def test_a_few_pictures_are_learned_by_heart(tiny_3d_config: Callable[..., Config], loss: str, head: str) -> None:
     head_options = "{name: integral, depth_bins: 16, deconv_width: 64}" if head == "integral" else "{}"
     config = tiny_3d_config(
-        f"loss={{name: {loss}, flow: {{base: gaussian}}}}",
+        f"loss={loss}",
         f"model={{backbone: {{name: resnet10t}}, head: {head_options}}}",
         "augment={flip_prob: 0, scale: 0}",
         "train.clip_grad_norm=null",
