@@ -44,8 +44,8 @@ class Checkpoint:
     metrics: dict[str, Any]
     optimizer: dict[str, Any]
     random_states: list[dict[str, torch.Tensor]]
-    unaveraged: dict[str, dict[str, Any]] | None = None
     recalibration: Recalibration | None = None
+    unaveraged: dict[str, dict[str, Any]] | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
