@@ -17,8 +17,13 @@ from rlepose.config import Config
 from rlepose.config_reading import load_config
 from rlepose.datasets.synthetic import write_synthetic
 from rlepose.datasets.synthetic_3d import write_h36m, write_mpii
+from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
+from rlepose.evaluation.recalibration import Recalibration
+from rlepose.losses import LOSSES, build_criterion
+from rlepose.models.pose_model import build_model
 from rlepose.preparation.convert import CONVERSIONS, convert_file
 from rlepose.preparation.sources import SOURCES
+from rlepose.skeleton import COCO
 from tests.drawn_datasets import draw_dataset
 
 REPOSITORY = Path(__file__).parent.parent
@@ -147,6 +152,28 @@ def tiny_config(tiny_overrides: list[str]) -> Callable[..., Config]:
 
     def make(*overrides: str) -> Config:
         return load_config(REPOSITORY / "configs" / "synthetic_res18_rle.yaml", [*tiny_overrides, *overrides])
+
+    return make
+
+
+@pytest.fixture
+def checkpoint(tiny_config: Callable[..., Config], tmp_path: Path) -> Callable[..., Path]:
+    """checkpoint('loss.name=l1', …, recalibration=…) -> a file with random weights whose output varies. The loss is
+    laplace, which is fast, where nothing else is said."""
+
+    def make(*overrides: str, recalibration: Recalibration | None = None) -> Path:
+        config = tiny_config("name=tiny", "loss.name=laplace", *overrides)
+        torch.manual_seed(0)
+        model = build_model(config.model, 17, LOSSES[config.loss.name].needs_sigma)
+        for name, weight in model.head.named_parameters():
+            if name.endswith("weight") and weight.ndim > 1:
+                torch.nn.init.normal_(weight, std=0.3)
+        criterion = build_criterion(config.loss, 17)
+        path = tmp_path / "tiny.pt"
+        save_checkpoint(
+            path, Checkpoint(config, COCO, model.state_dict(), criterion.state_dict(), {}, {}, {}, [], recalibration)
+        )
+        return path
 
     return make
 

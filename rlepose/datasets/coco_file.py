@@ -134,11 +134,7 @@ class CocoFile(Pictures):
     def _check_boxes(self) -> None:
         """Also those of crowds and of persons without labels, which the evaluation looks at."""
         for annotation in self.annotations:
-            image, box = annotation.get("image_id"), annotation.get("bbox")
-            if isinstance(image, list | dict):
-                raise InputError(
-                    f"{self.path}: annotation {annotation['id']}: image_id: expected a number, got {image}"
-                )
+            box = annotation.get("bbox")
             if box is not None and not (
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):

@@ -12,14 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from rlepose.datasets.synthetic_body import FACE_POINTS, Body, sample_body
-from rlepose.datasets.synthetic_drawing import (
-    PARTS,
-    Bytes,
-    Canvas,
-    PersonPainter,
-    random_colour,
-    sample_clothes,
-)
+from rlepose.datasets.synthetic_clothes import random_colour, sample_clothes
+from rlepose.datasets.synthetic_drawing import PARTS, Bytes, Canvas, PersonPainter
 from rlepose.datasets.synthetic_files import make_once, mapping, write_jpeg
 from rlepose.datasets.synthetic_scene import background, photograph
 from rlepose.errors import InputError

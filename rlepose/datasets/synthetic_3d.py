@@ -21,15 +21,8 @@ from rlepose.camera import project, world_to_camera
 from rlepose.datasets.mpii import MPII_OF_H36M
 from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, sample_activity, seen_by_camera
 from rlepose.datasets.synthetic_body import Body, sample_build
-from rlepose.datasets.synthetic_drawing import (
-    PARTS,
-    Bytes,
-    Canvas,
-    Clothes,
-    PersonPainter,
-    random_colour,
-    sample_clothes,
-)
+from rlepose.datasets.synthetic_clothes import Clothes, random_colour, sample_clothes
+from rlepose.datasets.synthetic_drawing import PARTS, Bytes, Canvas, PersonPainter
 from rlepose.datasets.synthetic_files import make_once, mapping, write_jpeg
 from rlepose.datasets.synthetic_scene import photograph, studio
 from rlepose.errors import InputError

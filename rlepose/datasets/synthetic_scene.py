@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from rlepose.datasets.synthetic_drawing import Bytes, Canvas, hull_of_circles, random_colour, random_skin
+from rlepose.datasets.synthetic_clothes import random_colour, random_skin
+from rlepose.datasets.synthetic_drawing import Bytes, Canvas, hull_of_circles
 from rlepose.geometry import Floats
 
 BACKGROUND_SHAPES = (8, 24)

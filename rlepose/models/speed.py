@@ -16,8 +16,7 @@ def crops_per_second(
     """Of each config's network, with random weights, at its input size, in float32: the median over the rounds.
 
     The networks take turns, so that what else the machine does slows all of them: hold them against each other, and
-    against nothing measured at another time. InputError where
-    `data.num_keypoints` is not set.
+    against nothing measured at another time. InputError where `data.num_keypoints` is not set.
     """
     networks = {name: untrained_model(config).to(device) for name, config in configs.items()}
     for name, config in configs.items():

@@ -13,7 +13,8 @@ from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
 from rlepose.datasets.synthetic_3d import SIDE, Take, make_synthetic_3d, moment, take_camera, write_h36m, write_mpii
 from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, seen_by_camera
-from rlepose.datasets.synthetic_drawing import PARTS, Canvas, PersonPainter, sample_clothes
+from rlepose.datasets.synthetic_clothes import sample_clothes
+from rlepose.datasets.synthetic_drawing import PARTS, Canvas, PersonPainter
 from rlepose.errors import InputError
 from rlepose.skeleton import H36M
 

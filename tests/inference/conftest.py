@@ -1,4 +1,4 @@
-"""Checkpoints and videos to predict with."""
+"""Videos to predict with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,36 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-
-from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
-from rlepose.evaluation.recalibration import Recalibration
-from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import build_model
-from rlepose.skeleton import COCO
-
-
-@pytest.fixture
-def checkpoint(tiny_config: Callable[..., Config], tmp_path: Path) -> Callable[..., Path]:
-    """checkpoint('loss.name=l1', …, recalibration=…) -> a file with random weights whose output varies. The loss is
-    laplace, which is fast, where nothing else is said."""
-
-    def make(*overrides: str, recalibration: Recalibration | None = None) -> Path:
-        config = tiny_config("name=tiny", "loss.name=laplace", *overrides)
-        torch.manual_seed(0)
-        model = build_model(config.model, 17, LOSSES[config.loss.name].needs_sigma)
-        for name, weight in model.head.named_parameters():
-            if name.endswith("weight") and weight.ndim > 1:
-                torch.nn.init.normal_(weight, std=0.3)
-        criterion = build_criterion(config.loss, 17)
-        path = tmp_path / "tiny.pt"
-        save_checkpoint(
-            path, Checkpoint(config, COCO, model.state_dict(), criterion.state_dict(), {}, {}, {}, [], recalibration)
-        )
-        return path
-
-    return make
 
 
 @pytest.fixture

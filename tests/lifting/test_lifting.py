@@ -1,5 +1,7 @@
 """Lifting: what goes in and out, mirror images, and that it learns."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from rlepose.camera import project
 from rlepose.config import LossConfig
 from rlepose.datasets.h36m import persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
-from rlepose.datasets.synthetic_3d import write_h36m
+from rlepose.datasets.synthetic_3d import FILES, write_h36m
 from rlepose.errors import InputError
 from rlepose.lifting.network import LiftingNet
 from rlepose.lifting.poses import (
@@ -130,3 +132,18 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
 def test_missing_labels_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"labels\.json: the annotation file does not exist"):
         read_poses(tmp_path / "labels.json")
+
+
+def test_the_command_takes_what_the_flow_starts_as(
+    run_script: Callable[..., subprocess.CompletedProcess[str]], synthetic_3d: Path, tmp_path: Path
+) -> None:
+    folder = synthetic_3d / "h36m" / "annotations"
+    small = ["--epochs", 1, "--batch-size", 64, "--width", 16]
+    files = ["--train", folder / FILES["train"], "--test", folder / FILES["test"], "--out", tmp_path / "lifting.pt"]
+    tables = [run_script("train_lifting.py", *small, *files, "--flow-base", base) for base in ("gaussian", "laplace")]
+    assert [result.returncode for result in tables] == [0, 0], tables[0].stderr + tables[1].stderr
+    assert "MPJPE" in tables[0].stdout
+    assert tables[0].stdout != tables[1].stdout
+    refused = run_script("train_lifting.py", *small, *files, "--loss", "l1", "--flow-base", "laplace")
+    assert refused.returncode == 2
+    assert "--flow-base: the loss l1 has no flow" in refused.stderr
