@@ -22,6 +22,10 @@ from rlepose.losses import LIKELIHOODS, Criterion, build_criterion
 # Not `basic`: it predicts through its flow, and a lifting network is stored without one.
 TRAINABLE = tuple(name for name in LIKELIHOODS if name != "basic")
 
+# As the paper's recipe for Human3.6M has it. Without a limit one residual of hundreds of sigmas, which a flow from a
+# Gaussian scores by its square, can throw the network so far off that it does not come back.
+_LARGEST_GRADIENT_NORM = 35.0
+
 
 @dataclass(frozen=True)
 class LiftingOptions:
@@ -70,6 +74,7 @@ def train_lifting(poses: LiftingPoses, options: LiftingOptions, report: Callable
             loss = criterion(output, targets, torch.ones_like(targets)).mean()
             optimizer.zero_grad()
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT_NORM)
             optimizer.step()
             schedule.step()
             total += loss.item()

@@ -109,6 +109,17 @@ def test_training_lowers_the_error_and_can_be_stored(table: Person3DTable, tmp_p
     assert torch.equal(load_lifting(tmp_path / "lifting.pt")(poses.inputs).mu, network(poses.inputs).mu)
 
 
+def test_a_label_that_is_far_off_does_not_spoil_the_others(table: Person3DTable) -> None:
+    """Its gradient, by a likelihood with a small sigma, is a million times the others'."""
+    poses = lifting_poses(table)
+    targets = poses.targets.clone()
+    targets[0] += 300
+    network = train_lifting(poses._replace(targets=targets), options("rle", epochs=30, lr=3e-3), silent)
+    errors = np.linalg.norm(joints_of(network(poses.inputs).mu.detach()) - poses.truth_mm, axis=2)
+    untrained = np.linalg.norm(joints_of(torch.zeros_like(poses.targets)) - poses.truth_mm, axis=2)
+    assert errors[1:].mean() < 0.5 * untrained[1:].mean()
+
+
 def test_the_same_seed_gives_the_same_network(table: Person3DTable) -> None:
     poses = lifting_poses(table)
     first, second, other = (train_lifting(poses, options("rle", seed=seed), silent) for seed in (0, 0, 1))
