@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rlepose.config import ModelConfig
 from rlepose.errors import InputError, first_line
 
 log = logging.getLogger(__name__)
@@ -101,17 +102,20 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         ) from error
 
 
-def init_backbone(backbone: Backbone, name: str, path: str) -> None:
-    """Fill a backbone, whose name in timm is given, from a checkpoint of this project, and log what was taken.
+def init_backbone(backbone: Backbone, config: ModelConfig) -> None:
+    """Fill a backbone from the checkpoint that `init_from` names, and log what was taken.
 
-    A tensor that the checkpoint lacks keeps its value: a backbone for heatmaps may be smaller (`first_map_only`).
+    A tensor that the checkpoint lacks keeps its value: a backbone for heatmaps may be smaller (`first_map_only`). Where
+    the checkpoint's network sees its pixels normalised otherwise, a warning says so.
     Raises InputError for another file, another backbone, and tensors of other shapes.
     """
+    path, name = str(config.init_from), config.backbone.name
     if not Path(path).is_file():
         raise InputError(f"model.init_from: no such file: {path}; training writes exp/NAME/checkpoints/best.pt")
     try:
         tree = torch.load(path, map_location="cpu", weights_only=True)
-        state, theirs = tree["model"], tree["config"]["model"]["backbone"]["name"]
+        state, model = tree["model"], tree["config"]["model"]
+        theirs = model["backbone"]["name"]
     except Exception as error:  # unpickling a broken file can raise nearly anything
         raise InputError(
             f"model.init_from: {path} is no checkpoint of this project ({first_line(error)}); weights for timm go to "
@@ -132,6 +136,13 @@ def init_backbone(backbone: Backbone, name: str, path: str) -> None:
             )
     taken = {key: value for key, value in found.items() if key in own}
     backbone.load_state_dict(taken, strict=False)
+    for option in ("pixel_mean", "pixel_std"):
+        if list(model[option]) != list(getattr(config, option)):
+            log.warning(
+                "init_from       that network was trained with model.%s=%s, this one has %s: its filters see another "
+                "range; take that checkpoint's unless you mean to",
+                *(option, list(model[option]), list(getattr(config, option))),
+            )
     log.info("init_from       %s: %d of the backbone's %d tensors taken", path, len(taken), len(own))
     _report("not in that checkpoint, left as they were", own.keys() - taken.keys())
     _report("in that checkpoint, not taken", state.keys() - {f"backbone.{key}" for key in taken})

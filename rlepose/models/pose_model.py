@@ -35,15 +35,15 @@ def build_model(
     config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True, dims: int = 2
 ) -> PoseModel:
     """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
-    options, init_from = config.backbone, config.init_from if pretrained else None
+    options, fill = config.backbone, pretrained and config.init_from is not None
     backbone = Backbone(
         options.name,
-        options.pretrained and pretrained and init_from is None,
+        options.pretrained and pretrained and not fill,
         options.weights,
         options.options,
         needs_first_map_only(config.head, predict_sigma),
     )
-    if init_from is not None:
-        init_backbone(backbone, options.name, init_from)
+    if fill:
+        init_backbone(backbone, config)
     head = build_head(config.head, backbone, num_keypoints, predict_sigma, dims)
     return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)

@@ -69,6 +69,14 @@ def test_what_a_backbone_for_heatmaps_lacks_keeps_its_value_and_is_told(
     assert all(value.isfinite().all() for value in state.values())
 
 
+def test_other_normalisation_than_the_checkpoints_is_told(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model_of(config_of(init_from=str(checkpoint)), seed=0)
+    assert "pixel_std" not in caplog.text
+    model_of(config_of(init_from=str(checkpoint), pixel_std=[1, 1, 1]), seed=0)
+    assert "trained with model.pixel_std=[0.229, 0.224, 0.225], this one has [1.0, 1.0, 1.0]" in caplog.text
+    assert "pixel_mean" not in caplog.text
+
+
 def test_a_checkpoint_that_fills_the_model_anyway_makes_init_from_unnecessary() -> None:
     config = config_of(init_from="nowhere.pt")
     build_model(config.model, 5, predict_sigma=True, pretrained=False)
