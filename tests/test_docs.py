@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from torch.distributed.run import get_args_parser
 
 from rlepose.config import option_names
+from rlepose.config_reading import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("exp/*.md")])
@@ -50,6 +52,23 @@ def test_a_command_is_understood_by_its_script(page: Path, command: list[str]) -
     for word in command[at + 1 :]:
         if word.startswith("configs/"):
             assert [*ROOT.glob(re.sub("[A-Z]{2,}", "*", word))], f"{word} of {page.name} does not exist"
+
+
+def of_training(command: list[str]) -> bool:
+    """Whether it trains with a config of the repository."""
+    return "scripts/train.py" in command and (ROOT / command[command.index("--cfg") + 1]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [(page, command) for page, command in COMMANDS if of_training(command)],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+def test_the_options_of_a_training_go_together(page: Path, command: list[str]) -> None:
+    at = command.index("--set") if "--set" in command else len(command)
+    settings = takewhile(lambda word: not word.startswith("--"), command[at + 1 :])
+    values = [re.sub("=[A-Z]+$", "=1", setting) for setting in settings]  # seed=SEED
+    load_config(ROOT / command[command.index("--cfg") + 1], values)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
