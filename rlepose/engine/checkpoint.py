@@ -32,8 +32,8 @@ class Checkpoint:
 
     model, criterion: state dicts, of the weights' average where one is kept; unaveraged is then the two as the
     optimiser left them. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
-    rank. progress: finished epochs, and the best value of the selection metric so far. recalibration: how inference
-    corrects sigma, if it was fitted.
+    rank. progress: how far the run is, as `RunState` counts it. recalibration: how inference corrects sigma, if it was
+    fitted.
     """
 
     config: Config
