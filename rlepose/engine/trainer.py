@@ -318,11 +318,11 @@ def train(
 ) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint, else
-    begin. profile: do not train, but tell what this many steps wait for.
+    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint to go on
+    from, else begin. profile: do not train, but tell what this many steps wait for.
     """
     experiment = Experiment.of(config)
-    ranks.on_main(lambda: experiment.check(resume, overwrite or requeue))
+    ranks.on_main(lambda: experiment.check(resume, overwrite, requeue))
     with contextlib.ExitStack() as until_the_end:
         ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
         if requeue:  # asked here, where no other run can save any more

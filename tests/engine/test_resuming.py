@@ -127,6 +127,25 @@ def test_requeue_goes_on_from_what_another_run_saved_until_the_folder_was_free(
     assert "resuming after epoch 1" in caplog.text
 
 
+def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    best = Experiment.of(config).best
+    best.parent.mkdir(parents=True)
+    best.touch()
+    (best.parent.parent / "config.yaml").touch()
+    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+        train(config, ALONE, requeue=True)
+    assert best.exists()
+
+
+def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny_config: Callable[..., Config]) -> None:
+    experiment = Experiment.of(tiny_config())
+    experiment.folder.mkdir(parents=True)
+    (experiment.folder / "config.yaml").touch()
+    (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
+    experiment.check(resume=False, overwrite=False, requeue=True)
+
+
 def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=1")
     train(config, ALONE, requeue=True)
