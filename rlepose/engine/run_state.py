@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from rlepose.config import Config
+from rlepose.config import Config, option_names, option_value
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -82,7 +82,8 @@ class RunState:
         )
 
     def resume(self, path: Path, ranks: Ranks) -> None:
-        """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser."""
+        """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser,
+        or further than this run shall come."""
         checkpoint = load_checkpoint(path, whole=True)
         progress = checkpoint.progress
         missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
@@ -96,8 +97,16 @@ class RunState:
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
                 f"have {', '.join(self._skeleton.names)}; start anew under another --name"
             )
+        epoch, seen, epochs = progress["epoch"], progress["seen"], self._config.train.epochs
+        begun = epoch + (seen > 0)
+        within = f" and {seen} persons" if seen else ""
+        if begun > epochs:
+            raise InputError(
+                f"--resume: train.epochs={epochs}, but {path} has {epoch}{within} done; set it to {begun} or more, or "
+                "start anew under another --name"
+            )
         size, size_now = checkpoint.config.train.batch_size, self._config.train.batch_size
-        if progress["seen"] and size != size_now:
+        if seen and size != size_now:
             raise InputError(
                 f"--resume: {path} was left in the middle of an epoch of steps of {size} persons, which steps of "
                 f"{size_now} cannot go on with; set train.batch_size={size} until the epoch's end"
@@ -110,14 +119,13 @@ class RunState:
             load_state(model, weights["model"], "model", path)
             load_state(criterion, weights["criterion"], "criterion", path)
         self._load_optimizer(checkpoint)
-        self.epoch, self.seen, self.lines = progress["epoch"], progress["seen"], progress["lines"]
+        self.epoch, self.seen, self.lines = epoch, seen, progress["lines"]
         self.rewinds = progress["rewinds"]
         self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
         self._losses.resume(progress["losses"])
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
-        within = f" and {self.seen} persons" if self.seen else ""
-        log.info("resuming after epoch %d of %d%s from %s", self.epoch, self._config.train.epochs, within, path)
+        log.info("resuming after epoch %d of %d%s from %s", epoch, epochs, within, path)
 
     def _load_optimizer(self, checkpoint: Checkpoint) -> None:
         before, now = checkpoint.config.train.optimizer.name, self._config.train.optimizer.name
@@ -136,12 +144,7 @@ def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:
     return {"model": model.state_dict(), "criterion": criterion.state_dict()}
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs."""
-    lines: list[str] = []
-    for key in old:
-        if isinstance(old[key], dict) and isinstance(new[key], dict):
-            lines += differences(old[key], new[key], f"{prefix}{key}.")
-        elif old[key] != new[key]:
-            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
-    return lines
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """'train.epochs: 20 -> 30' for each option that differs between two configs' trees."""
+    values = ((name, option_value(old, name), option_value(new, name)) for name in option_names())
+    return [f"{name}: {before} -> {now}" for name, before, now in values if before != now]

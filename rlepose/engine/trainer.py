@@ -126,7 +126,7 @@ class Trainer:
                     with self.stop.at_once():
                         self._validate(run_log)
                     self._save_last(run_log)
-                if self.state.epoch == epochs:
+                if self.state.epoch >= epochs:
                     break
                 try:
                     self._train_epoch(run_log, progress)
@@ -150,7 +150,7 @@ class Trainer:
         return self.state.epoch * len(self.batches) + self.state.seen // self.batches.batch_size
 
     def _validation_is_due(self) -> bool:
-        last = self.state.epoch == self.config.train.epochs
+        last = self.state.epoch >= self.config.train.epochs
         due = self.state.epoch % self.config.train.validate_every == 0
         return self.state.epoch > self.state.validated and (due or last)
 

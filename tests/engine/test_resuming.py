@@ -1,5 +1,6 @@
 """A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,39 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
     Trainer(config, ALONE, resume=True)
     with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
         Trainer(tiny_config("train.batch_size=4"), ALONE, resume=True)
+
+
+def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch = 2
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+    with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
+        Trainer(tiny_config("train.epochs=1"), ALONE, resume=True)
+
+
+def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch, trainer.state.seen = 2, 8
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
+        Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ("{drop_path_rate: 0.1}", "{}", r"model\.backbone\.options: {'drop_path_rate': 0\.1} -> {}"),
+        ("{}", "{drop_path_rate: 0.1}", r"model\.backbone\.options: {} -> {'drop_path_rate': 0\.1}"),
+    ],
+)
+def test_another_set_of_backbone_options_is_told_when_resuming(
+    tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, before: str, now: str, told: str
+) -> None:
+    trainer = Trainer(tiny_config(f"model.backbone.options={before}"), ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config(f"model.backbone.options={now}"), ALONE, resume=True)
+    assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
 
 
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
