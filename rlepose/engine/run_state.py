@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from rlepose.config import Config, option_names, option_value
+from rlepose.datasets.batches import TrainBatches
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 class RunState:
     """Weights, optimiser, random numbers, and how far the run is.
 
-    epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
+    epoch: finished epochs. seen: persons of the epoch after them that were trained on. steps, images: since the run
+    began, whatever the batch size was. lines: of metrics.jsonl.
     rewinds: how often the run went back to a checkpoint.
     validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
@@ -45,7 +47,7 @@ class RunState:
         losses: LossSums,
         average: WeightAverage | None = None,
     ) -> None:
-        self.epoch = self.seen = self.lines = self.rewinds = 0
+        self.epoch = self.seen = self.steps = self.images = self.lines = self.rewinds = 0
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
@@ -62,6 +64,8 @@ class RunState:
         progress = {
             "epoch": self.epoch,
             "seen": self.seen,
+            "steps": self.steps,
+            "images": self.images,
             "lines": self.lines,
             "rewinds": self.rewinds,
             "validated": self.validated,
@@ -81,7 +85,7 @@ class RunState:
             random_states=random_states,
         )
 
-    def resume(self, path: Path, ranks: Ranks) -> None:
+    def resume(self, path: Path, ranks: Ranks, batches: TrainBatches) -> None:
         """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser,
         or further than this run shall come."""
         checkpoint = load_checkpoint(path, whole=True)
@@ -120,6 +124,9 @@ class RunState:
             load_state(criterion, weights["criterion"], "criterion", path)
         self._load_optimizer(checkpoint)
         self.epoch, self.seen, self.lines = epoch, seen, progress["lines"]
+        steps = epoch * len(batches) + seen // batches.batch_size  # checkpoints of before they were counted
+        self.steps = progress.get("steps", steps)
+        self.images = progress.get("images", steps * batches.batch_size)
         self.rewinds = progress["rewinds"]
         self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
         self._losses.resume(progress["losses"])

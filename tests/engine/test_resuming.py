@@ -34,11 +34,26 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_confi
     assert timeless[0] == timeless[1]
 
 
-def test_resuming_with_another_batch_size_keeps_what_was_logged(tiny_config: Callable[..., Config]) -> None:
+def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config: Callable[..., Config]) -> None:
     run(tiny_config("train.epochs=1"))
     before = lines(tiny_config())
     run(tiny_config("train.epochs=2", "train.batch_size=16"), resume=True)
-    assert lines(tiny_config())[: len(before)] == before
+    now = lines(tiny_config())
+    assert now[: len(before)] == before
+    last, following = before[-1], now[len(before)]
+    assert following["step"] == last["step"] + 1
+    assert following["images"] == last["images"] + 16
+
+
+def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config(), ALONE)
+    trainer.state.epoch = 1
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    tree = torch.load(trainer.experiment.last, weights_only=True)
+    del tree["progress"]["steps"], tree["progress"]["images"]
+    torch.save(tree, trainer.experiment.last)
+    state = Trainer(tiny_config(), ALONE, resume=True).state
+    assert (state.steps, state.images) == (len(trainer.batches), len(trainer.batches) * 8)
 
 
 def test_a_crash_in_the_validation_does_not_cost_the_epoch(
