@@ -34,8 +34,8 @@ from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validators import build_validator
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import DivergedError, Stopped
-from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import build_model
+from rlepose.losses import build_criterion
+from rlepose.models.pose_model import network_of
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,8 @@ class Trainer:
         self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
-        needs_sigma = LOSSES[config.loss.name].needs_sigma
         # A checkpoint fills the model anyway: no weights to fetch.
-        model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume, dims=config.dims)
+        model = network_of(config, len(self.skeleton), pretrained=not resume)
         self.model = model.to(ranks.device)
         check_input_size(self.model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
