@@ -355,16 +355,18 @@ def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
     return names
 
 
+def option_value(tree: Any, dotted: str) -> Any:
+    """An option's value in what `Config.to_dict` gave, by its dotted name."""
+    for key in dotted.split("."):
+        tree = tree[key]
+    return tree
+
+
 def changed_options(config: Config) -> dict[str, Any]:
     """The options whose values are not the defaults, by their dotted names, in plain types."""
-
-    def value(tree: Any, dotted: str) -> Any:
-        for key in dotted.split("."):
-            tree = tree[key]
-        return tree
-
     ours, defaults = config.to_dict(), Config().to_dict()
-    return {name: value(ours, name) for name in option_names() if value(ours, name) != value(defaults, name)}
+    values = {name: option_value(ours, name) for name in option_names()}
+    return {name: value for name, value in values.items() if value != option_value(defaults, name)}
 
 
 def _plain(tree: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
-from rlepose.engine.logging import read_history
+from rlepose.engine.logging import curve, read_history
 from rlepose.engine.validators import VALIDATORS
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
 from rlepose.models.cost import model_cost
@@ -113,6 +113,5 @@ def _cell(values: Sequence[float | None]) -> str:
 
 def _curve(run: Run) -> list[tuple[int, float]]:
     """(training images seen, the number that chooses the best) of each validation during training."""
-    history, size = read_history(run.experiment.folder), run.config.train.batch_size
     name = VALIDATORS[run.config.data.format].selected_by
-    return [(entry["step"] * size, entry[name]) for entry in history if entry.get(name) is not None]
+    return curve(read_history(run.experiment.folder), name, run.config.train.batch_size)

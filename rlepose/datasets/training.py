@@ -1,9 +1,11 @@
-"""The data of a config: the training persons, and those of either file for whoever needs some."""
+"""The data of a config: the labelled persons of either file, those to train on, and crops for whoever needs some."""
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlepose.config import Config
 from rlepose.datasets.augment import reachable_region
@@ -16,13 +18,41 @@ from rlepose.datasets.loading import PoseDataset
 from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
+from rlepose.errors import InputError
 from rlepose.skeleton import H36M, Skeleton
+
+Part = Literal["train", "val"]
+
+
+def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
+    """The persons of the training or of the validation file, and their joints."""
+    data, root = config.data, Path(config.data.root)
+    annotations, images = {
+        "train": (data.train_annotations, data.train_images),
+        "val": (data.val_annotations, data.val_images),
+    }[part]
+    return TABLES[data.format](config, root / annotations, root / images)
+
+
+def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
+    labelled = labelled_persons(annotations, config.data.category, images, _cache_dir(config))
+    return labelled.table, category_skeleton(labelled.category, annotations, config.data.oks_sigmas)
+
+
+def _h36m_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
+    return read_h36m(annotations, images), H36M
+
+
+# By data.format.
+TABLES = {"coco": _coco_table, "h36m": _h36m_table}
 
 
 def training_dataset(config: Config) -> PoseDataset:
     """The training persons, read from picture files."""
     data = config.data
-    table, skeleton = TABLES[data.format](config)
+    table, skeleton = labelled_table(config, "train")
+    if isinstance(table, Person3DTable):
+        table = _trained_in_space(config, table)
     return PoseDataset(
         table.with_pictures(data.on_bad_image),
         skeleton,
@@ -34,27 +64,31 @@ def training_dataset(config: Config) -> PoseDataset:
     )
 
 
-def _coco_table(config: Config) -> tuple[PersonTable, Skeleton]:
+def _trained_in_space(config: Config, table: Person3DTable) -> Person3DTable:
     data, root = config.data, Path(config.data.root)
-    annotations = root / data.train_annotations
-    labelled = labelled_persons(annotations, data.category, root / data.train_images, _cache_dir(config))
-    return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas)
-
-
-def _h36m_table(config: Config) -> tuple[PersonTable, Skeleton]:
-    data, root = config.data, Path(config.data.root)
-    table = read_h36m(root / data.train_annotations, root / data.train_images)
     if not config.loss.root_depth:
         depth = table.depth.copy()
         depth[:, ROOT] = np.nan
         table = dataclasses.replace(table, depth=depth)
     if data.extra_annotations is not None and data.extra_images is not None:
         table = with_2d_persons(table, persons_as_h36m(root / data.extra_annotations, root / data.extra_images))
-    return table, H36M
+    return table
 
 
-# By data.format.
-TABLES = {"coco": _coco_table, "h36m": _h36m_table}
+def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
+    """At most `count` crops of persons spread evenly over a file: (N, 3, H, W) RGB uint8, not augmented.
+
+    Raises InputError where there are none to be had.
+    """
+    table, skeleton = labelled_table(config, part)
+    table = table.with_pictures("skip")
+    dataset = PoseDataset(table, skeleton, config.data.input_size_hw, config.data.box_scale)
+    chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
+    items = [dataset[0, int(person)] for person in chosen]
+    crops = [item["image"].numpy() for item in items if not item["problem"]]
+    if not crops:
+        raise InputError(f"{table.image_root}: none of the pictures can be read; pass --set data.root=FOLDER")
+    return np.stack(crops)
 
 
 def persons_with_depth(table: PersonTable) -> int:

@@ -16,8 +16,8 @@ from rlepose.config_reading import config_from_dict
 from rlepose.engine.distributed import Ranks
 from rlepose.errors import InputError, first_line
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.losses import LOSSES, Criterion, build_criterion
-from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.losses import Criterion, build_criterion
+from rlepose.models.pose_model import PoseModel, network_of
 from rlepose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ class Checkpoint:
 
     model, criterion: state dicts, of the weights' average where one is kept; unaveraged is then the two as the
     optimiser left them. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
-    rank. progress: finished epochs, and the best value of the selection metric so far. recalibration: how inference
-    corrects sigma, if it was fitted.
+    rank. progress: how far the run is, as `RunState` counts it. recalibration: how inference corrects sigma, if it was
+    fitted.
     """
 
     config: Config
@@ -205,10 +205,16 @@ def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Pa
 
     config is the checkpoint's own or one whose model is the same; `path` is for messages.
     """
-    needs_sigma = LOSSES[config.loss.name].needs_sigma
-    model = build_model(config.model, len(checkpoint.skeleton), needs_sigma, pretrained=False, dims=config.dims)
+    model = network_of(config, len(checkpoint.skeleton), pretrained=False)
     load_state(model, checkpoint.model, "model", path)
     return model.eval()
+
+
+def criterion_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> Criterion:
+    """The trained criterion, likewise."""
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
+    return criterion.eval()
 
 
 def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
@@ -216,9 +222,7 @@ def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: R
     model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
     if config.system.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval().to(ranks.device)
-    load_state(criterion, checkpoint.criterion, "criterion", path)
-    return model, criterion
+    return model, criterion_from_checkpoint(checkpoint, config, path).to(ranks.device)
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

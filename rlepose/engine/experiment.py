@@ -48,20 +48,26 @@ class Experiment:
     def trace(self) -> Path:
         return self.folder / "trace.json"
 
-    def check(self, resume: bool, overwrite: bool) -> None:
-        """InputError where a run would mix with, or silently replace, what is in the folder."""
+    def check(self, resume: bool, overwrite: bool, requeue: bool = False) -> None:
+        """InputError where a run would mix with, or silently replace, what is in the folder.
+
+        requeue: resume where there is something to go on from; else begin, unless that deletes results.
+        """
         numbers = self.folder / "metrics.jsonl"
+        goes_on = self.has_checkpoint()
+        results = self.best, self.folder / "results", *self.best.parent.glob("epoch_*.pt")
+        kept = any(path.exists() for path in results)
         # A run that ended before its first number, by a wrong option say, left nothing to protect.
-        saved = self.has_checkpoint()
-        trained = saved or (numbers.exists() and numbers.stat().st_size > 0)
-        if resume and not saved:
+        numbered = numbers.exists() and numbers.stat().st_size > 0
+        in_the_way = kept and not goes_on if requeue else goes_on or kept or numbered
+        if resume and not goes_on:
             raise InputError(f"--resume: there is no checkpoint {self.last}; use --overwrite or --name NAME instead")
         if self.folder.exists() and not self._is_experiment() and self._content():
             raise InputError(f"{self.folder} is not empty and holds no experiment; pass --name NAME for another folder")
-        if trained and not resume and not overwrite:
+        if in_the_way and not resume and not overwrite:
             raise InputError(
-                f"{self.folder} holds an earlier run; pass --resume to go on with it, --overwrite to delete it, "
-                "or --name NAME to keep both"
+                f"{self.folder} holds an earlier run; pass {'--resume to go on with it, ' * goes_on}--overwrite to "
+                "delete it, or --name NAME to keep both"
             )
 
     def has_checkpoint(self) -> bool:

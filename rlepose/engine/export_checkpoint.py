@@ -8,20 +8,15 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.config import Config
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.datasets.h36m_npz import read_h36m
-from rlepose.datasets.loading import PoseDataset
-from rlepose.datasets.persons import PersonTable
-from rlepose.engine.checkpoint import Checkpoint, load_state, model_from_checkpoint, results_folder
+from rlepose.datasets.training import crops_of
+from rlepose.engine.checkpoint import Checkpoint, criterion_from_checkpoint, model_from_checkpoint, results_folder
 from rlepose.errors import InputError, first_line
 from rlepose.export.description import Description, Precision
 from rlepose.export.formats import FORMATS, FormatName, require
 from rlepose.export.network import ExportedNetwork, with_half_backbone
 from rlepose.export.parity import TOLERANCE, Difference, difference
 from rlepose.export.quantize import quantize
-from rlepose.losses import Basic, Criterion, build_criterion
-from rlepose.skeleton import H36M
+from rlepose.losses import Basic, Criterion
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +47,7 @@ def export_checkpoint(
     if out.suffix != kind.suffix:
         raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     model = model_from_checkpoint(checkpoint, config, path)
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims).eval()
-    load_state(criterion, checkpoint.criterion, "criterion", path)
+    criterion = criterion_from_checkpoint(checkpoint, config, path)
     if isinstance(criterion.main, Basic):
         raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
     calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
@@ -104,33 +98,6 @@ def describe(
         residual_spread=tuple(tuple(row) for row in spread.tolist()),
         recalibration=checkpoint.recalibration,
     )
-
-
-def crops_of(config: Config, part: str, count: int) -> NDArray[np.uint8]:
-    """At most `count` crops of persons spread evenly over the 'train' or 'val' data: (N, 3, H, W) RGB uint8.
-
-    Raises InputError where there are none to be had.
-    """
-    data = config.data
-    annotations, images = {
-        "train": (data.train_annotations, data.train_images),
-        "val": (data.val_annotations, data.val_images),
-    }[part]
-    path, folder = Path(data.root) / annotations, Path(data.root) / images
-    table: PersonTable
-    if config.dims == 3:
-        table, skeleton = read_h36m(path, folder), H36M
-    else:
-        coco = CocoFile(path, data.category)
-        table, skeleton = persons_from_annotations(coco, folder), coco.skeleton(data.oks_sigmas)
-    table = table.with_pictures("skip")
-    dataset = PoseDataset(table, skeleton, data.input_size_hw, data.box_scale)
-    chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
-    items = [dataset[0, int(person)] for person in chosen]
-    crops = [item["image"].numpy() for item in items if not item["problem"]]
-    if not crops:
-        raise InputError(f"{path}: none of its pictures can be read; pass --set data.root=FOLDER")
-    return np.stack(crops)
 
 
 def _check_crops(config: Config) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,22 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def curve(history: Iterable[dict[str, Any]], name: str, batch_size: int) -> list[tuple[int, float]]:
+    """(training images seen, a number of metrics.jsonl) at each line that has it.
+
+    batch_size: of a run so old that its lines tell steps alone.
+    """
+    return [
+        (line.get("images", line["step"] * batch_size), line[name]) for line in history if line.get(name) is not None
+    ]
+
+
 class RunLog:
     """Numbers and pictures of one run; does nothing on ranks other than 0.
 
-    Every call of `scalars` is one line of metrics.jsonl, {"step": …, "epoch": …, name: value, …}, and one point a name
-    in TensorBoard. The run begins or goes on after `lines` lines, `step` steps: what a stopped run logged beyond its
-    last checkpoint is forgotten, since it comes again.
+    Every call of `scalars` is one line of metrics.jsonl, {"step": …, "images": …, "epoch": …, name: value, …}, and one
+    point a name in TensorBoard. The run begins or goes on after `lines` lines, `step` steps: what a stopped run logged
+    beyond its last checkpoint is forgotten, since it comes again.
     """
 
     def __init__(self, folder: Path, is_main: bool, lines: int = 0, step: int = 0) -> None:
@@ -75,12 +86,12 @@ class RunLog:
         self._jsonl = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
-    def scalars(self, values: dict[str, Any], step: int, epoch: float) -> None:
-        """Log numbers at a global step; None stands for a number that is not defined."""
+    def scalars(self, values: dict[str, Any], step: int, images: int, epoch: float) -> None:
+        """Log numbers after so many steps, training images and epochs; None stands for one that is not defined."""
         self.lines += 1
         if self._jsonl is None:
             return
-        self._jsonl.write(json.dumps({"step": step, "epoch": round(epoch, 4), **values}) + "\n")
+        self._jsonl.write(json.dumps({"step": step, "images": images, "epoch": round(epoch, 4), **values}) + "\n")
         self._jsonl.flush()
         for name, value in values.items():
             if value is not None:

@@ -44,8 +44,12 @@ class NonFinite:
             raise self.diverged(f"the loss became NaN or infinite before step {before}, {self._whose()}")
 
     def check_weights(self, weights: Iterable[Tensor], step: int) -> None:
-        """DivergedError if a weight, or a running statistic, is not finite: a skipped step still counts in those."""
-        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+        """DivergedError if a weight, or a running statistic, is not finite: a skipped step still counts in those.
+
+        Each rank has batch statistics of its own, but all of them have to raise: the next call is for all, too.
+        """
+        wrong = ~torch.stack([weight.isfinite().all() for weight in weights]).all()
+        if self._ranks.sum(wrong.int()):
             raise self.diverged(f"weights or batch statistics became NaN or infinite by step {step}, {self._whose()}")
 
     def diverged(self, what: str) -> DivergedError:

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from rlepose.config import Config
+from rlepose.config import Config, option_names, option_value
+from rlepose.datasets.batches import TrainBatches
 from rlepose.engine.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 class RunState:
     """Weights, optimiser, random numbers, and how far the run is.
 
-    epoch: finished epochs. seen: persons of the epoch after them that were trained on. lines: of metrics.jsonl.
+    epoch: finished epochs. seen: persons of the epoch after them that were trained on. steps, images: since the run
+    began, whatever the batch size was. lines: of metrics.jsonl.
     rewinds: how often the run went back to a checkpoint.
     validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
@@ -45,7 +47,7 @@ class RunState:
         losses: LossSums,
         average: WeightAverage | None = None,
     ) -> None:
-        self.epoch = self.seen = self.lines = self.rewinds = 0
+        self.epoch = self.seen = self.steps = self.images = self.lines = self.rewinds = 0
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
@@ -62,6 +64,8 @@ class RunState:
         progress = {
             "epoch": self.epoch,
             "seen": self.seen,
+            "steps": self.steps,
+            "images": self.images,
             "lines": self.lines,
             "rewinds": self.rewinds,
             "validated": self.validated,
@@ -81,8 +85,9 @@ class RunState:
             random_states=random_states,
         )
 
-    def resume(self, path: Path, ranks: Ranks) -> None:
-        """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser."""
+    def resume(self, path: Path, ranks: Ranks, batches: TrainBatches) -> None:
+        """Go on from a file found whole. InputError where it is of other joints, weights or another optimiser,
+        or further than this run shall come."""
         checkpoint = load_checkpoint(path, whole=True)
         progress = checkpoint.progress
         missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
@@ -96,8 +101,16 @@ class RunState:
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
                 f"have {', '.join(self._skeleton.names)}; start anew under another --name"
             )
+        epoch, seen, epochs = progress["epoch"], progress["seen"], self._config.train.epochs
+        begun = epoch + (seen > 0)
+        within = f" and {seen} persons" if seen else ""
+        if begun > epochs:
+            raise InputError(
+                f"--resume: train.epochs={epochs}, but {path} has {epoch}{within} done; set it to {begun} or more, or "
+                "start anew under another --name"
+            )
         size, size_now = checkpoint.config.train.batch_size, self._config.train.batch_size
-        if progress["seen"] and size != size_now:
+        if seen and size != size_now:
             raise InputError(
                 f"--resume: {path} was left in the middle of an epoch of steps of {size} persons, which steps of "
                 f"{size_now} cannot go on with; set train.batch_size={size} until the epoch's end"
@@ -110,14 +123,16 @@ class RunState:
             load_state(model, weights["model"], "model", path)
             load_state(criterion, weights["criterion"], "criterion", path)
         self._load_optimizer(checkpoint)
-        self.epoch, self.seen, self.lines = progress["epoch"], progress["seen"], progress["lines"]
+        self.epoch, self.seen, self.lines = epoch, seen, progress["lines"]
+        steps = epoch * len(batches) + seen // batches.batch_size  # checkpoints of before they were counted
+        self.steps = progress.get("steps", steps)
+        self.images = progress.get("images", steps * batches.batch_size)
         self.rewinds = progress["rewinds"]
         self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
         self._losses.resume(progress["losses"])
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
-        within = f" and {self.seen} persons" if self.seen else ""
-        log.info("resuming after epoch %d of %d%s from %s", self.epoch, self._config.train.epochs, within, path)
+        log.info("resuming after epoch %d of %d%s from %s", epoch, epochs, within, path)
 
     def _load_optimizer(self, checkpoint: Checkpoint) -> None:
         before, now = checkpoint.config.train.optimizer.name, self._config.train.optimizer.name
@@ -136,12 +151,7 @@ def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:
     return {"model": model.state_dict(), "criterion": criterion.state_dict()}
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs."""
-    lines: list[str] = []
-    for key in old:
-        if isinstance(old[key], dict) and isinstance(new[key], dict):
-            lines += differences(old[key], new[key], f"{prefix}{key}.")
-        elif old[key] != new[key]:
-            lines.append(f"{prefix}{key}: {old[key]} -> {new[key]}")
-    return lines
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """'train.epochs: 20 -> 30' for each option that differs between two configs' trees."""
+    values = ((name, option_value(old, name), option_value(new, name)) for name in option_names())
+    return [f"{name}: {before} -> {now}" for name, before, now in values if before != now]

@@ -49,7 +49,7 @@ def submit_checkpoint(
         )
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
-    pictures, category_id = Pictures(info, tree), _category_id(info, tree, data.category or "person")
+    pictures, category_id = Pictures(info, tree), _category_id(info, tree)
     kind = JointKind("person", (category_id,), tuple(range(len(COCO))))
     table = persons_from_detections(pictures, root / data.test_images, boxes, [kind])
     if not len(table):
@@ -69,11 +69,11 @@ def submit_checkpoint(
     return submission
 
 
-def _category_id(info: Path, tree: dict[str, Any], name: str | tuple[str, ...]) -> int:
+def _category_id(info: Path, tree: dict[str, Any]) -> int:
     categories = {entry.get("name"): entry["id"] for entry in entries(info, tree, "categories")}
-    if name not in categories:
+    if "person" not in categories:
         raise InputError(
-            f"{info}: no category '{name}', only {', '.join(map(str, categories)) or 'an empty list'}; "
-            "set data.category, or fetch COCO's image info file again"
+            f"{info}: no category 'person', only {', '.join(map(str, categories)) or 'an empty list'}; "
+            "fetch COCO's image info file again, or set data.test_image_info to where it lies"
         )
-    return categories[name]
+    return categories["person"]

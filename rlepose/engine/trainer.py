@@ -34,8 +34,8 @@ from rlepose.engine.train_step import TrainStep, check_compile
 from rlepose.engine.validators import build_validator
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import DivergedError, Stopped
-from rlepose.losses import LOSSES, build_criterion
-from rlepose.models.pose_model import build_model
+from rlepose.losses import build_criterion
+from rlepose.models.pose_model import network_of
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,8 @@ class Trainer:
         self.stop = StopSignals(ranks, config.system.timeout_s)
 
         torch.manual_seed(seed)  # equal initial weights on all ranks
-        needs_sigma = LOSSES[config.loss.name].needs_sigma
         # A checkpoint fills the model anyway: no weights to fetch.
-        model = build_model(config.model, len(self.skeleton), needs_sigma, pretrained=not resume, dims=config.dims)
+        model = network_of(config, len(self.skeleton), pretrained=not resume)
         self.model = model.to(ranks.device)
         check_input_size(self.model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
@@ -109,16 +108,16 @@ class Trainer:
             self.model,
             self.criterion,
         )
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
         epochs, size = self.config.train.epochs, self.batches.batch_size
         progress = tqdm(
-            total=epochs * len(self.batches) * size,
-            initial=self.global_step * size,
+            total=self.state.images + (epochs - self.state.epoch) * len(self.batches) * size - self.state.seen,
+            initial=self.state.images,
             unit="img",
             disable=None if self.ranks.is_main else True,
         )
         try:
-            if not self.global_step and self.config.train.on_nonfinite == "rewind":
+            if not self.state.steps and self.config.train.on_nonfinite == "rewind":
                 self._save_last(run_log)  # to go back to in the first epoch
             # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
             while True:
@@ -126,7 +125,7 @@ class Trainer:
                     with self.stop.at_once():
                         self._validate(run_log)
                     self._save_last(run_log)
-                if self.state.epoch == epochs:
+                if self.state.epoch >= epochs:
                     break
                 try:
                     self._train_epoch(run_log, progress)
@@ -136,7 +135,7 @@ class Trainer:
                         self._save(run_log, self.experiment.kept(self.state.epoch))
                 except DivergedError as error:
                     run_log = self._rewind(run_log, error)
-                    progress.n = self.global_step * size
+                    progress.n = self.state.images
                 self._stop_if_agreed()
         finally:
             progress.close()
@@ -144,18 +143,13 @@ class Trainer:
             self.saver.wait()
         return self.state.metrics
 
-    @property
-    def global_step(self) -> int:
-        """Steps done since the run began."""
-        return self.state.epoch * len(self.batches) + self.state.seen // self.batches.batch_size
-
     def _validation_is_due(self) -> bool:
-        last = self.state.epoch == self.config.train.epochs
+        last = self.state.epoch >= self.config.train.epochs
         due = self.state.epoch % self.config.train.validate_every == 0
         return self.state.epoch > self.state.validated and (due or last)
 
     def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
-        self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.global_step)
+        self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.state.steps)
         self.state.lines = run_log.lines
         checkpoint = self.state.checkpoint(self.ranks)
         if self.ranks.is_main:
@@ -177,12 +171,12 @@ class Trainer:
         self.saver.wait()
         self._take_up_newest()
         self.state.rewinds = rewinds
-        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.global_step)
+        run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
         self._save_last(run_log)  # a run that dies now does not try once more than it may
         return run_log
 
     def _take_up_newest(self) -> None:
-        self.state.resume(self.ranks.on_main(self._newest), self.ranks)
+        self.state.resume(self.ranks.on_main(self._newest), self.ranks, self.batches)
 
     def _newest(self) -> Path:
         """The newest whole checkpoint. A damaged one goes: the next save would put it in the place of the whole one."""
@@ -195,7 +189,7 @@ class Trainer:
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:
             self.saver.wait()
-            log.info("a signal came: stopped after step %d, %s is saved", self.global_step, self.experiment.last)
+            log.info("a signal came: stopped after step %d, %s is saved", self.state.steps, self.experiment.last)
             raise Stopped
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
@@ -218,8 +212,10 @@ class Trainer:
             with self.stop.step():
                 self.losses.add(self.step(tensors))
             self.state.seen = done * size
+            self.state.steps += 1
+            self.state.images += size
             if self.average is not None:
-                self.average.update(self.global_step)
+                self.average.update(self.state.steps)
             progress.update(size)
             if done % train.log_every == 0 or done == steps:
                 # Here alone the host waits for the device.
@@ -228,7 +224,7 @@ class Trainer:
                     progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss:.3f}")
                     speed = (done - timed) * size / (time.perf_counter() - started)
                     values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
-                    run_log.scalars(values, self.global_step, self.state.epoch + done / steps)
+                    run_log.scalars(values, self.state.steps, self.state.images, self.state.epoch + done / steps)
                 started, timed = time.perf_counter(), done
             due = train.save_every is not None and done % train.save_every == 0
             if done < steps and (due or self.stop.agreed):
@@ -250,11 +246,11 @@ class Trainer:
     def _loss_since_last_entry(self) -> float | None:
         """Mean loss of the steps taken since the log's last entry; None if all were skipped."""
         sums = self.losses.end_interval()
-        self.nonfinite.report_skipped(sums.steps - sums.taken, self.global_step)
+        self.nonfinite.report_skipped(sums.steps - sums.taken, self.state.steps)
         if not sums.taken:
             return None
         loss = sums.loss / sums.taken
-        self.nonfinite.check_loss(loss, self.global_step)
+        self.nonfinite.check_loss(loss, self.state.steps)
         return loss
 
     def step(self, batch: dict[str, Tensor]) -> Tensor:
@@ -291,11 +287,11 @@ class Trainer:
         model, criterion = self.state.judged
         self.ranks.equalize_buffers(model)
         self.state.metrics, _, predictions = self.validator.run(model, criterion)
-        run_log.scalars(self.state.metrics, self.global_step, self.state.epoch)
+        run_log.scalars(self.state.metrics, self.state.steps, self.state.images, self.state.epoch)
         if self.ranks.is_main:
             picture = self.validator.pictures(predictions, criterion, self.config.eval.pictures)
             if picture is not None:
-                run_log.picture("validation", picture, self.global_step)
+                run_log.picture("validation", picture, self.state.steps)
         log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
         value = self.state.metrics[self.validator.selected_by]
@@ -318,11 +314,11 @@ def train(
 ) -> dict[str, Any]:
     """Run a config in its experiment folder; -> the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint, else
-    begin. profile: do not train, but tell what this many steps wait for.
+    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint to go on
+    from, else begin. profile: do not train, but tell what this many steps wait for.
     """
     experiment = Experiment.of(config)
-    ranks.on_main(lambda: experiment.check(resume, overwrite or requeue))
+    ranks.on_main(lambda: experiment.check(resume, overwrite, requeue))
     with contextlib.ExitStack() as until_the_end:
         ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
         if requeue:  # asked here, where no other run can save any more

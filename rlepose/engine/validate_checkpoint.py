@@ -44,8 +44,14 @@ def validate_checkpoint(
 
     Writes metrics.json, the poses (COCO results, or joints in space) and pictures and, with `calibration`, for
     ground-truth boxes, calibration.json and its diagrams, and the calibration in the checkpoint's model card. With
-    `onnx`, a file that was exported from the checkpoint predicts in its place.
+    `onnx`, a file that was exported from the checkpoint predicts in its place. InputError where something asked for
+    cannot be had.
     """
+    if calibration and "gt" not in boxes:
+        raise InputError(
+            f"--calibration: uncertainty is judged in the labelled boxes, not in those of {', '.join(boxes)}; "
+            "leave --boxes out, or pass --boxes gt"
+        )
     network, criterion = open_network(path, config, checkpoint, ranks, onnx)
     # All that can be wrong with the input is found before the first prediction.
     validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]

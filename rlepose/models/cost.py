@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rlepose.config import Config
 from rlepose.errors import InputError
-from rlepose.losses import LOSSES
-from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.models.pose_model import PoseModel, network_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ def untrained_model(config: Config) -> PoseModel:
         raise InputError(
             "data.num_keypoints: null leaves the head's size to the annotation file; set it to the number of joints"
         )
-    needs_sigma = LOSSES[config.loss.name].needs_sigma
-    return build_model(config.model, joints, needs_sigma, pretrained=False, dims=config.dims).eval()
+    return network_of(config, joints, pretrained=False).eval()
 
 
 def model_cost(config: Config) -> Cost:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
-from rlepose.config import ModelConfig
+from rlepose.config import Config, ModelConfig
+from rlepose.losses import LOSSES
 from rlepose.models.backbones import Backbone, init_backbone
 from rlepose.models.heads import Head, build_head, needs_first_map_only
 
@@ -47,3 +48,8 @@ def build_model(
         init_backbone(backbone, config)
     head = build_head(config.head, backbone, num_keypoints, predict_sigma, dims)
     return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)
+
+
+def network_of(config: Config, joints: int, pretrained: bool) -> PoseModel:
+    """The model of a whole config: its loss says whether it predicts sigma, its data in how many dimensions."""
+    return build_model(config.model, joints, LOSSES[config.loss.name].needs_sigma, pretrained, config.dims)

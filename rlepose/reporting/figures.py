@@ -1,11 +1,12 @@
 """Diagrams of a report that no other place needs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.engine.logging import curve
 from rlepose.evaluation.errors_by_type import ERROR_TYPES
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
@@ -14,12 +15,6 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import
     from rlepose.reporting.measure import Measured
 
 _TYPE_COLORS = ("#8fbf8f", "#f2d16b", "#d9742b", "#7d6bb5", "#a33b3b")
-
-
-def curve(history: Sequence[dict[str, Any]], name: str, batch_size: int) -> tuple[list[int], list[float]]:
-    """Training images seen, and a number of metrics.jsonl, at each line that has it."""
-    points = [(line["step"] * batch_size, line[name]) for line in history if line.get(name) is not None]
-    return [images for images, _ in points], [value for _, value in points]
 
 
 def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
@@ -44,7 +39,8 @@ def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measu
     figure = Figure(figsize=(4, 3.2), layout="constrained")
     axes = figure.subplots()
     for experiment in shown:
-        images, values = curve(experiment.history, name, experiment.config.train.batch_size)
+        points = curve(experiment.history, name, experiment.config.train.batch_size)
+        images, values = np.reshape(points, (-1, 2)).T
         marker = "o" if name == "gt/AP" else None  # often a single point
         color = f"C{experiments.index(experiment) % 10}"
         axes.plot(images, values, marker=marker, markersize=4, linewidth=1.2, color=color, label=experiment.name)

@@ -24,6 +24,16 @@ def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[...
     assert len(losses(config)) == len(Trainer(config, ALONE).batches)
 
 
+@pytest.mark.parametrize("name", ["checkpoints/best.pt", "checkpoints/epoch_10.pt", "results/metrics.json"])
+def test_what_is_left_of_a_finished_run_is_an_earlier_run(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).touch()
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+        Experiment(tmp_path).check(resume=False, overwrite=False)
+    Experiment(tmp_path).check(resume=False, overwrite=True)
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(*_: Any) -> None:

@@ -1,6 +1,7 @@
 """What a number that is not finite does to a run, and how its gradient is kept small."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ def test_a_batch_statistic_that_is_not_finite_ends_the_run(tiny_config: Callable
     next(buffer for name, buffer in trainer.model.named_buffers() if "running_mean" in name).fill_(torch.nan)
     with pytest.raises(DivergedError, match="batch statistics"):
         trainer.fit()
+
+
+def test_what_is_not_finite_on_one_rank_ends_the_run_on_all(
+    run_script: Callable[..., Any], write_coco: Callable[..., Path]
+) -> None:
+    result = run_script("diverge_on_one_rank.py", write_coco(), folder="tests/engine/ranks", ranks=2)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("batch statistics became NaN or infinite by step 1, first seen in the loss of") == 2
 
 
 def test_a_diverged_loss_stops_the_run_and_keeps_the_checkpoint(tiny_config: Callable[..., Config]) -> None:

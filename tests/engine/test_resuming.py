@@ -1,5 +1,6 @@
 """A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,11 +34,26 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_confi
     assert timeless[0] == timeless[1]
 
 
-def test_resuming_with_another_batch_size_keeps_what_was_logged(tiny_config: Callable[..., Config]) -> None:
+def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config: Callable[..., Config]) -> None:
     run(tiny_config("train.epochs=1"))
     before = lines(tiny_config())
     run(tiny_config("train.epochs=2", "train.batch_size=16"), resume=True)
-    assert lines(tiny_config())[: len(before)] == before
+    now = lines(tiny_config())
+    assert now[: len(before)] == before
+    last, following = before[-1], now[len(before)]
+    assert following["step"] == last["step"] + 1
+    assert following["images"] == last["images"] + 16
+
+
+def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config(), ALONE)
+    trainer.state.epoch = 1
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    tree = torch.load(trainer.experiment.last, weights_only=True)
+    del tree["progress"]["steps"], tree["progress"]["images"]
+    torch.save(tree, trainer.experiment.last)
+    state = Trainer(tiny_config(), ALONE, resume=True).state
+    assert (state.steps, state.images) == (len(trainer.batches), len(trainer.batches) * 8)
 
 
 def test_a_crash_in_the_validation_does_not_cost_the_epoch(
@@ -85,6 +101,39 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
         Trainer(tiny_config("train.batch_size=4"), ALONE, resume=True)
 
 
+def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch = 2
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+    with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
+        Trainer(tiny_config("train.epochs=1"), ALONE, resume=True)
+
+
+def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch, trainer.state.seen = 2, 8
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
+        Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ("{drop_path_rate: 0.1}", "{}", r"model\.backbone\.options: {'drop_path_rate': 0\.1} -> {}"),
+        ("{}", "{drop_path_rate: 0.1}", r"model\.backbone\.options: {} -> {'drop_path_rate': 0\.1}"),
+    ],
+)
+def test_another_set_of_backbone_options_is_told_when_resuming(
+    tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, before: str, now: str, told: str
+) -> None:
+    trainer = Trainer(tiny_config(f"model.backbone.options={before}"), ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config(f"model.backbone.options={now}"), ALONE, resume=True)
+    assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
+
+
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
     trainer = Trainer(tiny_config(), ALONE)
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
@@ -125,6 +174,25 @@ def test_requeue_goes_on_from_what_another_run_saved_until_the_folder_was_free(
     with caplog.at_level("INFO"):
         train(config, ALONE, requeue=True)
     assert "resuming after epoch 1" in caplog.text
+
+
+def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    best = Experiment.of(config).best
+    best.parent.mkdir(parents=True)
+    best.touch()
+    (best.parent.parent / "config.yaml").touch()
+    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+        train(config, ALONE, requeue=True)
+    assert best.exists()
+
+
+def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny_config: Callable[..., Config]) -> None:
+    experiment = Experiment.of(tiny_config())
+    experiment.folder.mkdir(parents=True)
+    (experiment.folder / "config.yaml").touch()
+    (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
+    experiment.check(resume=False, overwrite=False, requeue=True)
 
 
 def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:

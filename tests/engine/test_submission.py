@@ -89,6 +89,16 @@ def test_the_configs_boxes_are_taken_where_none_are_named(config: Config, boxes:
     assert submit_checkpoint(tmp_path / "best.pt", config, checkpoint, None, tmp_path / "out", ALONE).exists()
 
 
+@pytest.mark.parametrize("category", ["all", "[person, dog]"])
+def test_persons_are_submitted_whatever_was_trained_on(
+    config: Config, boxes: Path, tmp_path: Path, category: str
+) -> None:
+    config = with_overrides(config, [f"data.category={category}"])
+    checkpoint = checkpoint_of(config, tmp_path / "best.pt")
+    submitted = submit_checkpoint(tmp_path / "best.pt", config, checkpoint, str(boxes), tmp_path / "out", ALONE)
+    assert {pose["category_id"] for pose in json.loads(submitted.with_suffix(".json").read_text())} == {1}
+
+
 @pytest.mark.parametrize("named", [None, "gt"])
 def test_boxes_must_come_from_a_detector(config: Config, named: str | None, tmp_path: Path) -> None:
     checkpoint = checkpoint_of(config, tmp_path / "best.pt")
@@ -108,7 +118,7 @@ def test_other_joints_than_cocos_are_refused(config: Config, boxes: Path, tmp_pa
     [
         ({"images": ...}, "no list 'images'"),
         ({"categories": ...}, "no list 'categories'"),
-        ({"categories": [{"id": 1, "name": "dog"}]}, "no category 'person', only dog; set data.category"),
+        ({"categories": [{"id": 1, "name": "dog"}]}, "no category 'person', only dog; fetch COCO"),
         ({"images": []}, "wrong split"),
     ],
 )

@@ -62,6 +62,13 @@ def test_calibration_is_written_beside_the_other_results(tiny_config: Callable[.
         assert (tmp_path / f"{name}.png").stat().st_size > 0
 
 
+def test_calibration_in_detected_boxes_alone_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    path = checkpoint()
+    loaded = load_checkpoint(path)
+    with pytest.raises(InputError, match=r"--calibration: .* not in those of found\.json; leave --boxes out"):
+        validate_checkpoint(path, loaded.config, loaded, ["found.json"], tmp_path, ALONE, calibration=True)
+
+
 def test_the_basic_design_has_nothing_to_calibrate(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config("train.epochs=1", "loss.name=basic")
     path = trained(config)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from rlepose.codec import joint_scores
 from rlepose.config import Config
 from rlepose.config_reading import load_config
+from rlepose.datasets.training import crops_of
 from rlepose.engine.checkpoint import Checkpoint, model_from_checkpoint, open_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
-from rlepose.engine.export_checkpoint import crops_of, export_checkpoint
+from rlepose.engine.export_checkpoint import export_checkpoint
 from rlepose.engine.validate_checkpoint import validate_checkpoint, validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration

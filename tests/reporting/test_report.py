@@ -1,6 +1,5 @@
 """The page about experiments: what stands on it, what is left out and why, and that it needs nothing beside it."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import train
 from rlepose.errors import InputError
-from rlepose.reporting.figures import curve
 from rlepose.reporting.gallery import surest_wrong
 from rlepose.reporting.html import cell, page, table
 from rlepose.reporting.measure import Uncertainty, measure_all
@@ -95,8 +93,3 @@ def test_cells_tell_numbers_from_what_is_not_defined(value: object, text: str) -
 def test_the_surest_of_the_wrong_are_wrong_and_sure() -> None:
     confidence, oks = np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.9, 0.1, 0.5, 0.2])
     assert surest_wrong(confidence, oks, 3).tolist() == [1, 3]
-
-
-def test_a_curve_has_the_lines_with_its_number() -> None:
-    history = [json.loads(text) for text in ('{"step": 2, "a": 1}', '{"step": 3, "a": null}', '{"step": 4, "b": 5}')]
-    assert curve(history, "a", batch_size=10) == ([20], [1])
