@@ -343,16 +343,20 @@ class Config:
         return _plain(dataclasses.asdict(self))
 
 
-def option_names(kind: Any = Config, prefix: str = "") -> list[str]:
-    """The dotted names of all options."""
-    names: list[str] = []
-    hints = typing.get_type_hints(kind)
-    for item in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[item.name]):
-            names += option_names(hints[item.name], f"{prefix}{item.name}.")
+def option_types(kind: Any = Config, prefix: str = "") -> dict[str, Any]:
+    """The type of each option, by its dotted name."""
+    types: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            types |= option_types(hint, f"{prefix}{name}.")
         else:
-            names.append(f"{prefix}{item.name}")
-    return names
+            types[f"{prefix}{name}"] = hint
+    return types
+
+
+def option_names() -> list[str]:
+    """The dotted names of all options."""
+    return list(option_types())
 
 
 def option_value(tree: Any, dotted: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Union
 import yaml
 from easydict import EasyDict
 
-from rlepose.config import Config, option_names
+from rlepose.config import Config, option_names, option_types
 from rlepose.config_contradictions import contradictions
 from rlepose.errors import InputError
 
@@ -124,12 +124,20 @@ def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:
     dotted, equals, value_text = text.partition("=")
     if not equals or not dotted.strip():
         raise InputError(f"--set {text}: expected section.key=value, for example --set train.epochs=20")
-    try:
-        value = yaml.load(value_text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {text}: the value is not valid YAML; quote it") from error
-    keys = dotted.strip().split(".")
-    for key in reversed(keys):
+    dotted, value_text = dotted.strip(), value_text.strip()
+    value: Any
+    if (
+        option_types().get(dotted) in (str, str | None)
+        and value_text not in ("", "null")
+        and value_text[0] not in "'\""
+    ):
+        value = value_text  # a path or name, whatever YAML would make of `3`, `a: b` or `run #2`
+    else:
+        try:
+            value = yaml.load(value_text, _UniqueKeyLoader)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {text}: the value is not valid YAML; quote it") from error
+    for key in reversed(dotted.split(".")):
         value = {key: value}
     _merge(tree, value, "--set", origin)
 

@@ -27,6 +27,7 @@ def main() -> None:
         parser.error("--jobs: expected at least one")
 
     suite = load_suite(args.suite, args.out, args.seeds, args.set)
+    suite.runs()  # what is wrong in any row is found before the first is trained
     setup_logging(is_main=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started, as Ctrl-C does
     failed = [] if args.table_only else run_all(suite, Path(__file__).parent, args.rows, args.jobs, args.overwrite)

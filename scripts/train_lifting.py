@@ -8,7 +8,7 @@ import torch
 from rlepose.config import FlowConfig, LossConfig
 from rlepose.datasets.persons3d import check_subjects
 from rlepose.datasets.synthetic_3d import FILES
-from rlepose.errors import run_script
+from rlepose.errors import InputError, run_script
 from rlepose.evaluation.mpjpe import error_table
 from rlepose.lifting.poses import lifting_poses, read_poses
 from rlepose.lifting.training import TRAINABLE, LiftingOptions, lifting_errors, save_lifting, train_lifting
@@ -28,13 +28,21 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.1, help="share of hidden units set to 0 in training")
     parser.add_argument("--width", type=int, default=1024, help="hidden units")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights and order")
-    parser.add_argument("--out", type=Path, help="file for the network; default: exp/lifting_LOSS_SEED.pt")
+    parser.add_argument(
+        "--out", type=Path, help="file for the network; default: exp/lifting_LOSS[_paper][_BASE]_SEED.pt"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file of an earlier run")
     parser.add_argument("--threads", type=int, default=1, help="cores to compute on")
     args = parser.parse_args()
     if args.loss != "rle" and args.form != "original":
         parser.error(f"--form: the loss {args.loss} has no forms; leave it out, or take --loss rle")
     if args.loss not in ("rle", "dle") and args.flow_base is not None:
         parser.error(f"--flow-base: the loss {args.loss} has no flow; leave it out, or take --loss rle")
+
+    kind = [args.loss, *(["paper"] if args.form == "paper" else []), *([args.flow_base] if args.flow_base else [])]
+    out = args.out or Path("exp") / f"lifting_{'_'.join(kind)}_{args.seed}.pt"
+    if out.exists() and not args.overwrite:
+        raise InputError(f"{out} is there from an earlier run; pass --overwrite to replace it, or --out FILE")
 
     torch.set_num_threads(args.threads)
     train, test = read_poses(args.train), read_poses(args.test)
@@ -45,7 +53,6 @@ def main() -> None:
     network = train_lifting(lifting_poses(train), options, print)
     errors = lifting_errors(network, lifting_poses(test))
     print(error_table(errors))
-    out = args.out or Path("exp") / f"lifting_{args.loss}_{args.seed}.pt"
     save_lifting(out, network, errors)
     print(f"network in {out}")
 

@@ -113,6 +113,11 @@ def test_a_mistake_in_a_base_names_the_base(tmp_path: Path, text: str) -> None:
         ("train.clip_grad_norm=null", None),
         ("eval.flip_test=false", False),
         ("train.schedule.milestones=[]", ()),
+        ("name=3", "3"),
+        ("output_dir=exp/run #2: a", "exp/run #2: a"),
+        ("name='in quotes'", "in quotes"),
+        ("data.detections=null", None),
+        ("data.detections=", None),
         ("model.backbone.options={drop_path_rate: 0.1}", {"drop_path_rate": 0.1}),
     ],
 )

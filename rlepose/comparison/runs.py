@@ -65,12 +65,13 @@ def _finish(
     suite: Suite, run: Run, scripts: Path, processes: "_Processes", earlier: "Future[None] | None", overwrite: bool
 ) -> None:
     """RuntimeError where the run cannot be brought to its end. earlier: the run that it starts from."""
+    start_failed = earlier is not None and earlier.exception() is not None  # waits for it
     state, started = state_of(run), time.monotonic()
     if state.kind == "finished":
         return
     if state.kind == "other" and not overwrite:
         raise RuntimeError(f"{state.detail}; pass --overwrite to train it anew, or --out DIR to keep both")
-    if earlier is not None and earlier.exception() is not None:
+    if start_failed:
         raise RuntimeError(f"the row {run.row.after}, which it starts from, failed")
     data = run.config.data
     if data.detections is not None and not (Path(data.root) / data.detections).is_file():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
@@ -31,9 +32,14 @@ def state_of(run: Run) -> State:
     """By the last checkpoint's config and progress, and by a metrics.json that is younger than the best checkpoint."""
     experiment, epochs = run.experiment, run.config.train.epochs
     if not experiment.has_checkpoint():
+        if experiment.has_results():
+            return State(
+                "other", f"{experiment.folder} holds results, but no last.pt to tell whether they are finished"
+            )
         return State("new", "not begun")
     try:
-        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)), whole=True)
+        newest = newest_whole((experiment.last, experiment.previous))
+        checkpoint = load_checkpoint(newest, whole=True)
     except InputError as error:
         return State("other", str(error))
     changed = [
@@ -43,6 +49,9 @@ def state_of(run: Run) -> State:
     ]
     if changed:
         return State("other", f"{experiment.folder} holds a run of another config ({'; '.join(changed)})")
+    start = run.config.model.init_from
+    if start is not None and Path(start).exists() and Path(start).stat().st_mtime > newest.stat().st_mtime:
+        return State("other", f"{experiment.folder} is older than {start}, which it starts from")
     epoch = checkpoint.progress["epoch"]
     if epoch < epochs or checkpoint.progress["validated"] < epochs or not experiment.best.exists():
         return State("interrupted", f"stopped after epoch {epoch} of {epochs}")

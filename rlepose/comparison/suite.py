@@ -69,11 +69,14 @@ class Suite:
     overrides: tuple[str, ...]
 
     def arguments(self, row: Row, seed: int) -> list[str]:
-        """What a run overrides in its row's config: `section.key=value` each."""
-        after = str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else ""
-        own = [f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
-        given = (*self.common, *row.overrides, *self.overrides)
-        return [*(text.replace("{after}", after) for text in given), *own]
+        """What a run overrides in its row's config: `section.key=value` each. InputError for `{after}` without one."""
+        given: Sequence[str] = (*self.common, *row.overrides, *self.overrides)
+        if row.after is not None:
+            after = self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt"
+            given = [text.replace("{after}", str(after)) for text in given]
+        elif any("{after}" in text for text in given):
+            raise InputError(f"{self.path}: row {row.name}: {{after}} needs `after: ROW`, the row that it starts from")
+        return [*given, f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
 
     def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
         """All runs, or those of some rows and of what they start from; the first seed of every row first.
@@ -101,7 +104,9 @@ class Suite:
 def load_suite(
     path: str | Path, out: str | Path | None = None, seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
 ) -> Suite:
-    """Read a suite file. Paths in it are relative to it; `set` of the suite, of a row, then `overrides` apply.
+    """Read a suite file. `set` of the suite, of a row, then `overrides` apply.
+
+    `cfg` and `published` are relative to the file; `runs_in` and paths among the options to the working directory.
 
         runs_in: exp/lspet64                  # default: where the tables go
         seeds: [0, 1, 2]                      # default [0]; `seeds` here replaces them

@@ -55,8 +55,7 @@ class Experiment:
         """
         numbers = self.folder / "metrics.jsonl"
         goes_on = self.has_checkpoint()
-        results = self.best, self.folder / "results", *self.best.parent.glob("epoch_*.pt")
-        kept = any(path.exists() for path in results)
+        kept = self.has_results()
         # A run that ended before its first number, by a wrong option say, left nothing to protect.
         numbered = numbers.exists() and numbers.stat().st_size > 0
         in_the_way = kept and not goes_on if requeue else goes_on or kept or numbered
@@ -73,6 +72,11 @@ class Experiment:
     def has_checkpoint(self) -> bool:
         """Whether there is something to go on from."""
         return self.last.exists() or self.previous.exists()
+
+    def has_results(self) -> bool:
+        """Whether there is something of value beside what a run goes on from."""
+        results = self.best, self.folder / "results", *self.best.parent.glob("epoch_*.pt")
+        return any(path.exists() for path in results)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

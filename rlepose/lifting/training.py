@@ -29,7 +29,10 @@ _LARGEST_GRADIENT_NORM = 35.0
 
 @dataclass(frozen=True)
 class LiftingOptions:
-    """How a lifting network is trained: Adam with a learning rate that falls to 0 along a cosine."""
+    """How a lifting network is trained: Adam with a learning rate that falls to 0 along a cosine.
+
+    InputError for numbers out of range.
+    """
 
     loss: LossConfig
     epochs: int
@@ -38,6 +41,15 @@ class LiftingOptions:
     dropout: float
     width: int
     seed: int
+
+    def __post_init__(self) -> None:
+        for name, at_least in {"epochs": 1, "batch_size": 2, "width": 1}.items():
+            if getattr(self, name) < at_least:
+                raise InputError(f"--{name.replace('_', '-')}: expected at least {at_least}, got {getattr(self, name)}")
+        if self.lr <= 0:
+            raise InputError(f"--lr: expected more than 0, got {self.lr}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--dropout: expected 0 or more and less than 1, got {self.dropout}")
 
 
 def train_lifting(poses: LiftingPoses, options: LiftingOptions, report: Callable[[str], None]) -> LiftingNet:

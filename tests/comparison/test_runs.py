@@ -128,6 +128,30 @@ def test_what_a_run_left_tells_how_far_it_is(suite: Suite) -> None:
     assert state_of(run).kind == "other"
 
 
+def test_results_without_their_last_checkpoint_are_not_taken_for_a_new_run(suite: Suite, tmp_path: Path) -> None:
+    suite = dataclasses.replace(suite, rows=suite.rows[2:3])
+    (run,) = suite.runs()
+    run.experiment.best.parent.mkdir(parents=True)
+    run.experiment.best.touch()
+    assert state_of(run).kind == "other"
+    assert run_all(suite, tmp_path / "no scripts here") == [run.name]
+    assert run.experiment.best.exists()
+
+
+def test_a_run_is_out_of_date_when_what_it_starts_from_was_trained_anew(suite: Suite) -> None:
+    first, second = dataclasses.replace(suite, rows=suite.rows[2:3], seeds=(0, 1)).runs()
+    train(first.config, ALONE)
+    model = dataclasses.replace(second.config.model, init_from=str(first.experiment.best))
+    second = dataclasses.replace(second, config=dataclasses.replace(second.config, model=model))
+    train(second.config, ALONE)
+    assert state_of(second).kind == "trained"
+    later = second.experiment.last.stat().st_mtime + 1
+    os.utime(first.experiment.best, (later, later))
+    state = state_of(second)
+    assert state.kind == "other"
+    assert f"is older than {first.experiment.best}, which it starts from" in state.detail
+
+
 def test_a_run_of_another_config_is_kept_unless_overwriting_is_asked_for(suite: Suite, tmp_path: Path) -> None:
     suite = dataclasses.replace(suite, rows=suite.rows[2:3])
     (run,) = suite.runs()

@@ -53,6 +53,17 @@ def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp
     assert second.config.model.init_from == "there/a_seed2/checkpoints/best.pt"
 
 
+def test_a_place_for_a_checkpoint_needs_the_row_that_makes_it(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, 'rows: [{name: b, cfg: CONFIG, set: ["model.init_from={after}"]}]')
+    with pytest.raises(InputError, match=r"mine\.yaml: row b: \{after\} needs `after: ROW`"):
+        suite.runs()
+
+
+def test_a_folder_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    (run,) = suite_of(tmp_path, "rows: [{name: b, cfg: CONFIG}]", out=tmp_path / "run #2: a").runs()
+    assert run.experiment.folder == tmp_path / "run #2: a" / "b_seed0"
+
+
 def test_some_rows_can_be_chosen_and_bring_what_they_start_from(tmp_path: Path) -> None:
     text = """
         rows:

@@ -132,6 +132,14 @@ def test_a_batch_larger_than_the_data_set_is_refused(table: Person3DTable) -> No
         train_lifting(lifting_poses(table), options("l1", batch_size=1000), silent)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 0), ("batch_size", 1), ("width", 0), ("lr", -1.0), ("dropout", 1.0)]
+)
+def test_numbers_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: expected .*, got {value}"):
+        options("l1", **{name: value})
+
+
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lifting.pt").write_text("no")
     with pytest.raises(InputError, match="is not a lifting network"):
@@ -151,10 +159,13 @@ def test_the_command_takes_what_the_flow_starts_as(
     folder = synthetic_3d / "h36m" / "annotations"
     small = ["--epochs", 1, "--batch-size", 64, "--width", 16]
     files = ["--train", folder / FILES["train"], "--test", folder / FILES["test"], "--out", tmp_path / "lifting.pt"]
-    tables = [run_script("train_lifting.py", *small, *files, "--flow-base", base) for base in ("gaussian", "laplace")]
+    first = run_script("train_lifting.py", *small, *files, "--flow-base", "gaussian")
+    kept = run_script("train_lifting.py", *small, *files, "--flow-base", "laplace")
+    assert kept.returncode == 2 and "lifting.pt is there from an earlier run; pass --overwrite" in kept.stderr
+    tables = [first, run_script("train_lifting.py", *small, *files, "--flow-base", "laplace", "--overwrite")]
     assert [result.returncode for result in tables] == [0, 0], tables[0].stderr + tables[1].stderr
     assert "MPJPE" in tables[0].stdout
     assert tables[0].stdout != tables[1].stdout
-    refused = run_script("train_lifting.py", *small, *files, "--loss", "l1", "--flow-base", "laplace")
+    refused = run_script("train_lifting.py", *small, *files, "--overwrite", "--loss", "l1", "--flow-base", "laplace")
     assert refused.returncode == 2
     assert "--flow-base: the loss l1 has no flow" in refused.stderr
