@@ -11,17 +11,21 @@ def option(
     default: Any,
     meaning: str,
     *,
+    of: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
 ) -> Any:
-    """A dataclass field with its documentation and, for numbers, its range: [low, high], or (above, …)."""
-    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "above": above})
+    """A dataclass field with its documentation and, for numbers, its range: [low, high], or (above, …).
+
+    of: where the section's option `name` chooses a part, the names of the parts that have this option; (): all.
+    """
+    return field(default=default, metadata={"meaning": meaning, "of": of, "low": low, "high": high, "above": above})
 
 
-def section(kind: type) -> Any:
-    """A dataclass field that holds a group of options."""
-    return field(default_factory=kind)
+def section(kind: type, of: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that holds a group of options. of: as an option's."""
+    return field(default_factory=kind, metadata={"of": of})
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,11 @@ class AugmentConfig:
 class BackboneConfig:
     """The feature extractor, by its name in timm."""
 
-    name: str = option("resnet50.tv_in1k", "any timm model that can give feature maps; `.tag` picks its weights")
+    name: str = option(
+        "resnet50.tv_in1k",
+        "any timm model that can give feature maps; `.tag` picks its weights. Also hf-hub:OWNER/MODEL and "
+        "local-dir:FOLDER, whose config.json says which model it is, each time that one is built",
+    )
     pretrained: bool = option(
         True, "start from ImageNet weights, which timm downloads unless `weights` or `model.init_from` is given"
     )
@@ -128,18 +136,31 @@ class HeadConfig:
     normalize_features: bool = option(
         True,
         "regression: divide the pooled features by their norm before the coordinate layer, as the original does",
+        of=("regression",),
     )
-    hidden: tuple[int, ...] = option((), "regression: widths of hidden layers before the last ones", low=1)
+    hidden: tuple[int, ...] = option(
+        (), "regression: widths of hidden layers before the last ones", of=("regression",), low=1
+    )
     sigma: Literal["sigmoid", "softplus"] = option(
-        "sigmoid", "regression, integral: what makes sigma positive; sigmoid keeps it below a crop's size"
+        "sigmoid",
+        "regression, integral: what makes sigma positive; sigmoid keeps it below a crop's size",
+        of=("regression", "integral"),
     )
-    deconv_width: int = option(256, "heatmap, integral: channels of the deconvolutions up to stride 4", low=1)
-    depth_bins: int = option(64, "integral, in 3-D: layers of the heatmaps along the depth's 2 m", low=2)
+    deconv_width: int = option(
+        256, "heatmap, integral: channels of the deconvolutions up to stride 4", of=("heatmap", "integral"), low=1
+    )
+    depth_bins: int = option(
+        64, "integral, in 3-D: layers of the heatmaps along the depth's 2 m", of=("integral",), low=2
+    )
     alignment: Literal["classic", "udp"] = option(
-        "classic", "heatmap, integral: where pixels of a map lie in the crop; heatmaps.py tells"
+        "classic",
+        "heatmap, integral: where pixels of a map lie in the crop; heatmaps.py tells",
+        of=("heatmap", "integral"),
     )
     refinement: Literal["quarter", "dark"] = option(
-        "quarter", "heatmap: how a maximum is read between pixels; dark wants loss.heatmap.centers=exact"
+        "quarter",
+        "heatmap: how a maximum is read between pixels; dark wants loss.heatmap.centers=exact",
+        of=("heatmap",),
     )
 
 
@@ -166,13 +187,17 @@ class FlowConfig:
     name: Literal["realnvp", "nsf", "maf"] = option(
         "realnvp", "realnvp: affine couplings, the paper's; nsf: neural splines, maf: autoregressive, both of zuko"
     )
-    depth: int = option(6, "number of transformations", low=1)
-    width: int = option(64, "hidden units of the transformations' networks", low=1)
-    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option("leaky_relu", "of the networks' hidden layers")
-    masks: tuple[tuple[int, ...], ...] | None = option(
-        None, "realnvp: 0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
+    depth: int = option(6, "number of transformations", of=("realnvp", "nsf", "maf"), low=1)
+    width: int = option(64, "hidden units of the transformations' networks", of=("realnvp", "nsf", "maf"), low=1)
+    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option(
+        "leaky_relu", "of the networks' hidden layers", of=("realnvp", "nsf", "maf")
     )
-    scale_bound: float = option(1.0, "realnvp: a coupling scales by at most e^scale_bound", above=0)
+    masks: tuple[tuple[int, ...], ...] | None = option(
+        None,
+        "realnvp: 0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating",
+        of=("realnvp",),
+    )
+    scale_bound: float = option(1.0, "realnvp: a coupling scales by at most e^scale_bound", of=("realnvp",), above=0)
     base: Literal["gaussian", "laplace"] = option(
         "gaussian",
         "dle, rle: what the flow transforms, and starts as. The paper's Gaussian learns heavy tails slowly; from "
@@ -203,12 +228,14 @@ class LossConfig:
         "heatmap_mse: squared difference of heatmaps, for the heatmap head",
     )
     form: Literal["original", "paper"] = option(
-        "original", "rle: the authors' code's formula, or the paper's equation 8 with its normaliser"
+        "original", "rle: the authors' code's formula, or the paper's equation 8 with its normaliser", of=("rle",)
     )
-    q: Literal["laplace", "gaussian"] = option("laplace", "rle in the paper's form: the simple density")
-    q_scale: float = option(1.0, "rle in the paper's form: scale of the simple density, in units of sigma", above=0)
-    flow: FlowConfig = section(FlowConfig)
-    heatmap: HeatmapConfig = section(HeatmapConfig)
+    q: Literal["laplace", "gaussian"] = option("laplace", "rle in the paper's form: the simple density", of=("rle",))
+    q_scale: float = option(
+        1.0, "rle in the paper's form: scale of the simple density, in units of sigma", of=("rle",), above=0
+    )
+    flow: FlowConfig = section(FlowConfig, of=("basic", "dle", "rle"))
+    heatmap: HeatmapConfig = section(HeatmapConfig, of=("heatmap_mse",))
     hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
     root_depth: bool = option(
         False,
@@ -224,7 +251,7 @@ class OptimizerConfig:
     name: Literal["adam", "adamw", "sgd"] = option("adam", "optimiser")
     lr: float = option(1e-3, "learning rate", above=0)
     weight_decay: float = option(0.0, "L2 penalty (adam, sgd) or decoupled decay (adamw)", low=0)
-    momentum: float = option(0.9, "momentum of sgd", low=0, high=0.9999)
+    momentum: float = option(0.9, "momentum of sgd", of=("sgd",), low=0, high=0.9999)
 
 
 @dataclass(frozen=True)
@@ -364,6 +391,12 @@ def option_value(tree: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         tree = tree[key]
     return tree
+
+
+def options_of(part: Any) -> dict[str, Any]:
+    """The options that the part which a section's `name` chooses has and not every part has, with their values."""
+    own = [item.name for item in dataclasses.fields(part) if part.name in item.metadata.get("of", ())]
+    return {name: getattr(part, name) for name in own}
 
 
 def changed_options(config: Config) -> dict[str, Any]:

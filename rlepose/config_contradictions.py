@@ -1,19 +1,11 @@
 """What is wrong with a config that no option shows alone."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, HeatmapConfig, LossConfig
-
-_OPTIONS_OF_HEADS = {
-    "normalize_features": ("regression",),
-    "hidden": ("regression",),
-    "sigma": ("regression", "integral"),
-    "deconv_width": ("heatmap", "integral"),
-    "depth_bins": ("integral",),
-    "alignment": ("heatmap", "integral"),
-    "refinement": ("heatmap",),
-}
+from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, LossConfig
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
@@ -44,29 +36,24 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
     if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
         yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"
-    loss, flow = config.loss, config.loss.flow
-    if (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale) and (loss.name, loss.form) != ("rle", "paper"):
-        yield "loss.q", "q and q_scale belong to rle's paper form; set loss.name=rle loss.form=paper, or leave them out"
-    if loss.name != "rle" and loss.form != LossConfig.form:
-        yield "loss.form", f"the loss {loss.name} has no forms; set loss.name=rle, or leave it out"
-    if loss.name not in ("basic", "dle", "rle") and flow != FlowConfig():
-        yield "loss.flow", f"the loss {loss.name} has no flow; set loss.name=rle, dle or basic, or leave it out"
+    model, loss, head, flow = config.model, config.loss, config.model.head, config.loss.flow
+    for dotted, part in (
+        ("model.head", head),
+        ("loss", loss),
+        ("loss.flow", flow),
+        ("train.optimizer", train.optimizer),
+    ):
+        yield from _of_other_parts(dotted, part)
+    if (loss.name, loss.form) == ("rle", "original") and (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale):
+        yield "loss.q", "q and q_scale belong to rle's paper form; set loss.form=paper, or leave them out"
     if loss.name == "basic" and flow.base != FlowConfig.base:
         yield "loss.flow.base", "in the loss basic the flow transforms the network's Gaussian; leave it out"
-    if flow.name != "realnvp" and (flow.masks is not None or flow.scale_bound != FlowConfig.scale_bound):
-        yield "loss.flow.name", f"{flow.name} has no masks and no scale_bound; leave them out, or use realnvp"
-    model, head = config.model, config.model.head
     if (head.name == "heatmap") != (loss.name == "heatmap_mse"):
         yield (
             "model.head.name",
             f"the head {head.name} cannot learn by the loss {loss.name}; heatmap and heatmap_mse belong together, and "
             "every other head goes with every other loss",
         )
-    if loss.name != "heatmap_mse" and loss.heatmap != HeatmapConfig():
-        yield "loss.heatmap", f"the loss {loss.name} has no heatmaps; set loss.name=heatmap_mse, or leave it out"
-    for option_name, heads in _OPTIONS_OF_HEADS.items():
-        if head.name not in heads and getattr(head, option_name) != getattr(HeadConfig, option_name):
-            yield f"model.head.{option_name}", f"the head {head.name} does not have it; leave it out"
     if model.backbone.weights is not None and not model.backbone.pretrained:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if model.backbone.weights is not None and model.init_from is not None:
@@ -74,6 +61,18 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     yield from _of_dimensions(config)
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
+
+
+def _of_other_parts(dotted: str, part: Any) -> Iterator[tuple[str, str]]:
+    """The options of a section that the part which it names does not have, if they are set."""
+    default = type(part)()
+    for item in dataclasses.fields(part):
+        of = item.metadata.get("of", ())
+        if of and part.name not in of and getattr(part, item.name) != getattr(default, item.name):
+            yield (
+                f"{dotted}.{item.name}",
+                f"{part.name} does not have it; leave it out, or set {dotted}.name={' or '.join(of)}",
+            )
 
 
 def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:

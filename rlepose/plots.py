@@ -73,17 +73,16 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
     axis = np.linspace(-reach, reach, 121)
     x, y = np.meshgrid(axis, axis)
     grid = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1)).float()
-    # With a flow a joint, its number is the joint's.
-    everywhere = grid.repeat(likelihood.owners(), 1)
-    owners = torch.arange(likelihood.owners()).repeat_interleave(len(grid))
+    everywhere = grid.repeat(likelihood.num_densities, 1)
+    of_density = torch.arange(likelihood.num_densities).repeat_interleave(len(grid))
     zeros, ones = torch.zeros_like(everywhere), torch.ones_like(everywhere)
-    levels = likelihood.region_level(zeros, ones, everywhere, owners).view(-1, *x.shape).numpy()
+    levels = likelihood.region_level(zeros, ones, everywhere, of_density).view(-1, *x.shape).numpy()
+    densities = likelihood.density_of(torch.arange(len(joints))).tolist()
     for panel, joint in zip(panels, present, strict=False):
         points = observations.of(joint).residual
-        owner = int(likelihood.owner(torch.tensor([joint])))
         bins = np.linspace(-reach, reach, 41)
         panel.hist2d(points[:, 0], points[:, 1], bins=[bins, bins], cmap="Blues")
-        panel.contour(x, y, levels[owner], levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1)
+        panel.contour(x, y, levels[densities[joint]], levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1)
         panel.set_title(joints[joint], fontsize=10)
         panel.set_aspect("equal")
         panel.invert_yaxis()  # as in the picture

@@ -1,21 +1,33 @@
 """The options themselves: documented, read, within their limits."""
 
 import dataclasses
+import inspect
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlepose.config import Config, DataConfig, EvalConfig, LossConfig, option_names
+from rlepose.config import (
+    Config,
+    DataConfig,
+    EvalConfig,
+    FlowConfig,
+    HeadConfig,
+    LossConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
 from rlepose.config_reading import config_from_dict
 from rlepose.datasets.training import TABLES
+from rlepose.engine.optimization import OPTIMIZERS, SCHEDULES
 from rlepose.engine.validators import VALIDATORS
 from rlepose.errors import InputError
 from rlepose.evaluation.coco import EVALUATORS
-from rlepose.losses import LOSSES
+from rlepose.losses import FLOWS, LOSSES
+from rlepose.models.heads import HEADS
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -59,12 +71,29 @@ def test_every_option_has_a_meaning() -> None:
 def test_every_option_is_read_somewhere() -> None:
     files = [path for room in ("rlepose", "scripts") for path in (REPOSITORY / room).rglob("*.py")]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files if path.name != "config.py")
-    unread = [dotted for dotted in option_names() if not re.search(rf"\.{dotted.rpartition('.')[2]}\b", source)]
+    # What a part has of its own goes to its constructor; see the test below.
+    named = [dotted for dotted, _, item in leaves() if not item.metadata.get("of")]
+    unread = [dotted for dotted in named if not re.search(rf"\.{dotted.rpartition('.')[2]}\b", source)]
     assert unread == []
 
 
-def test_loss_names_are_the_losses_that_exist() -> None:
-    assert set(typing.get_args(typing.get_type_hints(LossConfig)["name"])) == set(LOSSES)
+@pytest.mark.parametrize(
+    ("section", "parts"),
+    [
+        (LossConfig, LOSSES),
+        (FlowConfig, FLOWS),
+        (HeadConfig, HEADS),
+        (OptimizerConfig, OPTIMIZERS),
+        (ScheduleConfig, SCHEDULES),
+    ],
+)
+def test_a_section_names_the_parts_that_exist_and_what_they_take(section: type, parts: Mapping[str, Any]) -> None:
+    names = typing.get_args(typing.get_type_hints(section)["name"])
+    assert set(names) == set(parts)
+    for item in dataclasses.fields(section):
+        for name in item.metadata.get("of", ()):
+            takes = inspect.signature(parts[name]).parameters
+            assert item.name in takes or dataclasses.is_dataclass(item.default_factory)
 
 
 def test_data_formats_are_those_that_can_be_validated_and_trained_on() -> None:

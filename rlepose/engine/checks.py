@@ -11,7 +11,6 @@ from rlepose.datasets.persons3d import Person3DTable, check_subjects
 from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.validator3d import Validator3D
 from rlepose.errors import InputError, first_line
-from rlepose.models.heads import RegressionHead
 from rlepose.models.pose_model import PoseModel
 from rlepose.skeleton import Skeleton
 
@@ -53,7 +52,7 @@ def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: t
     """InputError where backbone or head cannot take crops of this size: transformers are often built for one."""
     height, width = input_size_hw
     reduction = model.backbone.reductions[0]
-    if not isinstance(model.head, RegressionHead) and (height % reduction or width % reduction):
+    if model.head.has_heatmaps and (height % reduction or width % reduction):
         raise InputError(
             f"data.input_size_hw: the pixels of heatmaps would not lie evenly in crops of {height}x{width}; take "
             f"multiples of {reduction}, by which the backbone shrinks them"

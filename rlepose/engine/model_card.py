@@ -14,16 +14,6 @@ from rlepose.skeleton import Skeleton
 
 _CALIBRATION = "\n## Calibration\n"
 
-_SIGMA = {
-    "laplace": "the expected absolute error of each coordinate; its standard deviation is √2 sigma",
-    "gaussian": "the standard deviation of each coordinate",
-    "basic": "the scale of the position's density, which is not centred at the prediction: no error bar",
-}
-_SIGMA_OF_FLOW = (
-    "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which "
-    "`Predictor` and the calibration report multiply"
-)
-
 
 def card_path(checkpoint: Path) -> Path:
     """Where the card of a checkpoint lies."""
@@ -117,11 +107,11 @@ def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
 
 
 def _about_sigma(config: Config) -> str:
-    name = config.loss.name
-    if not LOSSES[name].needs_sigma:
-        return f"No sigma: the loss {name} learns none."
+    loss = LOSSES[config.loss.name]
+    if not loss.needs_sigma:
+        return f"No sigma: the loss {config.loss.name} learns none."
     return (
-        f"`sigma` (B, K, {config.dims}), in the same unit: {_SIGMA.get(name, _SIGMA_OF_FLOW)}. It is no variance, and "
+        f"`sigma` (B, K, {config.dims}), in the same unit: {loss.about_sigma}. It is no variance, and "
         "on other data than that of training it may be too small."
     )
 

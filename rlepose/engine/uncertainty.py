@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rlepose.engine.estimator import Predictions
@@ -19,7 +18,6 @@ from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion, LocationScale
-from rlepose.losses.likelihood import SAMPLES
 from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure
 from rlepose.skeleton import Skeleton
 
@@ -92,11 +90,8 @@ def judge_uncertainty(
     return observations, report
 
 
-@torch.no_grad()
 def _predicted_tail_ratio(likelihood: LocationScale) -> float:
-    generator = torch.Generator().manual_seed(0)
-    samples = [likelihood.sample_residuals(SAMPLES, owner, generator) for owner in range(likelihood.owners())]
-    return float(np.mean([tail_ratio(of_one.numpy()) for of_one in samples]))
+    return float(np.mean([tail_ratio(residuals.numpy()) for residuals in likelihood.sample_densities()]))
 
 
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from rlepose.errors import InputError
 from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
 from rlepose.losses.criterion import SMALLEST_SIGMA
-from rlepose.losses.likelihood import SAMPLES
 
 Method = Literal["scale", "joint_scale", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -121,6 +120,4 @@ def _isotonic_knots(
 
 def _mean_residual(likelihood: LocationScale, joint: NDArray[np.integer]) -> Floats:
     """What |residual| is in the mean, for each row: (N,) -> (N, 2)."""
-    generator = torch.Generator().manual_seed(0)
-    means = [likelihood.sample_residuals(SAMPLES, k, generator).abs().mean(dim=0) for k in range(likelihood.owners())]
-    return torch.stack(means)[likelihood.owner(torch.from_numpy(joint))].numpy()
+    return likelihood.mean_residual()[likelihood.density_of(torch.from_numpy(joint))].numpy()

@@ -1,8 +1,9 @@
-"""What is minimised. `LOSSES` maps the config's names to classes."""
+"""What is minimised. `LOSSES` and `FLOWS` map the config's names to classes."""
 
+from collections.abc import Callable
 from typing import Any
 
-from rlepose.config import FlowConfig, LossConfig
+from rlepose.config import FlowConfig, LossConfig, options_of
 from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
@@ -10,7 +11,7 @@ from rlepose.losses.flows import Flow, JointFlows, RealNVP
 from rlepose.losses.heatmap import HeatmapMSE
 from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
 from rlepose.losses.rle import RLE
-from rlepose.losses.zuko_flows import ZukoFlow
+from rlepose.losses.zuko_flows import MAF, NSF
 
 LIKELIHOODS: dict[str, type[JointLikelihood]] = {
     "l1": L1,
@@ -22,6 +23,7 @@ LIKELIHOODS: dict[str, type[JointLikelihood]] = {
     "rle": RLE,
 }
 LOSSES: dict[str, type[JointLikelihood] | type[HeatmapMSE]] = {**LIKELIHOODS, "heatmap_mse": HeatmapMSE}
+FLOWS: dict[str, Callable[..., Flow]] = {"realnvp": RealNVP, "nsf": NSF, "maf": MAF}
 
 
 def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Criterion:
@@ -33,27 +35,24 @@ def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Crite
 
 def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
     kind: Any = LIKELIHOODS[config.name]
-    if config.name not in ("basic", "dle", "rle"):
-        return kind(dims)
-    flows = JointFlows([_build_flow(config.flow, dims) for _ in range(num_joints if config.flow.per_joint else 1)])
-    if config.name == "rle":
-        return RLE(flows, config.form, config.q, config.q_scale)
-    return kind(flows)
+    options = options_of(config)
+    flow = options.pop("flow", None)
+    if flow is None:
+        return kind(dims, **options)
+    flows = JointFlows([_build_flow(flow, dims) for _ in range(num_joints if flow.per_joint else 1)])
+    return kind(flows, **options)
 
 
 def _build_flow(config: FlowConfig, dims: int) -> Flow:
-    if config.name == "realnvp":
-        try:
-            return RealNVP(
-                dims, config.depth, config.width, config.masks, config.activation, config.scale_bound, config.base
-            )
-        except ValueError as error:
-            raise InputError(f"loss.flow.masks: {error}") from error
-    return ZukoFlow(config.name, dims, config.depth, config.width, config.activation, config.base)
+    try:
+        return FLOWS[config.name](dims, base=config.base, **options_of(config))
+    except ValueError as error:
+        raise InputError(f"loss.flow: {error}") from error
 
 
 __all__ = [
     "DLE",
+    "FLOWS",
     "L1",
     "L2",
     "LIKELIHOODS",
@@ -61,6 +60,7 @@ __all__ = [
     "RLE",
     "Basic",
     "Criterion",
+    "Flow",
     "Gaussian",
     "HeatmapMSE",
     "JointFlows",

@@ -44,14 +44,19 @@ def sample_laplace(count: int, dims: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class SimpleDensity:
-    """log_prob: (N, D) points and a scale -> (N,). quantile, sample: as above, of scale 1."""
+    """log_prob: (N, D) points and a scale -> (N,). quantile, sample: as above, of scale 1.
+
+    spread, mean_size: of scale 1, the standard deviation of a coordinate and the mean of its absolute value.
+    """
 
     log_prob: Callable[..., Tensor]
     quantile: Callable[[Tensor], Tensor]
     sample: Callable[[int, int, torch.Generator], Tensor]
+    spread: float
+    mean_size: float
 
 
 DENSITIES = {
-    "gaussian": SimpleDensity(log_gaussian, gaussian_quantile, sample_gaussian),
-    "laplace": SimpleDensity(log_laplace, laplace_quantile, sample_laplace),
+    "gaussian": SimpleDensity(log_gaussian, gaussian_quantile, sample_gaussian, 1.0, math.sqrt(2 / math.pi)),
+    "laplace": SimpleDensity(log_laplace, laplace_quantile, sample_laplace, math.sqrt(2), 1.0),
 }

@@ -180,8 +180,12 @@ class JointFlows(nn.Module):
     def __iter__(self) -> Iterator[Flow]:
         return (flow for flow in self.flows if isinstance(flow, Flow))
 
-    def owner(self, joint: Tensor) -> Tensor:
-        """Which flow each row belongs to: (N,) -> (N,)."""
+    def of(self, joint: int) -> Flow:
+        """The flow of a joint."""
+        return list(self)[0 if len(self) == 1 else joint]
+
+    def numbers(self, joint: Tensor) -> Tensor:
+        """The number of each row's flow: (N,) -> (N,)."""
         return torch.zeros_like(joint) if len(self) == 1 else joint
 
     def forward(self, x: Tensor, joint: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,8 @@ class HeatmapMSE(Criterion):
     sigma, rounded: of the Gaussians, as in `Heatmaps.gaussians`.
     """
 
-    needs_sigma = False
+    needs_sigma = L2.needs_sigma
+    about_sigma = L2.about_sigma
 
     def __init__(self, sigma: float = 2.0, rounded: bool = True) -> None:
         super().__init__([L2(2)])

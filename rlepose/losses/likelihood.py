@@ -5,12 +5,13 @@ density is per unit of crop width and height. A negative loss is no error: a den
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput
-from rlepose.losses.densities import log_gaussian, log_laplace, sample_gaussian, sample_laplace
+from rlepose.losses.densities import DENSITIES, SimpleDensity, log_gaussian
 from rlepose.losses.flows import JointFlows
 
 SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
@@ -20,9 +21,12 @@ class JointLikelihood(nn.Module, ABC):
     """The density p(target | mu, sigma) of a joint in `dims` coordinates.
 
     Below, mu, sigma and target are (N, D), one row a joint, and joint (N,) holds the joints' numbers.
+
+    needs_sigma: whether the network has to give one. about_sigma: what it is then, for the model card.
     """
 
-    needs_sigma = True
+    needs_sigma: ClassVar[bool] = True
+    about_sigma: ClassVar[str]
 
     def __init__(self, dims: int) -> None:
         super().__init__()
@@ -60,6 +64,15 @@ class LocationScale(JointLikelihood):
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         """Random residuals of one joint: (count, D), on the generator's device."""
 
+    @property
+    def num_densities(self) -> int:
+        """How many densities p̄ there are: 1 that all joints share, or K, of which joint k has the k-th."""
+        return 1
+
+    def density_of(self, joint: Tensor) -> Tensor:
+        """The number of each row's density p̄: joint (N,) -> (N,)."""
+        return torch.zeros_like(joint)
+
     def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
         return self.residual_log_prob((target - mu) / sigma, joint) - sigma.log().sum(dim=1)
 
@@ -71,66 +84,84 @@ class LocationScale(JointLikelihood):
         """
         # The regions of x are those of the residual: one set of samples serves all rows of a joint.
         observed = self.unnormalised_log_prob((target - mu) / sigma, joint)
-        owners = self.owner(joint)
-        generator = torch.Generator(mu.device).manual_seed(0)
-        samples = torch.cat([self.sample_residuals(SAMPLES, owner, generator) for owner in range(self.owners())])
-        owner_of_sample = torch.arange(self.owners(), device=mu.device).repeat_interleave(SAMPLES)
-        densities = self.unnormalised_log_prob(samples, owner_of_sample).view(-1, SAMPLES).sort(dim=1).values
+        density = self.density_of(joint)
+        samples = self.sample_densities(mu.device).flatten(0, 1)
+        joint_of_sample = torch.arange(self.num_densities, device=mu.device).repeat_interleave(SAMPLES)
+        densities = self.unnormalised_log_prob(samples, joint_of_sample).view(-1, SAMPLES).sort(dim=1).values
         levels = torch.empty_like(observed)
-        for owner in range(self.owners()):
-            rows = owners == owner
-            levels[rows] = 1 - torch.searchsorted(densities[owner], observed[rows]).to(levels.dtype) / SAMPLES
+        for k in range(self.num_densities):
+            rows = density == k
+            levels[rows] = 1 - torch.searchsorted(densities[k], observed[rows]).to(levels.dtype) / SAMPLES
         return levels
 
-    @torch.no_grad()
     def residual_spread(self) -> Tensor:
-        generator = torch.Generator(self._device()).manual_seed(0)
-        return torch.stack([self.sample_residuals(SAMPLES, i, generator).std(dim=0) for i in range(self.owners())])
+        return self.sample_densities().std(dim=1)
 
-    def owner(self, joint: Tensor) -> Tensor:
-        """The number of each row's density p̄: (N,) -> (N,)."""
-        return torch.zeros_like(joint)
+    def mean_residual(self) -> Tensor:
+        """The mean of |residual|: (1, D), or (K, D) with a flow a joint."""
+        return self.sample_densities().abs().mean(dim=1)
 
-    def owners(self) -> int:
-        """How many densities p̄ there are: 1, or K with a flow a joint."""
-        return 1
+    @torch.no_grad()
+    def sample_densities(self, device: torch.device | None = None) -> Tensor:
+        """Random residuals of each density p̄: (num_densities, SAMPLES, D), the same at every call.
 
-    def _device(self) -> torch.device:
-        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        device: the flow's; it need be given where a likelihood without parameters works on another than the CPU.
+        """
+        device = device or next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        generator = torch.Generator(device).manual_seed(0)
+        return torch.stack([self.sample_residuals(SAMPLES, k, generator) for k in range(self.num_densities)])
 
 
-class Gaussian(LocationScale):
+class FixedDensity(LocationScale):
+    """Independent coordinates with a density that is not learned."""
+
+    density: ClassVar[SimpleDensity]
+
+    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
+        return self.density.log_prob(residual)
+
+    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
+        return self.density.sample(count, self.dims, generator)
+
+    def residual_spread(self) -> Tensor:
+        return torch.full((1, self.dims), self.density.spread)
+
+    def mean_residual(self) -> Tensor:
+        return torch.full((1, self.dims), self.density.mean_size)
+
+
+class Gaussian(FixedDensity):
     """Independent normals with standard deviation sigma."""
 
-    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        return log_gaussian(residual)
-
-    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        return sample_gaussian(count, self.dims, generator)
+    density = DENSITIES["gaussian"]
+    about_sigma = "the standard deviation of each coordinate"
 
 
-class Laplace(LocationScale):
+class Laplace(FixedDensity):
     """Independent Laplace densities with scale sigma: the mean of |target − mu|; the standard deviation is √2 sigma."""
 
-    def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        return log_laplace(residual)
-
-    def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        return sample_laplace(count, self.dims, generator)
+    density = DENSITIES["laplace"]
+    about_sigma = "the expected absolute error of each coordinate; its standard deviation is √2 sigma"
 
 
 class FlowDensity(LocationScale):
     """A density of the residual that a flow has a part in."""
 
+    about_sigma = (
+        "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which "
+        "`Predictor` and the calibration report multiply"
+    )
+
     def __init__(self, flows: JointFlows) -> None:
         super().__init__(flows.dims)
         self.flows = flows
 
-    def owner(self, joint: Tensor) -> Tensor:
-        return self.flows.owner(joint)
-
-    def owners(self) -> int:
+    @property
+    def num_densities(self) -> int:
         return len(self.flows)
+
+    def density_of(self, joint: Tensor) -> Tensor:
+        return self.flows.numbers(joint)
 
 
 class DLE(FlowDensity):
@@ -140,7 +171,7 @@ class DLE(FlowDensity):
         return self.flows.log_prob(residual, joint)
 
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        return list(self.flows)[joint].sample(count, generator)
+        return self.flows.of(joint).sample(count, generator)
 
 
 class Basic(JointLikelihood):
@@ -149,6 +180,8 @@ class Basic(JointLikelihood):
     log p(x) = log N(f⁻¹(x); mu, sigma) + log |det ∂f⁻¹/∂x|, and the prediction is f(mu), so the flow stays at
     inference. It fits the absolute positions of all labels at once, not how they scatter around a prediction.
     """
+
+    about_sigma = "the scale of the position's density, which is not centred at the prediction: no error bar"
 
     def __init__(self, flows: JointFlows) -> None:
         super().__init__(flows.dims)

@@ -30,6 +30,8 @@ class RLE(FlowDensity):
 
     q, q_scale: Q's family and its scale in units of sigma; the original's are fixed.
     The flow sees −ē, as in the authors' code.
+
+    Raises ValueError for q or q_scale with the original form.
     """
 
     base_points: Tensor
@@ -43,6 +45,8 @@ class RLE(FlowDensity):
         q_scale: float = 1.0,
     ) -> None:
         super().__init__(flows)
+        if form == "original" and (q, q_scale) != ("laplace", 1.0):
+            raise ValueError(f"q={q!r} and q_scale={q_scale:g} belong to form='paper'; the original form has its own Q")
         self.form = form
         self.q = DENSITIES["laplace" if form == "original" else q]
         self.q_scale = _ORIGINAL_SCALE if form == "original" else q_scale
@@ -58,8 +62,8 @@ class RLE(FlowDensity):
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
         normaliser = self.log_normaliser()
-        if self.owners() > 1:
-            normaliser = normaliser[self.owner(joint)]
+        if self.num_densities > 1:
+            normaliser = normaliser[self.density_of(joint)]
         return self.unnormalised_log_prob(residual, joint) - normaliser
 
     def unnormalised_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
@@ -87,7 +91,7 @@ class RLE(FlowDensity):
     @torch.no_grad()
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
         # Draw from both, as for Z, and keep in proportion to what the density is of their sum.
-        flow = list(self.flows)[joint]
+        flow = self.flows.of(joint)
         of_g = flow.sample(4 * count, generator)
         of_q = self.q_scale * self.q.sample(4 * count, self.dims, generator)
         x = torch.cat([of_g, of_q.to(of_g)])

@@ -1,6 +1,6 @@
 """Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install zuko."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,17 +13,17 @@ from rlepose.losses.flows import Flow
 class ZukoFlow(Flow):
     """An autoregressive flow of zuko.
 
-    kind:  'nsf', neural splines (Durkan et al., NeurIPS 2019), which bend [−5, 5] and leave what is outside as it is;
-           'maf', affine maps (Papamakarios et al., NeurIPS 2017).
+    kind:  its class's name in zuko.flows.
     depth: number of transformations. width, activation: of their networks' two hidden layers.
     base:  the density of z, a key of DENSITIES.
 
     Raises InputError where zuko is not installed.
     """
 
+    kind: ClassVar[str]
+
     def __init__(
         self,
-        kind: str,
         dims: int = 2,
         depth: int = 6,
         width: int = 64,
@@ -35,10 +35,9 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {kind} needs the zuko library; pip install zuko, or set it to realnvp"
+                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install zuko, or set it to realnvp"
             ) from error
-        kinds: dict[str, Any] = {"nsf": zuko.flows.NSF, "maf": zuko.flows.MAF}
-        self.lazy = kinds[kind](
+        self.lazy = getattr(zuko.flows, self.kind)(
             features=dims,
             transforms=depth,
             hidden_features=(width, width),
@@ -50,6 +49,18 @@ class ZukoFlow(Flow):
 
     def _to_data(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return _apply(self.lazy().transform.inv, z)
+
+
+class NSF(ZukoFlow):
+    """Neural splines (Durkan et al., NeurIPS 2019), which bend [−5, 5] and leave what is outside as it is."""
+
+    kind = "NSF"
+
+
+class MAF(ZukoFlow):
+    """Affine maps (Papamakarios et al., NeurIPS 2017)."""
+
+    kind = "MAF"
 
 
 def _apply(transform: Any, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Any timm model as a feature extractor."""
 
 import difflib
+import json
 import logging
 from collections.abc import Set
 from pathlib import Path
@@ -40,17 +41,15 @@ class Backbone(nn.Module):
         super().__init__()
         import timm  # takes seconds, so only where a model is built
 
-        if not timm.is_model(name):
-            close = difflib.get_close_matches(name, timm.list_models(), n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise InputError(f"model.backbone.name: timm has no model '{name}'{hint}")
+        is_hrnet = _architecture(name).startswith("hrnet")
         arguments: dict[str, Any] = {"features_only": True, "out_indices": (-1,), **(options or {})}
-        if name.startswith("hrnet"):
+        if is_hrnet:
             # The default location 'incre' would widen the branches for classification; '' keeps 32/64/128/256.
             # Index 0 is the stem.
             arguments |= {"feature_location": "", "out_indices": (1, 2, 3, 4)}
         if weights is not None:
-            arguments["pretrained_cfg_overlay"] = {"file": weights}
+            # With the source of a prefixed name timm would fetch that one's weights.
+            arguments["pretrained_cfg_overlay"] = {"file": weights, "source": ""}
         try:
             self.features = timm.create_model(name, **arguments)
         except (TypeError, RuntimeError, ValueError) as error:
@@ -60,7 +59,7 @@ class Backbone(nn.Module):
         count = 1 if first_map_only else None
         self.channels: list[int] = list(self.features.feature_info.channels())[:count]
         self.reductions: list[int] = list(self.features.feature_info.reduction())[:count]
-        if first_map_only and name.startswith("hrnet"):
+        if first_map_only and is_hrnet:
             # A parameter without gradient would be an error to DDP.
             last = self.features.stage4[-1]
             last.fuse_layers = last.fuse_layers[:1]
@@ -74,18 +73,46 @@ class Backbone(nn.Module):
         return list(maps)
 
 
+def _architecture(name: str) -> str:
+    """The model without its weights' tag, as timm calls it; of a prefixed name that in the config.json it leads to.
+
+    Raises InputError where timm does not know the model or there is no such file.
+    """
+    import timm
+
+    source, _, place = name.partition(":")
+    try:
+        if source == "local-dir":
+            text = (Path(place) / "config.json").read_text(encoding="utf-8")
+            return str(json.loads(text)["architecture"])
+        if source == "hf-hub":
+            return str(timm.models.load_model_config_from_hf(place)[1])
+    except Exception as error:  # the hub raises its own kinds
+        raise InputError(
+            f"model.backbone.name: '{name}' leads to no config.json with an architecture ({first_line(error)}); "
+            "give hf-hub:OWNER/MODEL, local-dir:FOLDER as timm's save_for_hf writes it, or timm's own name of the model"
+        ) from error
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"model.backbone.name: timm has no model '{name}'{hint}")
+    return name.partition(".")[0]
+
+
 def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], backbone: Backbone) -> None:
     import timm
 
-    source = timm.models.get_pretrained_cfg(name)
-    address = f"https://huggingface.co/{source.hf_hub_id}" if source and source.hf_hub_id else "its home page"
+    prefix, _, place = name.rpartition(":")
+    known = None if prefix else timm.models.get_pretrained_cfg(name)
+    hub = place if prefix == "hf-hub" else known and known.hf_hub_id
+    address = f"https://huggingface.co/{hub}" if hub else "its home page"
     mend = (
         f"fetch the weights from {address} and pass --set model.backbone.weights=FILE, "
         "or start from random ones with --set model.backbone.pretrained=false"
     )
     try:
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
-        if weights is not None:
+        if weights is not None or prefix:
             # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
             # What was loaded is equal the second time; what is random is not.
             again = timm.create_model(name, pretrained=True, **arguments).state_dict()
@@ -121,7 +148,7 @@ def init_backbone(backbone: Backbone, config: ModelConfig) -> None:
             f"model.init_from: {path} is no checkpoint of this project ({first_line(error)}); weights for timm go to "
             "model.backbone.weights"
         ) from error
-    if theirs.partition(".")[0] != name.partition(".")[0]:
+    if theirs != name and _architecture(theirs) != _architecture(name):
         raise InputError(
             f"model.init_from: {path} has the backbone {theirs} and not {name}; set model.backbone.name "
             "to it, or take another checkpoint"

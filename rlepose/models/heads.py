@@ -6,28 +6,58 @@ is computed in float32 also under autocast: bfloat16 would round mu to a third o
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput, heatmap_output
-from rlepose.config import HeadConfig
+from rlepose.config import HeadConfig, options_of
 from rlepose.heatmaps import Alignment, Heatmaps, Refinement, pixel_positions
 from rlepose.models.backbones import Backbone
 
 POSITIVE: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "softplus": nn.functional.softplus}
 
 
-class RegressionHead(nn.Module):
+class Head(nn.Module, ABC):
+    """What makes a pose of a backbone's maps. `HEADS` maps the config's names to classes.
+
+    Every head is made from the same arguments, and takes from them what it needs, and from its own options:
+
+    channels, reductions: of each feature map; a reduction is the map's stride.
+    num_keypoints:        K.
+    dims:                 D, coordinates a joint.
+    predict_sigma:        False for losses without a scale.
+
+    has_heatmaps: whether the pixels of its maps have to lie evenly in the crop.
+    """
+
+    has_heatmaps: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what it gives."""
+
+    @abstractmethod
+    def forward(self, maps: list[Tensor]) -> PoseOutput:
+        """maps: list of (B, C_i, H_i, W_i) -> mu (B, K, D), and what else `outputs` names."""
+
+    @staticmethod
+    def needs_first_map_only(predict_sigma: bool) -> bool:
+        """Whether it reads the map of highest resolution alone: the backbone may leave out what others need."""
+        return False
+
+
+class RegressionHead(Head):
     """Global average pooling, then one linear layer for mu and one for sigma.
 
     mu = W f / ‖f‖ + b and sigma = sigmoid(V f + c), with f the pooled features: what the authors' code computes.
 
-    in_channels:        channels of all feature maps together; the pooled maps are concatenated.
-    num_keypoints:      K.
-    dims:               D, coordinates a joint.
-    predict_sigma:      False for losses without a scale.
+    The pooled maps are concatenated. Other arguments: as Head's.
+
     normalize_features: divide f by its Euclidean norm before W.
     hidden:             widths of hidden layers (ReLU), whose last takes the place of f.
     sigma:              a key of POSITIVE.
@@ -35,7 +65,8 @@ class RegressionHead(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
+        channels: Sequence[int],
+        reductions: Sequence[int],
         num_keypoints: int,
         dims: int = 2,
         predict_sigma: bool = True,
@@ -46,7 +77,7 @@ class RegressionHead(nn.Module):
         super().__init__()
         self.shape = (num_keypoints, dims)
         self.normalize_features = normalize_features
-        widths = [in_channels, *hidden]
+        widths = [sum(channels), *hidden]
         self.hidden = nn.Sequential()
         for before, after in itertools.pairwise(widths):
             self.hidden.extend([nn.Linear(before, after), nn.ReLU()])
@@ -58,11 +89,9 @@ class RegressionHead(nn.Module):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
         return ("mu",) if self.scales is None else ("mu", "sigma", "score")
 
     def forward(self, maps: list[Tensor]) -> PoseOutput:
-        """maps: list of (B, C_i, H_i, W_i) -> mu, sigma (B, K, D)."""
         with torch.autocast(maps[0].device.type, enabled=False):
             features = self.hidden(_pooled(maps, self.coordinates.weight.dtype))
             direction = nn.functional.normalize(features, dim=1) if self.normalize_features else features
@@ -106,71 +135,76 @@ class HeatmapLayers(nn.Module):
         return Heatmaps(values, x, y, refinement)
 
 
-class HeatmapHead(nn.Module):
-    """Heatmaps whose maxima are the joints (Xiao et al., Simple Baselines, ECCV 2018). Arguments: as HeatmapLayers'.
+class HeatmapHead(Head):
+    """Heatmaps whose maxima are the joints (Xiao et al., Simple Baselines, ECCV 2018), read from the first map.
 
-    refinement: how a maximum is read between pixels.
+    deconv_width, alignment: as HeatmapLayers'. refinement: how a maximum is read between pixels. Others: as Head's.
     """
 
+    has_heatmaps = True
     outputs = ("mu", "score")
 
     def __init__(
         self,
-        in_channels: int,
-        reduction: int,
+        channels: Sequence[int],
+        reductions: Sequence[int],
         num_keypoints: int,
-        width: int = 256,
+        dims: int = 2,
+        predict_sigma: bool = False,
+        deconv_width: int = 256,
         alignment: Alignment = "classic",
         refinement: Refinement = "quarter",
     ) -> None:
         super().__init__()
-        self.layers = HeatmapLayers(in_channels, reduction, num_keypoints, width, alignment)
+        self.layers = HeatmapLayers(channels[0], reductions[0], num_keypoints, deconv_width, alignment)
         self.refinement: Refinement = refinement
 
     def forward(self, maps: list[Tensor]) -> PoseOutput:
-        """maps: list of (B, C_i, H_i, W_i), of which it reads the first -> mu, score, heatmaps."""
         return heatmap_output(self.layers(maps[0], self.refinement))
 
+    @staticmethod
+    def needs_first_map_only(predict_sigma: bool) -> bool:
+        return True
 
-class IntegralHead(nn.Module):
+
+class IntegralHead(Head):
     """mu is the mean position under a heatmap's softmax (Sun et al., Integral Human Pose Regression, ECCV 2018).
 
     In 3-D a joint has `depth_bins` layers of heatmap, evenly spread over depths of ±0.5, and the softmax is over all.
     sigma comes from a linear layer on the pooled features of all maps, as the regression head's does. The heatmap reads
     the first map alone.
 
-    channels: of each feature map. Other arguments: as RegressionHead's and HeatmapLayers'.
+    Arguments: as Head's, RegressionHead's and HeatmapLayers'.
     """
 
+    has_heatmaps = True
     depths: Tensor
 
     def __init__(
         self,
         channels: Sequence[int],
-        reduction: int,
+        reductions: Sequence[int],
         num_keypoints: int,
+        dims: int = 2,
         predict_sigma: bool = True,
-        width: int = 256,
+        deconv_width: int = 256,
         alignment: Alignment = "classic",
         sigma: str = "sigmoid",
-        dims: int = 2,
         depth_bins: int = 64,
     ) -> None:
         super().__init__()
         bins = depth_bins if dims == 3 else 1
         self.register_buffer("depths", (torch.arange(bins) + 0.5) / bins - 0.5, persistent=False)
-        self.layers = HeatmapLayers(channels[0], reduction, num_keypoints * bins, width, alignment)
+        self.layers = HeatmapLayers(channels[0], reductions[0], num_keypoints * bins, deconv_width, alignment)
         self.scales = nn.Linear(sum(channels), num_keypoints * dims) if predict_sigma else None
         _start_in_the_middle(self.scales)
         self.positive = POSITIVE[sigma]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
         return ("mu",) if self.scales is None else ("mu", "sigma", "score")
 
     def forward(self, maps: list[Tensor]) -> PoseOutput:
-        """maps: list of (B, C_i, H_i, W_i) -> mu, sigma (B, K, D)."""
         heatmaps = self.layers(maps[0])
         with torch.autocast(maps[0].device.type, enabled=False):
             mu = heatmaps.expectation() if len(self.depths) == 1 else self._mean_in_space(heatmaps)
@@ -178,6 +212,10 @@ class IntegralHead(nn.Module):
             if self.scales is not None:
                 sigma = self.positive(self.scales(_pooled(maps, self.scales.weight.dtype))).view(mu.shape)
         return PoseOutput(mu, sigma)
+
+    @staticmethod
+    def needs_first_map_only(predict_sigma: bool) -> bool:
+        return not predict_sigma
 
     def _mean_in_space(self, heatmaps: Heatmaps) -> Tensor:
         """Means of x, y and depth under the softmax over a joint's layers: each by the sum over the other axes."""
@@ -188,42 +226,13 @@ class IntegralHead(nn.Module):
         return torch.cat([plane, depth.unsqueeze(2)], dim=2)
 
 
-Head = RegressionHead | HeatmapHead | IntegralHead
+HEADS: dict[str, type[Head]] = {"regression": RegressionHead, "heatmap": HeatmapHead, "integral": IntegralHead}
 
 
 def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predict_sigma: bool, dims: int = 2) -> Head:
     """The head of a config, for this backbone's maps."""
-    channels, reduction = backbone.channels, backbone.reductions[0]
-    if config.name == "heatmap":
-        return HeatmapHead(
-            channels[0], reduction, num_keypoints, config.deconv_width, config.alignment, config.refinement
-        )
-    if config.name == "integral":
-        return IntegralHead(
-            channels,
-            reduction,
-            num_keypoints,
-            predict_sigma,
-            config.deconv_width,
-            config.alignment,
-            config.sigma,
-            dims,
-            config.depth_bins,
-        )
-    return RegressionHead(
-        sum(channels),
-        num_keypoints,
-        dims,
-        predict_sigma=predict_sigma,
-        normalize_features=config.normalize_features,
-        hidden=config.hidden,
-        sigma=config.sigma,
-    )
-
-
-def needs_first_map_only(config: HeadConfig, predict_sigma: bool) -> bool:
-    """Whether a head reads the map of highest resolution alone, and the backbone may leave out what others need."""
-    return config.name == "heatmap" or (config.name == "integral" and not predict_sigma)
+    maps = (backbone.channels, backbone.reductions)
+    return HEADS[config.name](*maps, num_keypoints, dims, predict_sigma, **options_of(config))
 
 
 def _start_in_the_middle(layer: nn.Linear | None) -> None:

@@ -9,7 +9,7 @@ from rlepose.codec import PoseOutput
 from rlepose.config import Config, ModelConfig
 from rlepose.losses import LOSSES
 from rlepose.models.backbones import Backbone, init_backbone
-from rlepose.models.heads import Head, build_head, needs_first_map_only
+from rlepose.models.heads import HEADS, Head, build_head
 
 
 class PoseModel(nn.Module):
@@ -42,7 +42,7 @@ def build_model(
         options.pretrained and pretrained and not fill,
         options.weights,
         options.options,
-        needs_first_map_only(config.head, predict_sigma),
+        HEADS[config.head.name].needs_first_map_only(predict_sigma),
     )
     if fill:
         init_backbone(backbone, config)

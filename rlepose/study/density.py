@@ -81,7 +81,7 @@ class Model(nn.Module):
         super().__init__()
         self.features = nn.Sequential(nn.Linear(INPUTS, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         needs_sigma = LOSSES[config.name].needs_sigma
-        self.head = RegressionHead(64, num_keypoints=1, predict_sigma=needs_sigma, normalize_features=False)
+        self.head = RegressionHead([64], [1], 1, predict_sigma=needs_sigma, normalize_features=False)
         self.criterion = build_criterion(config, num_joints=1)
         self.constant_sigma = torch.ones(2)
 

@@ -97,7 +97,7 @@ def test_the_authors_pixels_come_to_the_same_pose(
 def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) -> None:
     converted = convert_state(resnet_state("preact.")[1] | reference_state(reference, "head3d"))
     assert (converted.joints, converted.dims) == (18, 3)
-    head = RegressionHead(512, 18, dims=3)
+    head = RegressionHead([512], [32], 18, dims=3)
     head.load_state_dict({k.removeprefix("head."): v for k, v in converted.model.items() if k.startswith("head.")})
     criterion = Criterion([RLE(JointFlows([RealNVP(dims)])) for dims in (3, 2)])
     load_flows(criterion, converted, Path("theirs.pth"))

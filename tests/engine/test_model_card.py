@@ -62,5 +62,5 @@ def test_the_card_explains_sigma_where_the_loss_learns_one(loss: str) -> None:
     config = with_overrides(Config(name="case"), [f"loss.name={loss}", f"model.head.name={head}"])
     card = model_card(config, COCO, {"gt/AP": 0.5, "gt/APM": None}, epoch=1, persons=(2, 3))
     assert (f"No sigma: the loss {loss} learns none." in card) == (not LOSSES[loss].needs_sigma)
-    assert ("`sigma` (B, K, 2)" in card) == LOSSES[loss].needs_sigma
+    assert (f"`sigma` (B, K, 2), in the same unit: {LOSSES[loss].about_sigma}." in card) == LOSSES[loss].needs_sigma
     assert "| gt/APM | – |" in card

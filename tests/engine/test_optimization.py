@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rlepose.config import OptimizerConfig, ScheduleConfig
-from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.optimization import OPTIMIZERS, build_optimizer, learning_rate_factor, skip_next_step
 
 
 def test_steps_happen_at_their_milestones() -> None:
@@ -27,7 +27,7 @@ def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:
     assert values == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_every_optimizer_goes_downhill(name: str) -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05, weight_decay=0.01), [weight])
@@ -53,7 +53,7 @@ def path_of(name: str, gradients: list[float], decided_on_device: bool = True) -
     return path
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_a_skipped_step_leaves_weights_and_state_as_they_were(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Memory that nobody has filled holds NaN, not the zeros of a lucky day.
     monkeypatch.setattr(torch, "empty_like", lambda like, **_: torch.full_like(like, torch.nan))

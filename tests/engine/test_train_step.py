@@ -45,9 +45,9 @@ def loss_and_gradients(step: TrainStep) -> tuple[torch.Tensor, list[torch.Tensor
 @pytest.mark.parametrize(
     ("head", "loss"),
     [
-        (RegressionHead(8, 17), "rle"),
-        (IntegralHead([8], 4, 17), "rle"),
-        (HeatmapHead(8, 4, 17, refinement="dark"), "heatmap_mse"),
+        (RegressionHead([8], [4], 17), "rle"),
+        (IntegralHead([8], [4], 17), "rle"),
+        (HeatmapHead([8], [4], 17, refinement="dark"), "heatmap_mse"),
     ],
     ids=["regression", "integral", "heatmap"],
 )

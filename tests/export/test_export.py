@@ -107,7 +107,7 @@ def test_a_file_computes_what_the_model_does_and_says_how_to_use_it(
     assert description.box_scale == config.data.box_scale
     assert description.recalibration == checkpoint.recalibration
     assert np.shape(description.residual_spread) == (17, 2)
-    assert np.allclose(description.residual_spread, np.sqrt(2), atol=0.02)  # Laplace's
+    assert np.allclose(description.residual_spread, np.sqrt(2))  # Laplace's
 
 
 def test_half_precision_keeps_the_head_and_halves_the_file(

@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rlepose.codec import PoseOutput
 from rlepose.config import LossConfig
-from rlepose.losses import build_criterion
+from rlepose.losses import LIKELIHOODS, build_criterion
 
 NOTHING_COMPUTED = {"aten.empty_like", "aten.new_empty", "aten._unsafe_view", "aten.detach", "aten.alias"}
 # On a CUDA device the size or value of their results makes the host wait.
@@ -59,7 +59,7 @@ def test_the_published_loss_takes_few_operators(persons: int) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        *(LossConfig(name=name) for name in ("l1", "l2", "gaussian", "laplace", "basic", "dle", "rle")),
+        *(LossConfig(name=name) for name in LIKELIHOODS),
         LossConfig(name="rle", form="paper"),
     ],
     ids=lambda config: f"{config.name} {config.form}",

@@ -175,7 +175,7 @@ def test_a_likelihood_needs_a_scale() -> None:
 
 
 def test_masks_that_do_not_fit_are_refused_by_the_options_name() -> None:
-    with pytest.raises(InputError, match=r"loss\.flow\.masks: each mask needs 2 numbers"):
+    with pytest.raises(InputError, match=r"loss\.flow: each mask needs 2 numbers"):
         criterion_of(LossConfig(name="rle", flow=FlowConfig(masks=((1, 0, 1), (0, 1, 0)))))
 
 

@@ -30,3 +30,12 @@ def test_a_scale_stretches_the_density(name: str) -> None:
     points = torch.randn(20, 3, dtype=torch.float64)
     stretched = DENSITIES[name].log_prob(points, 2.5) + 3 * torch.tensor(2.5).double().log()
     torch.testing.assert_close(stretched, DENSITIES[name].log_prob(points / 2.5))
+
+
+@pytest.mark.parametrize("name", list(DENSITIES))
+def test_spread_and_mean_size_are_those_of_the_density(name: str) -> None:
+    density = DENSITIES[name]
+    x = torch.linspace(-40, 40, 800_001, dtype=torch.float64)
+    mass = density.log_prob(x[:, None]).exp() * (x[1] - x[0])
+    assert (mass * x.square()).sum().sqrt().item() == pytest.approx(density.spread, abs=1e-5)
+    assert (mass * x.abs()).sum().item() == pytest.approx(density.mean_size, abs=1e-5)

@@ -1,18 +1,18 @@
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 
+from rlepose.config import FlowConfig, options_of
+from rlepose.losses import FLOWS
 from rlepose.losses.densities import DENSITIES
 from rlepose.losses.flows import Flow, JointFlows, RealNVP
-from rlepose.losses.zuko_flows import ZukoFlow
 
-KINDS: dict[str, Callable[..., Flow]] = {
-    "realnvp": RealNVP,
-    "nsf": lambda dims=2, depth=3, width=16, base="gaussian": ZukoFlow("nsf", dims, depth, width, base=base),
-    "maf": lambda dims=2, depth=3, width=16, base="gaussian": ZukoFlow("maf", dims, depth, width, base=base),
-}
+
+def new_flow(kind: str, dims: int = 2, depth: int = 3, width: int = 16, base: str = "gaussian") -> Flow:
+    """A flow of the config's; it gets of the options those that it has."""
+    options = options_of(FlowConfig(name=kind, depth=depth, width=width))
+    return FLOWS[kind](dims, base=base, **options)
 
 
 def wild_flow(
@@ -20,7 +20,7 @@ def wild_flow(
 ) -> Flow:
     """A flow far from the identity."""
     torch.manual_seed(0)
-    flow = KINDS[kind](dims, depth, width, base=base).double()
+    flow = new_flow(kind, dims, depth, width, base).double()
     for parameter in flow.parameters():
         torch.nn.init.normal_(parameter, std=spread)
     return flow
@@ -38,7 +38,7 @@ def whole_plane(kind: str, dims: int) -> tuple[torch.Tensor, float]:
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 5])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_inverse_undoes_forward(kind: str, dims: int) -> None:
     flow = wild_flow(kind, dims)
     x = torch.randn(100, dims, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_inverse_undoes_forward(kind: str, dims: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_inverse_undoes_forward_in_float32(kind: str, dims: int) -> None:
     flow = wild_flow(kind, dims, spread=0.15).float()
     x = torch.randn(100, dims)
@@ -57,7 +57,7 @@ def test_inverse_undoes_forward_in_float32(kind: str, dims: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_log_det_is_that_of_the_jacobian(kind: str, dims: int) -> None:
     flow = wild_flow(kind, dims)
     for x in torch.randn(5, dims, dtype=torch.float64):
@@ -66,7 +66,7 @@ def test_log_det_is_that_of_the_jacobian(kind: str, dims: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [1, 2])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_the_density_integrates_to_one(kind: str, dims: int) -> None:
     flow = wild_flow(kind, dims)
     points, cell = whole_plane(kind, dims)
@@ -75,7 +75,7 @@ def test_the_density_integrates_to_one(kind: str, dims: int) -> None:
     assert mass == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_the_density_integrates_to_one_in_three_dimensions(kind: str) -> None:
     """By importance sampling at quasi-random points of a wider normal: a grid would take millions."""
     flow, width = wild_flow(kind, 3, spread=0.1), 1.5
@@ -87,7 +87,7 @@ def test_the_density_integrates_to_one_in_three_dimensions(kind: str) -> None:
     assert mass == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_gradients_are_right_for_every_parameter(kind: str) -> None:
     flow = wild_flow(kind, 2, depth=2, width=4)
     x = torch.randn(3, 2, dtype=torch.float64)
@@ -101,7 +101,7 @@ def test_gradients_are_right_for_every_parameter(kind: str) -> None:
 
 
 @pytest.mark.parametrize("base", list(DENSITIES))
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_samples_follow_the_density(kind: str, base: str) -> None:
     """The entropy estimated from samples is that of the grid integral."""
     flow = wild_flow(kind, 2, base=base)
@@ -121,13 +121,13 @@ def test_a_new_flow_is_nearly_its_base() -> None:
     torch.testing.assert_close(RealNVP(2, base="laplace").log_prob(x), laplace, atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_fitting_learns_a_correlated_density(kind: str) -> None:
     """Maximum likelihood reaches the true entropy of a narrow, rotated normal."""
     torch.manual_seed(0)
     factor = torch.tensor([[1.0, 0.0], [1.5, 0.3]])
     entropy = math.log(2 * math.pi * math.e) + torch.linalg.slogdet(factor).logabsdet.item()
-    flow = KINDS[kind](2, 4, 32)
+    flow = new_flow(kind, 2, 4, 32)
     optimizer = torch.optim.Adam(flow.parameters(), lr=5e-3)
     for _ in range(300):
         loss = -flow.log_prob(torch.randn(512, 2) @ factor.T).mean()
@@ -139,27 +139,27 @@ def test_fitting_learns_a_correlated_density(kind: str) -> None:
     assert nll == pytest.approx(entropy, abs=0.05)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_an_empty_batch_gives_zero_gradients_to_all_parameters(kind: str) -> None:
     """A rank without a visible joint must take part in the reduction."""
-    flow = KINDS[kind](2)
+    flow = new_flow(kind)
     flow.log_prob(torch.zeros(0, 2)).sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in flow.parameters())
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_computes_in_float32_inside_autocast(kind: str) -> None:
-    flow, x = KINDS[kind](2), torch.randn(8, 2)
+    flow, x = new_flow(kind), torch.randn(8, 2)
     with torch.autocast("cpu", torch.bfloat16):
         inside = flow.log_prob(x.bfloat16())
     assert inside.dtype == torch.float32
     assert torch.equal(inside, flow.log_prob(x.bfloat16().float()))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FLOWS))
 def test_points_of_another_dimension_are_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=r"a density on R\^2, got points of shape \(4, 3\)"):
-        KINDS[kind](2).log_prob(torch.zeros(4, 3))
+        new_flow(kind).log_prob(torch.zeros(4, 3))
 
 
 # --- RealNVP's options ----------------------------------------------------------------------------------------------

@@ -2,46 +2,53 @@
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 import torch
 from torch import Tensor
 
+from rlepose import losses
 from rlepose.codec import PoseOutput
-from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace
+from rlepose.config import FlowConfig, LossConfig
+from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace, build_criterion
 from rlepose.losses.densities import log_laplace
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.losses.likelihood import LocationScale
 from rlepose.losses.rle import unit_points
+
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def wild_flows(
     dims: int, count: int = 1, spread: float = 0.25, depth: int = 4, width: int = 16, base: str = "gaussian"
 ) -> JointFlows:
     """Flows far from the identity."""
+    return with_random_weights(JointFlows([RealNVP(dims, depth, width, base=base) for _ in range(count)]), spread)
+
+
+def with_random_weights(module: Module, spread: float) -> Module:
     torch.manual_seed(0)
-    flows = JointFlows([RealNVP(dims, depth, width, base=base) for _ in range(count)])
-    for parameter in flows.parameters():
+    for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=spread)
-    return flows
+    return module
 
 
+def by_config(name: str, spread: float = 0.25) -> Callable[[int], JointLikelihood]:
+    """A loss of the config's with a small wild flow, if it has one."""
+    config = LossConfig(name=name, flow=FlowConfig(depth=4, width=16))
+    return lambda dims: with_random_weights(build_criterion(config, 1, dims).main, spread)
+
+
+NAMED = {name: by_config(name, 0.15 if name == "basic" else 0.25) for name in losses.LIKELIHOODS}
 LOCATION_SCALE: dict[str, Callable[[int], LocationScale]] = {
-    "l1": L1,
-    "l2": L2,
-    "gaussian": Gaussian,
-    "laplace": Laplace,
-    "dle": lambda dims: DLE(wild_flows(dims)),
+    **{name: make for name, make in NAMED.items() if issubclass(losses.LIKELIHOODS[name], LocationScale)},
     "dle from laplace": lambda dims: DLE(wild_flows(dims, base="laplace")),
-    "rle original": lambda dims: RLE(wild_flows(dims), "original"),
     "rle paper": lambda dims: RLE(wild_flows(dims), "paper"),
     "rle paper, gaussian q": lambda dims: RLE(wild_flows(dims), "paper", "gaussian", 0.7),
     "rle paper from laplace": lambda dims: RLE(wild_flows(dims, base="laplace"), "paper"),
 }
-LIKELIHOODS: dict[str, Callable[[int], JointLikelihood]] = {
-    **LOCATION_SCALE,
-    "basic": lambda dims: Basic(wild_flows(dims, spread=0.15)),
-}
+LIKELIHOODS: dict[str, Callable[[int], JointLikelihood]] = {**NAMED, **LOCATION_SCALE}
 
 
 def mass(likelihood: JointLikelihood, dims: int) -> float:
@@ -89,7 +96,7 @@ def test_the_normaliser_follows_a_narrow_flow(form: str, narrowness: float) -> N
 
 
 def test_training_nodes_give_the_fine_nodes_normaliser() -> None:
-    for name in ("rle original", "rle paper", "rle paper, gaussian q", "rle paper from laplace"):
+    for name in ("rle", "rle paper", "rle paper, gaussian q", "rle paper from laplace"):
         likelihood = LOCATION_SCALE[name](2)
         with torch.no_grad():
             coarse, fine = likelihood.train().log_normaliser(), likelihood.eval().log_normaliser()
@@ -214,9 +221,30 @@ def test_each_joints_level_is_that_of_its_own_flow() -> None:
         torch.testing.assert_close(together[joint == index], alone, atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize(("kind", "spread"), [(Gaussian, 1.0), (Laplace, math.sqrt(2))])
-def test_the_spread_is_the_standard_deviation_in_sigmas(kind: type[LocationScale], spread: float) -> None:
-    torch.testing.assert_close(kind(2).residual_spread(), torch.full((1, 2), spread), rtol=0.03, atol=0)
+@pytest.mark.parametrize(("kind", "spread"), [(Gaussian, 1.0), (L2, 1.0), (Laplace, math.sqrt(2)), (L1, math.sqrt(2))])
+def test_the_spread_of_a_fixed_density_is_exact_and_alike_in_all_coordinates(
+    kind: type[LocationScale], spread: float
+) -> None:
+    assert torch.equal(kind(2).residual_spread(), torch.full((1, 2), spread))
+
+
+@pytest.mark.parametrize(("kind", "mean"), [(Gaussian, math.sqrt(2 / math.pi)), (Laplace, 1.0)])
+def test_the_mean_residual_of_a_fixed_density_is_exact(kind: type[LocationScale], mean: float) -> None:
+    assert torch.equal(kind(2).mean_residual(), torch.full((1, 2), mean))
+
+
+def test_the_mean_residual_of_a_flow_is_that_of_its_samples() -> None:
+    """Two flows that are normals of these standard deviations, nearly."""
+    mean = DLE(JointFlows([scaling_flow(2, 0.3), scaling_flow(2, 3.0)])).mean_residual()
+    expected = math.sqrt(2 / math.pi) * torch.tensor([[0.3], [3.0]]).expand(2, 2)
+    torch.testing.assert_close(mean, expected, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("kind", [DLE, RLE])
+def test_every_joint_can_be_drawn_from(kind: type[LocationScale]) -> None:
+    shared, own = kind(JointFlows([scaling_flow(2, 0.3)])), kind(JointFlows([scaling_flow(2, 0.3) for _ in range(6)]))
+    samples = [x.sample_residuals(7, 5, torch.Generator().manual_seed(0)) for x in (shared, own)]
+    assert samples[0].shape == (7, 2) and torch.equal(*samples)
 
 
 def test_the_spread_of_rle_is_that_of_flow_times_q() -> None:
@@ -224,6 +252,12 @@ def test_the_spread_of_rle_is_that_of_flow_times_q() -> None:
     likelihood = RLE(JointFlows([RealNVP(2)]), "paper", "gaussian", 0.5)
     expected = torch.full((1, 2), math.sqrt(0.25 / 1.25))
     torch.testing.assert_close(likelihood.residual_spread(), expected, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("given", [{"q": "gaussian"}, {"q_scale": 3.0}])
+def test_the_original_form_takes_no_other_q(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"belong to form='paper'"):
+        RLE(JointFlows([RealNVP(2)]), **given)
 
 
 # --- the basic design -----------------------------------------------------------------------------------------------

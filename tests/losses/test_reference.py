@@ -51,7 +51,7 @@ def tensor(reference: Mapping[str, NDArray], key: str) -> torch.Tensor:
 
 
 def reference_head(reference: Mapping[str, NDArray], prefix: str, joints: int, dims: int) -> RegressionHead:
-    head = RegressionHead(512, joints, dims)
+    head = RegressionHead([512], [32], joints, dims)
     names = [key for key in reference if key.startswith(f"{prefix}/fc_")]
     ours = {"fc_coord": "coordinates", "fc_sigma": "scales"}
     layers = {ours[name.split("/")[1]] + "." + name.rpartition(".")[2].rpartition("/")[2]: name for name in names}

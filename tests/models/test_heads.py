@@ -12,11 +12,10 @@ from rlepose.config_reading import config_from_dict
 from rlepose.heatmaps import Alignment
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.backbones import Backbone
-from rlepose.models.heads import POSITIVE, HeatmapHead, IntegralHead, RegressionHead, build_head
+from rlepose.models.heads import HEADS, POSITIVE, IntegralHead, RegressionHead, build_head
 from rlepose.models.pose_model import PoseModel, build_model
 
 K = 5
-HEADS = typing.get_args(typing.get_type_hints(HeadConfig)["name"])
 PAIRS = [(head, loss) for head in HEADS for loss in LOSSES if (head == "heatmap") == (loss == "heatmap_mse")]
 BACKBONES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "hrnet_w32", "hrnet_w48"]
 
@@ -83,8 +82,7 @@ def test_models_have_the_published_numbers_of_parameters(backbone: str, head: st
 
 @pytest.mark.parametrize("name", HEADS)
 def test_the_configs_names_build_the_heads(name: str) -> None:
-    kind = {"regression": RegressionHead, "heatmap": HeatmapHead, "integral": IntegralHead}[name]
-    assert type(build_head(HeadConfig(name=name), Backbone("test_resnet"), K, predict_sigma=True)) is kind
+    assert type(build_head(HeadConfig(name=name), Backbone("test_resnet"), K, predict_sigma=True)) is HEADS[name]
 
 
 def test_the_sigmas_are_the_configs() -> None:
@@ -102,7 +100,7 @@ def test_sigma_is_positive_and_softplus_has_no_upper_end(head: str, sigma: str) 
 
 
 def test_hidden_layers_stand_between_features_and_both_outputs() -> None:
-    head = RegressionHead(8, K, hidden=(6, 4))
+    head = RegressionHead([8], [32], K, hidden=(6, 4))
     assert [tuple(p.shape) for p in head.hidden.parameters()] == [(6, 8), (6,), (4, 6), (4,)]
     assert head.coordinates.in_features == head.scales.in_features == 4
     output = head([torch.rand(2, 8, 3, 3)])
@@ -117,7 +115,7 @@ def test_a_new_integral_head_starts_in_the_middle(alignment: str) -> None:
 
 
 def test_means_in_space_are_those_of_one_softmax_over_the_volume() -> None:
-    head = IntegralHead([6], reduction=4, num_keypoints=K, dims=3, depth_bins=4)
+    head = IntegralHead([6], [4], num_keypoints=K, dims=3, depth_bins=4)
     torch.nn.init.normal_(head.layers.last.weight)
     maps = torch.rand(2, 6, 5, 3)
     output, heatmaps = head([maps]), head.layers(maps)

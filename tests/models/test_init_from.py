@@ -95,6 +95,13 @@ def test_another_file_is_refused(tmp_path: Path, content: Any) -> None:
         model_of(config_of(init_from=str(path)), seed=0)
 
 
+def test_a_folder_of_the_same_architecture_is_the_same_backbone(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architecture": "test_resnet", "pretrained_cfg": {}}')
+    model = model_of(config_of(f"local-dir:{tmp_path}", init_from=str(checkpoint)), seed=0)
+    trained = torch.load(checkpoint, weights_only=True)["model"]
+    assert all(torch.equal(value, trained[f"backbone.{name}"]) for name, value in model.backbone.state_dict().items())
+
+
 def test_another_backbone_is_refused(checkpoint: Path) -> None:
     with pytest.raises(InputError, match=r"best\.pt has the backbone test_resnet and not resnet18; set model\."):
         model_of(config_of("resnet18", init_from=str(checkpoint)), seed=0)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,59 @@ def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
         Backbone("resnt18")
 
 
+def saved(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
+    """A model with random weights in a folder of the kind that the Hugging Face hub holds: its state."""
+    import timm
+
+    torch.manual_seed(1)
+    state = timm.create_model(architecture).state_dict()
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"architecture": architecture, "pretrained_cfg": {}}))
+    torch.save(state, folder / "pytorch_model.bin")
+    return state
+
+
+def test_a_backbone_comes_from_a_folder_with_its_weights(tmp_path: Path) -> None:
+    state = saved(tmp_path / "mine", "test_resnet")
+    backbone = Backbone(f"local-dir:{tmp_path / 'mine'}", pretrained=True)
+    assert torch.equal(backbone.features.conv1[0].weight, state["conv1.0.weight"])
+
+
+def test_weights_of_ones_own_go_before_the_folders(tmp_path: Path) -> None:
+    saved(tmp_path / "mine", "test_resnet")
+    other = {name: value + 1 for name, value in torch.load(tmp_path / "mine" / "pytorch_model.bin").items()}
+    torch.save(other, tmp_path / "weights.pth")
+    backbone = Backbone(f"local-dir:{tmp_path / 'mine'}", pretrained=True, weights=str(tmp_path / "weights.pth"))
+    assert torch.equal(backbone.features.conv1[0].weight, other["conv1.0.weight"])
+
+
+def test_a_folder_with_weights_of_another_model_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "mine", "test_resnet")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "mine" / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"cannot get weights of 'local-dir:.*pretrained=false"):
+        Backbone(f"local-dir:{tmp_path / 'mine'}", pretrained=True)
+
+
+def test_a_backbone_of_the_hub_has_the_branches_of_its_architecture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    saved(tmp_path / "mine", "hrnet_w18_small")
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", lambda _, name, **__: str(tmp_path / "mine" / name))
+    assert Backbone("hf-hub:somebody/some-net").channels == [16, 32, 64, 128]
+
+
+@pytest.mark.parametrize("name", ["local-dir:nowhere", "hf-hub:somebody/some-net"])
+def test_a_prefixed_name_that_leads_nowhere_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=rf"model\.backbone\.name: '{name}' leads to no config\.json"):
+        Backbone(name)
+
+
 def test_an_unknown_backbone_option_is_refused() -> None:
     with pytest.raises(InputError, match="no_such_option"):
         Backbone("resnet18", options={"no_such_option": 1})
@@ -73,7 +127,7 @@ def test_without_network_the_message_says_which_file_to_pass(monkeypatch: pytest
 
 
 def test_head_pools_and_joins_all_maps() -> None:
-    head = RegressionHead(5, num_keypoints=4)
+    head = RegressionHead([2, 3], [8, 16], num_keypoints=4)
     maps = [torch.rand(2, 2, 8, 8), torch.rand(2, 3, 4, 4)]
     pooled = [level.mean(dim=(2, 3), keepdim=True) for level in maps]
     torch.testing.assert_close(head(maps).mu, head(pooled).mu)
@@ -82,26 +136,26 @@ def test_head_pools_and_joins_all_maps() -> None:
 
 def test_normalised_features_make_mu_independent_of_their_length() -> None:
     maps = [torch.rand(2, 6, 1, 1)]
-    normalised, plain = RegressionHead(6, 3), RegressionHead(6, 3, normalize_features=False)
+    normalised, plain = RegressionHead([6], [32], 3), RegressionHead([6], [32], 3, normalize_features=False)
     torch.testing.assert_close(normalised(maps).mu, normalised([10 * maps[0]]).mu)
     assert not torch.allclose(plain(maps).mu, plain([10 * maps[0]]).mu)
     assert not torch.allclose(normalised(maps).sigma, normalised([10 * maps[0]]).sigma)
 
 
 def test_a_new_head_starts_in_the_middle_with_half_a_crop_of_scale() -> None:
-    output = RegressionHead(512, 17)([torch.rand(4, 512, 4, 4)])
+    output = RegressionHead([512], [32], 17)([torch.rand(4, 512, 4, 4)])
     assert output.mu.abs().max() < 0.02
     torch.testing.assert_close(output.sigma, torch.full_like(output.sigma, 0.5), atol=0.02, rtol=0)
 
 
 def test_a_head_without_scale_gives_none() -> None:
-    head = RegressionHead(8, 3, predict_sigma=False)
+    head = RegressionHead([8], [32], 3, predict_sigma=False)
     assert head([torch.rand(1, 8, 2, 2)]).sigma is None
     assert [name for name, _ in head.named_parameters()] == ["coordinates.weight", "coordinates.bias"]
 
 
 def test_the_head_computes_in_float32_inside_autocast() -> None:
-    head, maps = RegressionHead(8, 3), [torch.rand(1, 8, 2, 2)]
+    head, maps = RegressionHead([8], [32], 3), [torch.rand(1, 8, 2, 2)]
     with torch.autocast("cpu", torch.bfloat16):
         inside = head(maps)
     assert inside.mu.dtype == torch.float32
