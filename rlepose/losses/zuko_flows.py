@@ -35,7 +35,7 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install zuko, or set it to realnvp"
+                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install 'zuko>=1.4,<2', or set it to realnvp"
             ) from error
         self.lazy = getattr(zuko.flows, self.kind)(
             features=dims,
