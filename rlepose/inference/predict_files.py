@@ -148,7 +148,8 @@ def _tell(problems: Iterable[str], left_out: list[str]) -> None:
 
 def _image_ids(files: list[Path]) -> list[int]:
     numbers = [int(file.stem) if file.stem.isdecimal() else -1 for file in files]
-    return numbers if min(numbers) >= 0 and len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
+    are_ids = len(set(numbers)) == len(files) and min(numbers) >= 0 and max(numbers) < 2**63  # as NumPy's and COCO's
+    return numbers if are_ids else list(range(1, len(files) + 1))
 
 
 def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:

@@ -114,6 +114,17 @@ def test_a_run_that_is_stopped_keeps_what_it_has_done(
         assert film.count == 7
 
 
+def test_names_of_numbers_too_large_for_ids_are_counted(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("7.png", "20240131235959123456.png"):
+        (folder / name).write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "out" / "results.json").read_text())] == [1, 2]
+
+
 def test_many_that_are_left_out_are_told_in_a_file(
     checkpoint: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
