@@ -70,14 +70,27 @@ def _pictures(
         problems = list(poses.problems)
         if not poses.persons and not problems and boxes in (None, "detector"):
             problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-        _tell(problems, left_out)
         results.add(coco_entries([poses], [number]))
         if frame.pixels is not None:
             write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
-            in_space = [draw_in_space(person, predictor) for person in poses.persons if person.depth is not None]
-            if in_space:
-                write_picture(out / f"{Path(poses.name).stem}_space.png", np.concatenate(in_space))
+            problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
+        _tell(problems, left_out)
     log.info("pictures        %s", out)
+
+
+def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
+    """Draw the persons of a 3-D model from the side and from above; -> why some are left out of that picture."""
+    tiles, problems = [], []
+    for number, person in enumerate(poses.persons, 1):
+        if person.depth is None:
+            continue
+        try:
+            tiles.append(draw_in_space(person, predictor))
+        except InputError as error:
+            problems.append(f"{poses.name}: person {number} in space: {error}")
+    if tiles:
+        write_picture(path, np.concatenate(tiles))
+    return problems
 
 
 def _video(
@@ -126,7 +139,10 @@ def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> 
 
 
 def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
-    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3)."""
+    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+
+    InputError for a pose that no size of an adult fits, as `relative_mm` says.
+    """
     joints, sigma = relative_mm(person), None
     if person.sigma is not None and person.depth_sigma is not None:
         mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
