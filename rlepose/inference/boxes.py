@@ -70,7 +70,7 @@ def _boxes(values: Any, name: str) -> Boxes:
     try:
         array = np.asarray(values, float)
         array = array.reshape(-1, 4) if array.size == 0 else np.atleast_2d(array)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros((1, 0))
     if array.ndim != 2 or array.shape[1] not in (4, 5) or not np.isfinite(array).all():
         raise InputError(f"boxes: {name}: expected numbers (N, 4): x, y, width, height in px, and perhaps a score")
@@ -93,8 +93,15 @@ def inside_picture(boxes: Boxes, frame: Frame) -> Boxes:
 def read_boxes(path: Path) -> dict[str, list[list[float]]]:
     """Boxes by file name, from JSON: {name: [[x, y, w, h], …]}, or a file in COCO's layout with images and annotations.
 
-    Crowds of a COCO file are left out. Raises InputError for other content.
+    Crowds of a COCO file are left out. Raises InputError for other content, and for entries that are no boxes.
     """
+    boxes = _boxes_in(path)
+    for name, values in boxes.items():
+        _boxes(values, f"{path}: {name}")
+    return boxes
+
+
+def _boxes_in(path: Path) -> dict[str, list[list[float]]]:
     tree = read_json(path, "box file")
     if isinstance(tree, dict) and isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
         try:

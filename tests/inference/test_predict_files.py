@@ -158,6 +158,13 @@ def test_box_files_of_another_kind_are_refused(tmp_path: Path, content: str) -> 
         read_boxes(tmp_path / "boxes.json")
 
 
+@pytest.mark.parametrize("entry", ["[[0, 0, 5]]", '["abc"]', "[[1, 2, 3, NaN]]", f"[[1, 2, 3, {10**400}]]"])
+def test_an_entry_that_is_no_box_is_found_when_the_file_is_read(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "boxes.json").write_text(f'{{"a.jpg": [[0, 0, 5, 5]], "b.jpg": {entry}}}')
+    with pytest.raises(InputError, match=r"boxes\.json: b\.jpg: expected numbers \(N, 4\)"):
+        read_boxes(tmp_path / "boxes.json")
+
+
 def test_the_command_exits_with_1_when_something_was_left_out(
     checkpoint: Callable[..., Path],
     run_script: Callable[..., subprocess.CompletedProcess[str]],
