@@ -30,7 +30,7 @@ _TOLD = 10  # reasons in the log
 def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
     """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
 
-    Writes each picture under its own name, or an mp4, and results.json in COCO's results format; of a 3-D model also
+    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in COCO's results format; of a 3-D model also
     NAME_space.png, the persons of a picture from the side and from above, at the size of adults (inference/space.py).
     A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
     numbers; a frame's is its number from 0. The list is whole after each picture, and the mp4 is closed when Ctrl-C or
@@ -72,10 +72,15 @@ def _pictures(
             problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
         results.add(coco_entries([poses], [number]))
         if frame.pixels is not None:
-            write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
+            write_picture(out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor))
             problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
         _tell(problems, left_out)
     log.info("pictures        %s", out)
+
+
+def _drawn_name(name: str) -> str:
+    """PGM has no colour: such a picture becomes a PNG."""
+    return f"{name}.png" if name.lower().endswith(".pgm") else name
 
 
 def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:

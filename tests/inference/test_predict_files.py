@@ -2,17 +2,25 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference import Predictor
+from rlepose.inference import PicturePoses, Predictor
 from rlepose.inference.boxes import read_boxes
-from rlepose.inference.media import Video
+from rlepose.inference.media import Frame, Video
 from rlepose.inference.predict_files import draw_persons, predict_files
+
+
+def nobody_found(names: list[str]) -> Any:
+    """A predictor that finds nobody in black pictures of these names, 60x40 px."""
+    frames = [Frame(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    return SimpleNamespace(stream=lambda *_: ((frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames))
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -123,6 +131,12 @@ def test_names_of_numbers_too_large_for_ids_are_counted(
         (folder / name).write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
     assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
     assert [entry["image_id"] for entry in json.loads((tmp_path / "out" / "results.json").read_text())] == [1, 2]
+
+
+def test_a_picture_of_a_format_without_colour_is_drawn_as_png(tmp_path: Path) -> None:
+    Image.new("L", (60, 40)).save(tmp_path / "grey.PGM")
+    assert predict_files(nobody_found(["grey.PGM"]), tmp_path / "grey.PGM", "whole", tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / "grey.PGM.png").shape == (40, 60, 3)
 
 
 def test_many_that_are_left_out_are_told_in_a_file(
