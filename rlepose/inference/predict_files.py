@@ -30,8 +30,9 @@ _TOLD = 10  # reasons in the log
 def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
     """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
 
-    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in COCO's results format; of a 3-D model also
-    NAME_space.png, the persons of a picture from the side and from above, at the size of adults (inference/space.py).
+    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
+    COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
+    the size of adults (inference/space.py).
     A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
     numbers; a frame's is its number from 0. The list is whole after each picture, and the mp4 is closed when Ctrl-C or
     an error ends the run. What cannot be read, boxes without an inside and pictures without persons are logged; if they
@@ -121,9 +122,14 @@ def _video(
             if smoother is not None:
                 poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
             if writer is None:
-                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, poses.size_wh)
+                rate = _writable_fps(fps)
+                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
                 if not writer.isOpened():
-                    raise InputError(f"{path}: OpenCV cannot write this video; choose another --out")
+                    size = "{}x{}".format(*poses.size_wh)
+                    raise InputError(
+                        f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
+                        "frames as a folder of pictures"
+                    )
             writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
             results.add(coco_entries([poses], [number]))
     finally:
@@ -132,6 +138,14 @@ def _video(
     if empty:
         log.info("no person in %d frames", empty)
     log.info("video           %s", path)
+
+
+def _writable_fps(fps: float) -> float:
+    """The nearest rate that MPEG-4 has: a fraction of numbers below 2^16. OpenCV makes it one of a decimal number."""
+    largest = 2**16 - 1
+    fps = min(fps, largest)
+    digits = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= largest)
+    return round(fps, digits)
 
 
 def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> Picture:

@@ -77,6 +77,15 @@ def test_a_video_is_drawn_frame_by_frame(
     assert [entry["image_id"] for entry in entries] == list(range(10))
 
 
+@pytest.mark.parametrize("fps", [29.97, 66.123, 240.123, 90_000])
+def test_a_video_of_any_rate_is_written(write_video: Callable[..., Path], tmp_path: Path, fps: float) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 3, fps)
+    assert predict_files(nobody_found(["film.avi#0"] * 3), source, "whole", tmp_path / "out") == 0
+    with Video(source) as read, Video(tmp_path / "out" / "film.mp4") as film:
+        assert film.count == 3
+        assert film.fps == pytest.approx(min(read.fps, 2**16 - 1), rel=1e-4)
+
+
 def test_smoothing_calms_a_video(
     checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
 ) -> None:
