@@ -16,7 +16,7 @@ from rlepose.inference.json_list import JsonList
 from rlepose.inference.media import Video, is_video, pictures_in
 from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
-from rlepose.inference.smoothing import Smoother
+from rlepose.inference.smoothing import NO_SIGMA, Smoother
 from rlepose.inference.space import relative_mm
 from rlepose.visualize import Picture, draw_label, draw_pose, write_picture
 from rlepose.visualize3d import VIEWS, scale_for, view_tile
@@ -45,13 +45,13 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     video = is_video(source)
     if smooth and not video:
         raise InputError(f"--smooth: {source} is no video; leave it out")
-    out.mkdir(parents=True, exist_ok=True)
+    if smooth and not predictor.gives_sigma:
+        raise InputError(NO_SIGMA)
     problems: list[str] = []
-    with JsonList(out / "results.json") as results:
-        if video:
-            _video(predictor, source, boxes, out, results, problems, Smoother() if smooth else None)
-        else:
-            _pictures(predictor, source, boxes, out, results, problems)
+    if video:
+        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None)
+    else:
+        _pictures(predictor, source, boxes, out, problems)
     log.info("results         %s", out / "results.json")
     if len(problems) > _TOLD:
         (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
@@ -61,22 +61,27 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     return len(problems)
 
 
-def _pictures(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, results: JsonList, left_out: list[str]
-) -> None:
+def _pictures(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str]) -> None:
     files = pictures_in(source) if source.is_dir() else [source]
     ids = _image_ids(files)
     found = predictor.stream(source, boxes)
-    for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
-        problems = list(poses.problems)
-        if not poses.persons and not problems and boxes in (None, "detector"):
-            problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-        results.add(coco_entries([poses], [number]))
-        if frame.pixels is not None:
-            write_picture(out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor))
-            problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
-        _tell(problems, left_out)
+    with _results(out) as results:
+        for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
+            problems = list(poses.problems)
+            if not poses.persons and not problems and boxes in (None, "detector"):
+                problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
+            results.add(coco_entries([poses], [number]))
+            if frame.pixels is not None:
+                write_picture(out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor))
+                problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
+            _tell(problems, left_out)
     log.info("pictures        %s", out)
+
+
+def _results(out: Path) -> JsonList:
+    """An empty list in the folder, which is made. It replaces an older one, so first the input is found good."""
+    out.mkdir(parents=True, exist_ok=True)
+    return JsonList(out / "results.json")
 
 
 def _drawn_name(name: str) -> str:
@@ -104,7 +109,6 @@ def _video(
     source: Path,
     boxes: GivenBoxes,
     out: Path,
-    results: JsonList,
     left_out: list[str],
     smoother: Smoother | None,
 ) -> None:
@@ -114,24 +118,25 @@ def _video(
     writer: Any = None
     empty = 0
     try:
-        for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
-            _tell(poses.problems, left_out)
-            if frame.pixels is None:
-                continue
-            empty += not poses.persons
-            if smoother is not None:
-                poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
-            if writer is None:
-                rate = _writable_fps(fps)
-                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
-                if not writer.isOpened():
-                    size = "{}x{}".format(*poses.size_wh)
-                    raise InputError(
-                        f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
-                        "frames as a folder of pictures"
-                    )
-            writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
-            results.add(coco_entries([poses], [number]))
+        with _results(out) as results:
+            for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
+                _tell(poses.problems, left_out)
+                if frame.pixels is None:
+                    continue
+                empty += not poses.persons
+                if smoother is not None:
+                    poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
+                if writer is None:
+                    rate = _writable_fps(fps)
+                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
+                    if not writer.isOpened():
+                        size = "{}x{}".format(*poses.size_wh)
+                        raise InputError(
+                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
+                            "frames as a folder of pictures"
+                        )
+                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
+                results.add(coco_entries([poses], [number]))
     finally:
         if writer is not None:
             writer.release()  # writes the index, without which no player opens the file

@@ -61,6 +61,7 @@ class Predictor:
         self.detector = detector
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
+        self.gives_sigma = self._criterion.main.needs_sigma or self._recalibration is not None
         likelihood = copy.deepcopy(self._criterion.main).cpu()
         # `basic` has a density of absolute positions, none around a prediction.
         residuals = ResidualDensity(likelihood, len(self.skeleton)) if isinstance(likelihood, LocationScale) else None

@@ -20,7 +20,8 @@ from rlepose.inference.predict_files import draw_persons, predict_files
 def nobody_found(names: list[str]) -> Any:
     """A predictor that finds nobody in black pictures of these names, 60x40 px."""
     frames = [Frame(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
-    return SimpleNamespace(stream=lambda *_: ((frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames))
+    found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
+    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -170,6 +171,28 @@ def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp
     ):
         with pytest.raises(InputError, match=message):
             predict_files(predictor, source, "whole", out, smooth)
+
+
+@pytest.mark.parametrize(
+    ("source", "smooth", "message"),
+    [
+        ("empty", False, "no pictures in it"),
+        ("broken.mp4", False, "cannot be opened as a video"),
+        ("film.avi", True, "this model has none"),
+    ],
+)
+def test_a_rerun_that_fails_leaves_the_older_results(
+    write_video: Callable[..., Path], tmp_path: Path, source: str, smooth: bool, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.mp4").write_text("no video")
+    write_video(tmp_path / "film.avi", "MJPG", 2)
+    older = tmp_path / "out" / "results.json"
+    older.parent.mkdir()
+    older.write_text("[1]")
+    with pytest.raises(InputError, match=message):
+        predict_files(nobody_found([]), tmp_path / source, "whole", tmp_path / "out", smooth)
+    assert older.read_text() == "[1]"
 
 
 @pytest.mark.parametrize(
