@@ -158,7 +158,7 @@ def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> 
     for person in poses.persons:
         pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma)
         x, y = person.bbox_xywh[:2]
-        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y) - 24))  # above the box
+        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
     return pixels
 
 
