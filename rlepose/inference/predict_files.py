@@ -27,16 +27,18 @@ _SIDE = 320  # pixels of a view in space
 _TOLD = 10  # reasons in the log
 
 
-def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
+def predict_files(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False, min_score: float = 0.0
+) -> int:
     """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
 
     Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
     COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
     the size of adults (inference/space.py).
     A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
-    numbers; a frame's is its number from 0. The list is whole after each picture, and the mp4 is closed when Ctrl-C or
-    an error ends the run. What cannot be read, boxes without an inside and pictures without persons are logged; if they
-    are many, left_out.txt has all.
+    numbers; a frame's is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is
+    whole after each picture, and the mp4 is closed when Ctrl-C or an error ends the run. What cannot be read, boxes
+    without an inside and pictures without persons are logged; if they are many, left_out.txt has all.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
@@ -49,9 +51,9 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
         raise InputError(NO_SIGMA)
     problems: list[str] = []
     if video:
-        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None)
+        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None, min_score)
     else:
-        _pictures(predictor, source, boxes, out, problems)
+        _pictures(predictor, source, boxes, out, problems, min_score)
     log.info("results         %s", out / "results.json")
     if len(problems) > _TOLD:
         (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
@@ -61,7 +63,9 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     return len(problems)
 
 
-def _pictures(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str]) -> None:
+def _pictures(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str], min_score: float
+) -> None:
     files = pictures_in(source) if source.is_dir() else [source]
     ids = _image_ids(files)
     found = predictor.stream(source, boxes)
@@ -72,7 +76,9 @@ def _pictures(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, 
                 problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
             results.add(coco_entries([poses], [number]))
             if frame.pixels is not None:
-                write_picture(out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor))
+                write_picture(
+                    out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor, min_score)
+                )
                 problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
             _tell(problems, left_out)
     log.info("pictures        %s", out)
@@ -111,6 +117,7 @@ def _video(
     out: Path,
     left_out: list[str],
     smoother: Smoother | None,
+    min_score: float,
 ) -> None:
     with Video(source) as video:
         fps, count = video.fps, video.count
@@ -135,7 +142,7 @@ def _video(
                             f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
                             "frames as a folder of pictures"
                         )
-                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
+                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor, min_score), cv2.COLOR_RGB2BGR))
                 results.add(coco_entries([poses], [number]))
     finally:
         if writer is not None:
@@ -153,10 +160,13 @@ def _writable_fps(fps: float) -> float:
     return round(fps, digits)
 
 
-def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> Picture:
-    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores."""
+def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min_score: float = 0.0) -> Picture:
+    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores.
+
+    Joints with a score below `min_score` are not drawn.
+    """
     for person in poses.persons:
-        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma)
+        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma, person.joint_scores >= min_score)
         x, y = person.bbox_xywh[:2]
         draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
     return pixels

@@ -11,10 +11,11 @@ from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference import PicturePoses, Predictor
+from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import read_boxes
 from rlepose.inference.media import Frame, Video
 from rlepose.inference.predict_files import draw_persons, predict_files
+from rlepose.skeleton import COCO
 
 
 def nobody_found(names: list[str]) -> Any:
@@ -141,6 +142,20 @@ def test_names_of_numbers_too_large_for_ids_are_counted(
         (folder / name).write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
     assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
     assert [entry["image_id"] for entry in json.loads((tmp_path / "out" / "results.json").read_text())] == [1, 2]
+
+
+def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
+    keypoints = np.linspace(100, 190, 34).reshape(17, 2)
+    scores = np.where(np.arange(17) < 9, 0.9, 0.1)
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
+    found = Frame("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
+    (tmp_path / "a.png").touch()
+    predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
+    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)
+    drawn = read_image(tmp_path / "out" / "a.png")
+    assert drawn[103, 100].any() and not drawn[160:].any()
+    (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert entry["keypoints"][-3:] == [pytest.approx(value, abs=0.01) for value in (*keypoints[-1], 0.1)]
 
 
 def test_a_picture_of_a_format_without_colour_is_drawn_as_png(tmp_path: Path) -> None:
