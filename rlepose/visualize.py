@@ -15,6 +15,8 @@ from rlepose.skeleton import Skeleton
 Picture = NDArray[np.uint8]
 
 _SMALL = 80  # pixels of a person
+_LARGE = 1000  # pixels of a picture, above which labels grow with it
+_MARGIN = 10_000  # pixels around a picture, further than which no joint is drawn; OpenCV's coordinates have an end
 
 # RGB; the person's own left and right differ, so that swapped sides are seen at once.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 40), (70, 170, 255), (120, 230, 120)
@@ -34,7 +36,8 @@ def draw_pose(
     """
     canvas = image.copy()
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
-    keypoints = np.clip(keypoints, -10_000, 10_000)
+    height, width = image.shape[:2]
+    keypoints = np.clip(keypoints, -_MARGIN, np.array([width, height]) + _MARGIN)
     extent = np.ptp(keypoints[shown], axis=0).max() if shown.any() else 0
     # Thin on small persons, whom it would hide.
     thinnest = 1 if 0 < extent <= _SMALL else 2
@@ -53,14 +56,20 @@ def draw_pose(
     return canvas
 
 
-def draw_label(image: Picture, text: str, corner: tuple[int, int]) -> None:
-    """Write a text on black into the picture, its top left at `corner` (x, y), moved inside if need be."""
-    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
-    width, height = text_width + 12, text_height + 12
+def draw_label(image: Picture, text: str, corner: tuple[int, int], above: bool = False) -> None:
+    """Write a text on black into the picture, its top left at `corner` (x, y), moved inside if need be.
+
+    above: its bottom left there instead. It is larger in pictures of more than 1000 px, as the lines of a pose are.
+    """
+    scale = max(1.0, max(image.shape[:2]) / _LARGE)
+    font, thickness, margin = 0.45 * scale, round(scale), round(6 * scale)
+    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, font, thickness)
+    width, height = text_width + 2 * margin, text_height + 2 * margin
     x = max(0, min(corner[0], image.shape[1] - width))
-    y = max(0, min(corner[1], image.shape[0] - height))
+    y = max(0, min(corner[1] - (height if above else 0), image.shape[0] - height))
     cv2.rectangle(image, (x, y), (x + width, y + height), (0, 0, 0), -1)
-    cv2.putText(image, text, (x + 6, y + text_height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEXT, 1, cv2.LINE_AA)
+    start = (x + margin, y + text_height + margin - 1)
+    cv2.putText(image, text, start, cv2.FONT_HERSHEY_SIMPLEX, font, _TEXT, thickness, cv2.LINE_AA)
 
 
 def _joint_color(skeleton: Skeleton, joint: int) -> tuple[int, int, int]:

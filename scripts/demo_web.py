@@ -22,6 +22,11 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: CUDA if there is")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
     args = parser.parse_args()
+    if not args.detector_weights:
+        for option in ("detector", "detector_threshold"):
+            if getattr(args, option) != parser.get_default(option):
+                name = option.replace("_", "-")
+                parser.error(f"--{name} needs --detector-weights: a file, or DEFAULT to download torchvision's")
 
     setup_logging(is_main=True)
     predictor = Predictor(args.checkpoint, args.device, args.set)

@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--detector-weights", default="DEFAULT", help="its weights: a file, or torchvision's name")
     parser.add_argument("--detector-threshold", type=float, default=0.5, help="least score of a person's box")
     parser.add_argument("--smooth", action="store_true", help="video: follow joints over time, weighted by 1 / sigma²")
+    parser.add_argument("--min-score", type=float, default=0.0, help="draw no joint of a lower score; default: 0")
     parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: CUDA if there is")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
     args = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> None:
         predictor.detector = Detector(args.detector, args.detector_weights, args.detector_threshold, predictor.device)
     elif boxes != "whole":
         boxes = read_boxes(Path(boxes))
-    left_out = predict_files(predictor, args.source, boxes, args.out, args.smooth)
+    left_out = predict_files(predictor, args.source, boxes, args.out, args.smooth, args.min_score)
     sys.exit(1 if left_out else 0)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
 from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
-from rlepose.visualize import draw_pose, sheet, truth_and_prediction, write_picture
+from rlepose.visualize import draw_label, draw_pose, sheet, truth_and_prediction, write_picture
 
 POINT = skeleton_from_names(("nose",))
 PAIR = skeleton_from_names(("left_hip", "right_hip"), ((0, 1),))
@@ -75,6 +75,20 @@ def test_a_bone_joins_its_joints() -> None:
 def test_left_and_right_have_different_colours() -> None:
     drawn = draw_pose(BLACK, np.array([[40.0, 100], [200, 100]]), PAIR)
     assert (drawn[100, 40] != drawn[100, 200]).any()
+
+
+def test_a_joint_beyond_10_000_pixels_is_drawn_where_it_is() -> None:
+    drawn = draw_pose(np.zeros((20, 15_000, 3), np.uint8), np.array([[14_000.0, 10]]), POINT)
+    assert drawn[10, 14_000].any() and not drawn[:, :13_000].any()
+
+
+@pytest.mark.parametrize(("side", "factor"), [(500, 1), (1000, 1), (4000, 4)])
+def test_labels_grow_with_large_pictures(side: int, factor: int) -> None:
+    white = np.full((side, side, 3), 255, np.uint8)
+    draw_label(white, "0.87", (0, side // 2), above=True)
+    _, _, top, bottom = extent(255 - white)
+    assert bottom == side // 2
+    assert bottom - top == pytest.approx(22 * factor, rel=0.15)
 
 
 @pytest.mark.parametrize("far", [1e6, -1e12, np.inf])

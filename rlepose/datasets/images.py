@@ -1,8 +1,7 @@
 """Where pixels come from: pictures on disk, and crops of them."""
 
-import io
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -24,16 +23,31 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
     upright: turn it as EXIF says. Grey becomes RGB, transparency is dropped, 16 bits are scaled to 8.
 
     Raises InputError naming the file when it is missing, cannot be decoded, is cut off, or has more than `max_pixels`
-    pixels, which is found before it is decoded.
+    pixels, which its header tells before the rest is read.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            _refuse_too_large(file, path, max_pixels)
+            file.seek(0)
+            data = file.read()
     except OSError as error:
         raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
+    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
-        with Image.open(io.BytesIO(data)) as header:  # decodes nothing; 1 % of the time that decoding takes
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # an empty file, or more pixels than OpenCV's limit
+        image = None
+    if image is None:
+        raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again")
+    return image
+
+
+def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
+    """InputError where the header is no picture's, or tells of more pixels."""
+    try:
+        with Image.open(file) as header:  # decodes nothing; 1 % of the time that decoding takes
             width, height = header.size
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: the picture is too large ({first_line(error)}); shrink it") from error
@@ -44,14 +58,6 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
             f"{path}: the picture has {width}x{height} px, more than {max_pixels:,} pixels; shrink it, and its "
             "labels, if it has some"
         )
-    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # an empty file, or more pixels than OpenCV's limit
-        image = None
-    if image is None:
-        raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again")
-    return image
 
 
 def is_truncated_jpeg(data: bytes) -> bool:

@@ -33,7 +33,8 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
 
     boxes: None or 'detector': what `detect()` finds; 'whole': the picture itself; else x, y, width and height in px and
     perhaps a score, (N, 4) or (N, 5): of the one picture, in a list of as many as there are pictures, or by a file's
-    name. pictures: how many there are, None where that is not known before.
+    name, with as many of its folders as tell it from others. pictures: how many there are, None where that is not known
+    before.
     Raises InputError for boxes of another kind, or for more or fewer pictures.
     """
     if boxes is None or (isinstance(boxes, str) and boxes == "detector"):
@@ -44,7 +45,7 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
             raise InputError(f"boxes: expected 'whole', 'detector' or boxes, got {boxes!r}")
         return lambda _, frame: Boxes(np.array([[0, 0, *_size_wh(frame)]], float), np.zeros(1))
     if isinstance(boxes, Mapping):
-        return lambda _, frame: _boxes_by_name(boxes, frame.name)
+        return _by_name(boxes)
     in_order = list(boxes)  # type: ignore[arg-type]
     if pictures == 1 and not (len(in_order) == 1 and np.ndim(in_order[0]) == 2):
         return lambda _, frame: _boxes(boxes, frame.name)
@@ -59,18 +60,39 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
     return of_number
 
 
-def _boxes_by_name(boxes: Mapping[str, ArrayLike], name: str) -> Boxes:
-    """An empty list says that nobody is there; a name that is missing is a mistake."""
-    if Path(name).name not in boxes:
-        return Boxes(*NO_BOXES, (f"{name}: the given boxes have no entry for it; add one, if an empty one",))
-    return _boxes(boxes[Path(name).name], name)
+def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
+    """The boxes under the name that the picture's path ends with, else those of the only file that is called so.
+
+    An empty list says that nobody is there; a name that is missing is a mistake.
+    """
+    of_same_name: dict[str, list[str]] = {}
+    for name in boxes:
+        of_same_name.setdefault(Path(name).name, []).append(name)
+
+    def of_picture(_: int, frame: Frame) -> Boxes:
+        path = Path(frame.name).absolute()
+        names = of_same_name.get(path.name, [])
+        if not names:
+            return Boxes(*NO_BOXES, (f"{frame.name}: the given boxes have no entry for it; add one, if an empty one",))
+        name = max(names, key=lambda name: _parts_at_end(path, Path(name)))
+        if len(names) > 1 and not _parts_at_end(path, Path(name)):
+            problem = f"{frame.name}: the given boxes have it in several folders: {', '.join(names)}; rename its folder"
+            return Boxes(*NO_BOXES, (problem,))
+        return _boxes(boxes[name], frame.name)
+
+    return of_picture
+
+
+def _parts_at_end(path: Path, end: Path) -> int:
+    """How many parts `end` has if the path ends with it, else 0."""
+    return len(end.parts) if path.parts[-len(end.parts) :] == end.parts else 0
 
 
 def _boxes(values: Any, name: str) -> Boxes:
     try:
         array = np.asarray(values, float)
         array = array.reshape(-1, 4) if array.size == 0 else np.atleast_2d(array)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros((1, 0))
     if array.ndim != 2 or array.shape[1] not in (4, 5) or not np.isfinite(array).all():
         raise InputError(f"boxes: {name}: expected numbers (N, 4): x, y, width, height in px, and perhaps a score")
@@ -93,26 +115,45 @@ def inside_picture(boxes: Boxes, frame: Frame) -> Boxes:
 def read_boxes(path: Path) -> dict[str, list[list[float]]]:
     """Boxes by file name, from JSON: {name: [[x, y, w, h], …]}, or a file in COCO's layout with images and annotations.
 
-    Crowds of a COCO file are left out. Raises InputError for other content.
+    Names are as in the file, with their folders. Of a COCO file come the boxes of the categories with keypoints, else
+    of 'person', else all, with the annotation's score, 0 without one; crowds are left out. Raises InputError for other
+    content, and for entries that are no boxes.
     """
+    boxes = _boxes_in(path)
+    for name, values in boxes.items():
+        _boxes(values, f"{path}: {name}")
+    return boxes
+
+
+def _boxes_in(path: Path) -> dict[str, list[list[float]]]:
     tree = read_json(path, "box file")
     if isinstance(tree, dict) and isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
         try:
-            names = {image["id"]: Path(image["file_name"]).name for image in tree["images"]}
+            names = {image["id"]: str(Path(image["file_name"])) for image in tree["images"]}
             boxes: dict[str, list[list[float]]] = {name: [] for name in names.values()}
+            categories = _person_categories(tree.get("categories", []))
             for annotation in tree["annotations"]:
+                if categories and annotation["category_id"] not in categories:
+                    continue
                 if annotation.get("bbox") and not annotation.get("iscrowd"):
-                    boxes[names[annotation["image_id"]]].append(annotation["bbox"])
-        except (AttributeError, KeyError, TypeError) as error:
+                    x, y, width, height = annotation["bbox"]
+                    boxes[names[annotation["image_id"]]].append([x, y, width, height, annotation.get("score", 0)])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: not in COCO's layout ({type(error).__name__}: {error}); check the file"
             ) from error
         return boxes
     if isinstance(tree, dict) and all(isinstance(value, list) for value in tree.values()):
-        return {Path(name).name: value for name, value in tree.items()}
+        return tree
     raise InputError(
         f"{path}: expected {{file name: [[x, y, width, height], …]}}, or COCO's layout with images and annotations"
     )
+
+
+def _person_categories(categories: list[dict[str, Any]]) -> set[int]:
+    """Ids of those with keypoints, else of 'person'; perhaps none."""
+    with_keypoints = {category["id"] for category in categories if category.get("keypoints")}
+    return with_keypoints or {category["id"] for category in categories if category.get("name") == "person"}
 
 
 def _size_wh(frame: Frame) -> tuple[int, int]:

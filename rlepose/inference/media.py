@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from rlepose.datasets.images import MAX_PIXELS, read_image
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 
-Images = str | Path | NDArray[Any] | Sequence[str | Path | NDArray[Any]]
+Single = str | Path | NDArray[Any] | Image.Image
+Images = Single | Sequence[Single]
 
 
 class Frame(NamedTuple):
@@ -27,21 +29,21 @@ class Frame(NamedTuple):
 
 
 def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
-    """The pictures of a file, a folder (by name), a video, an array, or a list of files and arrays.
+    """The pictures of a file, a folder (by name), a video, an array, an image of PIL, or a list of such (no folders).
 
-    Files are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
-    Raises InputError for a folder without pictures and a video that cannot be opened.
+    Files and PIL's images are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
+    Raises InputError for a folder without pictures, a video that cannot be opened, and what is none of these.
     """
     if isinstance(images, str | Path):
         yield from _frames_of_path(Path(images), max_pixels)
-    elif isinstance(images, np.ndarray):
-        yield _frame_of_array(images, "picture 0")
-    else:
+    elif isinstance(images, Sequence):
         for number, image in enumerate(images):
-            if isinstance(image, np.ndarray):
-                yield _frame_of_array(image, f"picture {number}")
-            else:
+            if isinstance(image, str | Path):
                 yield _frame_of_file(Path(image), max_pixels)
+            else:
+                yield _frame_of_pixels(image, f"picture {number}")
+    else:
+        yield _frame_of_pixels(images, "picture 0")
 
 
 def _frames_of_path(path: Path, max_pixels: int) -> Iterator[Frame]:
@@ -114,6 +116,21 @@ def _frame_of_file(path: Path, max_pixels: int) -> Frame:
         return Frame(str(path), read_image(path, upright=True, max_pixels=max_pixels))
     except InputError as error:
         return Frame(str(path), None, str(error))
+
+
+def _frame_of_pixels(image: Any, name: str) -> Frame:
+    if isinstance(image, np.ndarray):
+        return _frame_of_array(image, name)
+    if not isinstance(image, Image.Image):
+        raise InputError(
+            f"{name}: cannot predict with a {type(image).__name__}; give a path, a NumPy array or a PIL image, or a "
+            "list of these"
+        )
+    try:
+        upright = ImageOps.exif_transpose(image)
+        return _frame_of_array(np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB")), name)
+    except OSError as error:  # PIL reads its pixels only now
+        return Frame(name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again")
 
 
 def _frame_of_array(array: NDArray[Any], name: str) -> Frame:

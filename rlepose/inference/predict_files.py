@@ -16,7 +16,7 @@ from rlepose.inference.json_list import JsonList
 from rlepose.inference.media import Video, is_video, pictures_in
 from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
-from rlepose.inference.smoothing import Smoother
+from rlepose.inference.smoothing import NO_SIGMA, Smoother
 from rlepose.inference.space import relative_mm
 from rlepose.visualize import Picture, draw_label, draw_pose, write_picture
 from rlepose.visualize3d import VIEWS, scale_for, view_tile
@@ -27,15 +27,18 @@ _SIDE = 320  # pixels of a view in space
 _TOLD = 10  # reasons in the log
 
 
-def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False) -> int:
+def predict_files(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False, min_score: float = 0.0
+) -> int:
     """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
 
-    Writes each picture under its own name, or an mp4, and results.json in COCO's results format; of a 3-D model also
-    NAME_space.png, the persons of a picture from the side and from above, at the size of adults (inference/space.py).
+    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
+    COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
+    the size of adults (inference/space.py).
     A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
-    numbers; a frame's is its number from 0. The list is whole after each picture, and the mp4 is closed when Ctrl-C or
-    an error ends the run. What cannot be read, boxes without an inside and pictures without persons are logged; if they
-    are many, left_out.txt has all.
+    numbers; a frame's is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is
+    whole after each picture, and the mp4 is closed when Ctrl-C or an error ends the run. What cannot be read, boxes
+    without an inside and pictures without persons are logged; if they are many, left_out.txt has all.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
@@ -44,13 +47,13 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
     video = is_video(source)
     if smooth and not video:
         raise InputError(f"--smooth: {source} is no video; leave it out")
-    out.mkdir(parents=True, exist_ok=True)
+    if smooth and not predictor.gives_sigma:
+        raise InputError(NO_SIGMA)
     problems: list[str] = []
-    with JsonList(out / "results.json") as results:
-        if video:
-            _video(predictor, source, boxes, out, results, problems, Smoother() if smooth else None)
-        else:
-            _pictures(predictor, source, boxes, out, results, problems)
+    if video:
+        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None, min_score)
+    else:
+        _pictures(predictor, source, boxes, out, problems, min_score)
     log.info("results         %s", out / "results.json")
     if len(problems) > _TOLD:
         (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
@@ -61,23 +64,50 @@ def predict_files(predictor: Predictor, source: Path, boxes: GivenBoxes, out: Pa
 
 
 def _pictures(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, results: JsonList, left_out: list[str]
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str], min_score: float
 ) -> None:
     files = pictures_in(source) if source.is_dir() else [source]
     ids = _image_ids(files)
     found = predictor.stream(source, boxes)
-    for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
-        problems = list(poses.problems)
-        if not poses.persons and not problems and boxes in (None, "detector"):
-            problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-        _tell(problems, left_out)
-        results.add(coco_entries([poses], [number]))
-        if frame.pixels is not None:
-            write_picture(out / Path(poses.name).name, draw_persons(frame.pixels, poses, predictor))
-            in_space = [draw_in_space(person, predictor) for person in poses.persons if person.depth is not None]
-            if in_space:
-                write_picture(out / f"{Path(poses.name).stem}_space.png", np.concatenate(in_space))
+    with _results(out) as results:
+        for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
+            problems = list(poses.problems)
+            if not poses.persons and not problems and boxes in (None, "detector"):
+                problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
+            results.add(coco_entries([poses], [number]))
+            if frame.pixels is not None:
+                write_picture(
+                    out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor, min_score)
+                )
+                problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
+            _tell(problems, left_out)
     log.info("pictures        %s", out)
+
+
+def _results(out: Path) -> JsonList:
+    """An empty list in the folder, which is made. It replaces an older one, so first the input is found good."""
+    out.mkdir(parents=True, exist_ok=True)
+    return JsonList(out / "results.json")
+
+
+def _drawn_name(name: str) -> str:
+    """PGM has no colour: such a picture becomes a PNG."""
+    return f"{name}.png" if name.lower().endswith(".pgm") else name
+
+
+def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
+    """Draw the persons of a 3-D model from the side and from above; -> why some are left out of that picture."""
+    tiles, problems = [], []
+    for number, person in enumerate(poses.persons, 1):
+        if person.depth is None:
+            continue
+        try:
+            tiles.append(draw_in_space(person, predictor))
+        except InputError as error:
+            problems.append(f"{poses.name}: person {number} in space: {error}")
+    if tiles:
+        write_picture(path, np.concatenate(tiles))
+    return problems
 
 
 def _video(
@@ -85,9 +115,9 @@ def _video(
     source: Path,
     boxes: GivenBoxes,
     out: Path,
-    results: JsonList,
     left_out: list[str],
     smoother: Smoother | None,
+    min_score: float,
 ) -> None:
     with Video(source) as video:
         fps, count = video.fps, video.count
@@ -95,19 +125,25 @@ def _video(
     writer: Any = None
     empty = 0
     try:
-        for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
-            _tell(poses.problems, left_out)
-            if frame.pixels is None:
-                continue
-            empty += not poses.persons
-            if smoother is not None:
-                poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
-            if writer is None:
-                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, poses.size_wh)
-                if not writer.isOpened():
-                    raise InputError(f"{path}: OpenCV cannot write this video; choose another --out")
-            writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor), cv2.COLOR_RGB2BGR))
-            results.add(coco_entries([poses], [number]))
+        with _results(out) as results:
+            for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
+                _tell(poses.problems, left_out)
+                if frame.pixels is None:
+                    continue
+                empty += not poses.persons
+                if smoother is not None:
+                    poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
+                if writer is None:
+                    rate = _writable_fps(fps)
+                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
+                    if not writer.isOpened():
+                        size = "{}x{}".format(*poses.size_wh)
+                        raise InputError(
+                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
+                            "frames as a folder of pictures"
+                        )
+                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor, min_score), cv2.COLOR_RGB2BGR))
+                results.add(coco_entries([poses], [number]))
     finally:
         if writer is not None:
             writer.release()  # writes the index, without which no player opens the file
@@ -116,17 +152,31 @@ def _video(
     log.info("video           %s", path)
 
 
-def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor) -> Picture:
-    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores."""
+def _writable_fps(fps: float) -> float:
+    """The nearest rate that MPEG-4 has: a fraction of numbers below 2^16. OpenCV makes it one of a decimal number."""
+    largest = 2**16 - 1
+    fps = min(fps, largest)
+    digits = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= largest)
+    return round(fps, digits)
+
+
+def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min_score: float = 0.0) -> Picture:
+    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores.
+
+    Joints with a score below `min_score` are not drawn.
+    """
     for person in poses.persons:
-        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma)
+        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma, person.joint_scores >= min_score)
         x, y = person.bbox_xywh[:2]
-        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y) - 24))  # above the box
+        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
     return pixels
 
 
 def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
-    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3)."""
+    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+
+    InputError for a pose that no size of an adult fits, as `relative_mm` says.
+    """
     joints, sigma = relative_mm(person), None
     if person.sigma is not None and person.depth_sigma is not None:
         mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
@@ -148,7 +198,8 @@ def _tell(problems: Iterable[str], left_out: list[str]) -> None:
 
 def _image_ids(files: list[Path]) -> list[int]:
     numbers = [int(file.stem) if file.stem.isdecimal() else -1 for file in files]
-    return numbers if min(numbers) >= 0 and len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
+    are_ids = len(set(numbers)) == len(files) and min(numbers) >= 0 and max(numbers) < 2**63  # as NumPy's and COCO's
+    return numbers if are_ids else list(range(1, len(files) + 1))
 
 
 def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:

@@ -61,6 +61,7 @@ class Predictor:
         self.detector = detector
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
+        self.gives_sigma = self._criterion.main.needs_sigma or self._recalibration is not None
         likelihood = copy.deepcopy(self._criterion.main).cpu()
         # `basic` has a density of absolute positions, none around a prediction.
         residuals = ResidualDensity(likelihood, len(self.skeleton)) if isinstance(likelihood, LocationScale) else None
@@ -71,8 +72,9 @@ class Predictor:
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
         """One PicturePoses for each picture, in order; those that cannot be read have no persons, and say why.
 
-        images: path of a picture, a folder or a video; RGB pixels uint8 (H, W, 3), also grey, RGBA or uint16; or a list
-        of paths and arrays. Coordinates belong to the upright picture, after its EXIF rotation.
+        images: path of a picture, a folder or a video; RGB pixels uint8 (H, W, 3), also grey, RGBA or uint16; an image
+        of PIL; or a list of paths, arrays and images. InputError for anything else. Coordinates belong to the upright
+        picture, after its EXIF rotation.
         boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
         (N, 5) for one picture, a list of such for several, or a dict by file name.
         """
@@ -179,4 +181,4 @@ def _count(images: Images) -> int | None:
     """How many pictures there are; None for folders and videos."""
     if isinstance(images, str | Path):
         return None if Path(images).is_dir() or is_video(Path(images)) else 1
-    return 1 if isinstance(images, np.ndarray) else len(images)
+    return len(images) if isinstance(images, Sequence) else 1

@@ -12,6 +12,8 @@ from rlepose.inference.poses import PersonPose
 _SAME_PERSON = 0.3  # least overlap of a person's boxes in successive frames
 _FRAMES_TO_KEEP = 5  # for which an unseen person is remembered
 
+NO_SIGMA = "--smooth weighs joints by their sigma, but this model has none; give it one by scripts/recalibrate.py"
+
 
 @dataclasses.dataclass
 class _Track:
@@ -68,9 +70,7 @@ class Smoother:
 
 def _variance(person: PersonPose) -> Floats:
     if person.sigma is None:
-        raise InputError(
-            "--smooth weighs joints by their sigma, but this model has none; give it one by scripts/recalibrate.py"
-        )
+        raise InputError(NO_SIGMA)
     return np.square(person.sigma)
 
 

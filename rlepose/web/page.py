@@ -94,11 +94,12 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             if seen is None:
                 return gradio.skip()
             pose = seen.poses.persons[who]
-            figure, tiles = view.density_figure(seen, who, number, names[number]), view.in_space(pose, predictor)
+            figure = view.density_figure(seen, who, number, names[number])
+            tiles, why_not = view.in_space(pose, predictor)
             rows = {"headers": view.joint_columns(pose), "data": view.joint_rows(pose, names)}
             return {
                 table: gradio.update(value=rows, visible=True),
-                note: view.density_note(pose, loss),
+                note: why_not or view.density_note(pose, loss),
                 density: gradio.update(value=figure, visible=figure is not None),
                 space: gradio.update(value=tiles, visible=tiles is not None),
             }

@@ -159,6 +159,11 @@ def density_figure(seen: Seen, person: int, joint: int, name: str) -> "Figure | 
     return None if density is None else joint_density_figure(seen.pixels, density, joint, name)
 
 
-def in_space(person: PersonPose, predictor: Predictor) -> Picture | None:
-    """A 3-D model's pose from the side and from above; None in 2-D."""
-    return None if person.depth is None else draw_in_space(person, predictor)
+def in_space(person: PersonPose, predictor: Predictor) -> tuple[Picture | None, str]:
+    """A 3-D model's pose from the side and from above, or None and a sentence on why not; None and "" in 2-D."""
+    if person.depth is None:
+        return None, ""
+    try:
+        return draw_in_space(person, predictor), ""
+    except InputError as error:
+        return None, f"This pose cannot be shown in space: {error}"

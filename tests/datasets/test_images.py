@@ -1,5 +1,6 @@
 """Pictures: their colours, and the files that are refused instead of being half read."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -127,3 +128,12 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.jpg: cannot read the picture \(No such file"):
         read_image(tmp_path / "nowhere.jpg")
+
+
+@pytest.mark.parametrize("kind", ["no picture", "too large"])
+def test_what_its_header_refuses_is_not_read_to_the_end(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "start.png")
+    path = written(tmp_path / "huge.png", b"" if kind == "no picture" else (tmp_path / "start.png").read_bytes())
+    os.truncate(path, 2**40)  # a hole, more than fits into memory
+    with pytest.raises(InputError, match=r"huge\.png: (cannot be decoded|the picture has 60x40 px)"):
+        read_image(path, max_pixels=100)

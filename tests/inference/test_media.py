@@ -51,6 +51,26 @@ def test_arrays_that_are_no_pictures_are_told(array: np.ndarray) -> None:
     assert "expected RGB, RGBA or grey" in only([array]).problem
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK", "I;16"])
+def test_images_of_pil_become_rgb(mode: str) -> None:
+    level = 102 * 257 if mode == "I;16" else 102
+    image = Image.new(mode, (30, 20), level) if mode in ("L", "I;16") else Image.new("RGB", (30, 20), (102,) * 3)
+    pixels = only([image.convert(mode)]).pixels
+    assert pixels is not None and pixels.shape == (20, 30, 3) and (pixels == 102).all()
+
+
+def test_an_image_of_pil_is_turned_upright() -> None:
+    image = Image.fromarray(ramp())
+    image.getexif()[0x0112] = 6
+    np.testing.assert_array_equal(only(image).pixels, np.rot90(ramp(), -1))
+
+
+@pytest.mark.parametrize("images", [None, 3, (name for name in "ab"), [b"bytes"]])
+def test_what_is_no_picture_is_refused_with_what_would_be(images: object) -> None:
+    with pytest.raises(InputError, match=r"picture 0: cannot predict with a \w+; give a path, a NumPy array or a PIL"):
+        only(images)
+
+
 def test_a_picture_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # taken with the camera turned: upright is a quarter turn clockwise

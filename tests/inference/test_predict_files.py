@@ -2,17 +2,27 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference import Predictor
+from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import read_boxes
-from rlepose.inference.media import Video
+from rlepose.inference.media import Frame, Video
 from rlepose.inference.predict_files import draw_persons, predict_files
+from rlepose.skeleton import COCO
+
+
+def nobody_found(names: list[str]) -> Any:
+    """A predictor that finds nobody in black pictures of these names, 60x40 px."""
+    frames = [Frame(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
+    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -69,6 +79,15 @@ def test_a_video_is_drawn_frame_by_frame(
     assert [entry["image_id"] for entry in entries] == list(range(10))
 
 
+@pytest.mark.parametrize("fps", [29.97, 66.123, 240.123, 90_000])
+def test_a_video_of_any_rate_is_written(write_video: Callable[..., Path], tmp_path: Path, fps: float) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 3, fps)
+    assert predict_files(nobody_found(["film.avi#0"] * 3), source, "whole", tmp_path / "out") == 0
+    with Video(source) as read, Video(tmp_path / "out" / "film.mp4") as film:
+        assert film.count == 3
+        assert film.fps == pytest.approx(min(read.fps, 2**16 - 1), rel=1e-4)
+
+
 def test_smoothing_calms_a_video(
     checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -114,6 +133,37 @@ def test_a_run_that_is_stopped_keeps_what_it_has_done(
         assert film.count == 7
 
 
+def test_names_of_numbers_too_large_for_ids_are_counted(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("7.png", "20240131235959123456.png"):
+        (folder / name).write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "out" / "results.json").read_text())] == [1, 2]
+
+
+def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
+    keypoints = np.linspace(100, 190, 34).reshape(17, 2)
+    scores = np.where(np.arange(17) < 9, 0.9, 0.1)
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
+    found = Frame("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
+    (tmp_path / "a.png").touch()
+    predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
+    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)
+    drawn = read_image(tmp_path / "out" / "a.png")
+    assert drawn[103, 100].any() and not drawn[160:].any()
+    (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert entry["keypoints"][-3:] == [pytest.approx(value, abs=0.01) for value in (*keypoints[-1], 0.1)]
+
+
+def test_a_picture_of_a_format_without_colour_is_drawn_as_png(tmp_path: Path) -> None:
+    Image.new("L", (60, 40)).save(tmp_path / "grey.PGM")
+    assert predict_files(nobody_found(["grey.PGM"]), tmp_path / "grey.PGM", "whole", tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / "grey.PGM.png").shape == (40, 60, 3)
+
+
 def test_many_that_are_left_out_are_told_in_a_file(
     checkpoint: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,11 +189,40 @@ def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp
 
 
 @pytest.mark.parametrize(
+    ("source", "smooth", "message"),
+    [
+        ("empty", False, "no pictures in it"),
+        ("broken.mp4", False, "cannot be opened as a video"),
+        ("film.avi", True, "this model has none"),
+    ],
+)
+def test_a_rerun_that_fails_leaves_the_older_results(
+    write_video: Callable[..., Path], tmp_path: Path, source: str, smooth: bool, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.mp4").write_text("no video")
+    write_video(tmp_path / "film.avi", "MJPG", 2)
+    older = tmp_path / "out" / "results.json"
+    older.parent.mkdir()
+    older.write_text("[1]")
+    with pytest.raises(InputError, match=message):
+        predict_files(nobody_found([]), tmp_path / source, "whole", tmp_path / "out", smooth)
+    assert older.read_text() == "[1]"
+
+
+@pytest.mark.parametrize(
     "content", ["[]", '{"a.png": 3}', '{"images": [{"id": 1}], "annotations": []}', '{"images": 3, "annotations": []}']
 )
 def test_box_files_of_another_kind_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "boxes.json").write_text(content)
     with pytest.raises(InputError, match=r"boxes\.json: (expected|not in COCO's layout)"):
+        read_boxes(tmp_path / "boxes.json")
+
+
+@pytest.mark.parametrize("entry", ["[[0, 0, 5]]", '["abc"]', "[[1, 2, 3, NaN]]", f"[[1, 2, 3, {10**400}]]"])
+def test_an_entry_that_is_no_box_is_found_when_the_file_is_read(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "boxes.json").write_text(f'{{"a.jpg": [[0, 0, 5, 5]], "b.jpg": {entry}}}')
+    with pytest.raises(InputError, match=r"boxes\.json: b\.jpg: expected numbers \(N, 4\)"):
         read_boxes(tmp_path / "boxes.json")
 
 

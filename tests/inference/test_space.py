@@ -1,7 +1,10 @@
 """Joints in space from pixels and depth: with a camera, with known limbs, and with neither."""
 
+import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +22,8 @@ from rlepose.engine.trainer import Trainer
 from rlepose.engine.validators import build_validator
 from rlepose.errors import InputError
 from rlepose.evaluation.mpjpe import joint_errors
-from rlepose.inference import PersonPose, Predictor, absolute_mm, limbs_of, relative_mm, root_depth_mm
+from rlepose.inference import PersonPose, PicturePoses, Predictor, absolute_mm, limbs_of, relative_mm, root_depth_mm
+from rlepose.inference.media import Frame
 from rlepose.inference.predict_files import predict_files
 from rlepose.skeleton import H36M
 
@@ -90,6 +94,22 @@ def test_a_flat_pose_is_refused() -> None:
     flat = PersonPose(np.zeros(4), np.zeros((18, 2)), None, np.ones(18), 1.0, None)
     with pytest.raises(InputError, match="no depth; take the checkpoint of a 3-D model"):
         relative_mm(flat)
+
+
+def test_a_pose_that_no_distance_fits_is_told_and_the_rest_goes_on(
+    table: Person3DTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, frame = pose_of(table, 0), Frame("a.jpg", np.zeros((200, 200, 3), np.uint8))
+    odd = dataclasses.replace(good, depth=np.where(np.arange(18) == ROOT, 0, 9000.0 * (np.arange(18) % 3)))
+    pictures = [PicturePoses(name, (200, 200), (pose,), ()) for name, pose in (("a.jpg", odd), ("b.jpg", good))]
+    predictor = SimpleNamespace(skeleton=H36M, stream=lambda *_: ((frame, poses) for poses in pictures))
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "in" / name).touch()
+    assert predict_files(predictor, tmp_path / "in", "whole", tmp_path / "out") == 1
+    assert "a.jpg: person 1 in space: limbs: no distance" in caplog.text
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.jpg", "b.jpg", "b_space.png", "results.json"}
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 2
 
 
 def test_the_predictor_gives_what_the_validation_sees(

@@ -136,9 +136,18 @@ def test_a_3d_pose_has_depth_in_the_table_and_is_shown_in_space() -> None:
     assert len(view.joint_columns(person)) == len(rows[0]) == 8
     assert rows[-1][-2:] == ["300", "1"]
     assert view.density_note(person, "rle").startswith("A 3-D model")
-    tiles = view.in_space(person, SimpleNamespace(skeleton=H36M))
-    assert tiles is not None
+    tiles, why_not = view.in_space(person, SimpleNamespace(skeleton=H36M))
+    assert tiles is not None and not why_not
     assert tiles.shape[1] == 2 * tiles.shape[0]
+
+
+def test_a_3d_pose_that_cannot_be_a_persons_is_no_error() -> None:
+    depth = 5000.0 * (np.arange(len(H36M)) % 3)  # limbs of many metres
+    keypoints, ones = np.random.default_rng(0).uniform(20, 180, (len(H36M), 2)), np.ones((len(H36M), 2))
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, ones, ones[:, 0], 1.0, None, depth, ones[:, 0])
+    tiles, why_not = view.in_space(person, SimpleNamespace(skeleton=H36M))
+    assert tiles is None
+    assert why_not.startswith("This pose cannot be shown in space: limbs: no distance")
 
 
 def test_region_levels_of_a_normal_density_are_those_of_the_formula() -> None:
