@@ -20,8 +20,8 @@ from rlepose.skeleton import COCO, H36M
 
 log = logging.getLogger(__name__)
 
-# mmengine's `meta` holds NumPy's arrays and numbers: plain data, but torch.load has to be told. NumPy 1 and 2 have other
-# names for the functions that make them.
+# mmengine's `meta` holds NumPy's arrays and numbers: plain data, but torch.load has to be told. The functions that make
+# them have other names in files of NumPy 1 than in those of NumPy 2.
 _RECONSTRUCT, *_ = np.zeros(1).__reduce__()
 _SCALAR, *_ = np.float64(0).__reduce__()
 _NUMPY: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
