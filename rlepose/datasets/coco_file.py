@@ -206,6 +206,13 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
             path,
             ", ".join(skeleton.without_twin),
         )
+    if skeleton.unnoticed_twins:
+        log.warning(
+            "%s: %s: taken for joints in the middle of the body; if they are left and right, rename them such as "
+            "left_hip and right_hip, since mirrored pictures will teach them wrongly",
+            path,
+            ", ".join(skeleton.unnoticed_twins),
+        )
     if oks_sigmas is not None:
         if len(oks_sigmas) != len(names):
             raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
