@@ -1,4 +1,4 @@
-"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install zuko."""
+"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install -e '.[zuko]'."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {kind} needs the zuko library; pip install zuko, or set it to realnvp"
+                f"loss.flow.name: {kind} needs the zuko library; pip install -e '.[zuko]', or set it to realnvp"
             ) from error
         kinds: dict[str, Any] = {"nsf": zuko.flows.NSF, "maf": zuko.flows.MAF}
         self.lazy = kinds[kind](
