@@ -13,6 +13,8 @@ from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, side_of, skeleton_from
 
 log = logging.getLogger(__name__)
 
+CHECK_ROOT = "check data.root and the paths below it"
+
 _LARGEST_SIDE = 1_000_000  # pixels
 _LARGEST_FILE = 2 * 10**9  # bytes: eight times COCO's largest
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
@@ -151,7 +153,7 @@ class CocoFile(Pictures):
 
     def _with_bones_from_1(self, category: dict[str, Any]) -> dict[str, Any]:
         """Some files, such as MPII's, count the joints of their bones from 0, which shows where joint 0 is in one."""
-        bones, names = category.get("skeleton"), category["keypoints"]
+        bones, names = category.get("skeleton") or [], category["keypoints"]
         ends = list(itertools.chain(*bones)) if isinstance(bones, list) and all(map(_is_bone, bones)) else []
         if not isinstance(names, list) or 0 not in ends or not 0 <= min(ends) <= max(ends) < len(names):
             return category
@@ -228,9 +230,9 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
     return skeleton
 
 
-def read_json(path: Path, what: str) -> Any:
-    """Parse a JSON file; InputError names it when it cannot be read."""
-    content = read_file(path, what)
+def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:
+    """Parse a JSON file; InputError names it when it cannot be read. fix: what to do where there is none."""
+    content = read_file(path, what, fix)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
@@ -239,8 +241,8 @@ def read_json(path: Path, what: str) -> Any:
         ) from error
 
 
-def read_file(path: Path, what: str) -> bytes:
-    """The content of a file; InputError names it when it cannot be read."""
+def read_file(path: Path, what: str, fix: str = CHECK_ROOT) -> bytes:
+    """The content of a file; InputError names it when it cannot be read. fix: what to do where there is none."""
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
@@ -250,6 +252,6 @@ def read_file(path: Path, what: str) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
+        raise InputError(f"{path}: the {what} does not exist; {fix}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error

@@ -95,7 +95,7 @@ def read_boxes(path: Path) -> dict[str, list[list[float]]]:
 
     Crowds of a COCO file are left out. Raises InputError for other content.
     """
-    tree = read_json(path, "box file")
+    tree = read_json(path, "box file", "check the path")
     if isinstance(tree, dict) and isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
         try:
             names = {image["id"]: Path(image["file_name"]).name for image in tree["images"]}
