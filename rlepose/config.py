@@ -316,8 +316,8 @@ class EvalConfig:
     )
     pck_reference: Literal["torso", "head", "box"] = option(
         "box",
-        "length that PCK (given where every picture has one person) is relative to: left shoulder to right hip, neck "
-        "to the head's top, or the longer side of the person's box",
+        "length that PCK is relative to: left shoulder to right hip, neck to the head's top, or the longer side of the "
+        "person's box; with box, PCK is given only where every picture has one person",
     )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 

@@ -108,6 +108,20 @@ class Skeleton:
         return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
 
     @property
+    def unnoticed_twins(self) -> list[str]:
+        """Names in the middle that pair up by how they begin ('Lhip' and 'Rhip', 'lefteye' and 'righteye'): probably
+        sides that are not recognised as such, since no word of the name is one.
+        """
+        middle = {name.lower(): name for i, name in enumerate(self.names) if self.flip_permutation[i] == i}
+        pairs = [
+            (name, middle[other + lower.removeprefix(side)])
+            for lower, name in middle.items()
+            for side, other in (("left", "right"), ("l", "r"))
+            if lower.startswith(side) and lower != side and other + lower.removeprefix(side) in middle
+        ]
+        return [name for pair in pairs for name in pair]
+
+    @property
     def flip_pairs(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, that change places when the picture is mirrored."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]

@@ -23,8 +23,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
     args = parser.parse_args()
 
-    if args.val and not (args.val_images or args.images):
-        raise InputError("--val: the config needs the folder of its pictures; pass --val-images FOLDER")
+    if args.val and not args.images:
+        raise InputError("--val: is for the config, which is written only with the pictures; pass --images FOLDER, too")
     setup_logging(is_main=True)
     val = (args.val, args.val_images or args.images) if args.val else None
     category = args.category[0] if args.category and len(args.category) == 1 else args.category

@@ -118,3 +118,17 @@ def test_the_faces_twins_mirror_each_other_in_the_ibug_order() -> None:
     assert face[[36, 39, 40, 48, 55, 60, 65]].tolist() == [45, 42, 47, 54, 59, 64, 67]
     middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
     assert np.flatnonzero(face == np.arange(68)).tolist() == middle
+
+
+@pytest.mark.parametrize(
+    ("names", "unnoticed"),
+    [
+        (("nose", "Lhip", "Rhip"), ["Lhip", "Rhip"]),
+        (("righteye", "lefteye"), ["lefteye", "righteye"]),
+        (("lknee", "rknee", "left_hip", "right_hip"), ["lknee", "rknee"]),
+        (("left_hip", "right_hip", "LKnee", "RKnee"), []),
+        (("lip", "rib", "lobe"), []),
+    ],
+)
+def test_sides_that_are_not_recognised_are_noticed(names: tuple[str, ...], unnoticed: list[str]) -> None:
+    assert skeleton_from_names(names).unnoticed_twins == unnoticed

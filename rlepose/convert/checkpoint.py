@@ -1,9 +1,11 @@
 """Other projects' checkpoints to this project's, with the config that belongs to them."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rlepose.config import Config
@@ -17,6 +19,17 @@ from rlepose.models.pose_model import build_model
 from rlepose.skeleton import COCO, H36M
 
 log = logging.getLogger(__name__)
+
+# mmengine's `meta` holds NumPy's arrays and numbers: plain data, but torch.load has to be told. The functions that make
+# them have other names in files of NumPy 1 than in those of NumPy 2.
+_RECONSTRUCT, *_ = np.zeros(1).__reduce__()
+_SCALAR, *_ = np.float64(0).__reduce__()
+_NUMPY: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
+_NUMPY += [
+    (function, f"numpy.{core}.multiarray.{name}")
+    for core in ("core", "_core")
+    for function, name in ((_RECONSTRUCT, "_reconstruct"), (_SCALAR, "scalar"))
+]
 
 
 def convert_checkpoint(
@@ -66,11 +79,15 @@ def read_state(path: Path) -> State:
     if not path.is_file():
         raise InputError("no such file; check the path")
     try:
-        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_NUMPY):
+            tree: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything
+        refused = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
         raise InputError(
-            f"cannot be loaded as tensors and plain types alone ({first_line(error)}); loading more could run code, so "
-            "in the project that it comes from save its state dict alone: torch.save(model.state_dict(), FILE)"
+            f"cannot be loaded as tensors and plain types alone ({refused[0] if refused else first_line(error)}); "
+            "loading more could run code, so if you trust the file, save its weights alone where it was made, with "
+            "python -c \"import torch; file = torch.load('FILE', map_location='cpu', weights_only=False); "
+            "torch.save({'state_dict': file.get('state_dict', file)}, 'WEIGHTS')\""
         ) from error
     state = tree.get("state_dict", tree) if isinstance(tree, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -13,6 +13,8 @@ from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, side_of, skeleton_from
 
 log = logging.getLogger(__name__)
 
+CHECK_ROOT = "check data.root and the paths below it"
+
 _LARGEST_SIDE = 1_000_000  # pixels
 _LARGEST_FILE = 2 * 10**9  # bytes: eight times COCO's largest
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
@@ -53,7 +55,7 @@ class CocoFile(Pictures):
     several, category has the union of their joints, and so have the annotations: the other kinds' without label.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
-    of some data sets are misspelled or counted from 0. Sides must agree.
+    of some data sets are misspelled. Sides must agree. Bones that count joints from 0 are understood.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
     """
 
@@ -71,6 +73,7 @@ class CocoFile(Pictures):
         chosen = self._choose_categories(entries(path, tree, "categories"), category)
         if joints is not None:
             chosen = [self._with_joints_renamed(entry, joints) for entry in chosen]
+        chosen = [self._with_bones_from_1(entry) for entry in chosen]
         for entry in chosen:
             self._check_joints(entry)
         self.kinds = joint_kinds(chosen)
@@ -148,6 +151,15 @@ class CocoFile(Pictures):
         bones = [[i + 1, j + 1] for i, j in joints.bones]
         return category | {"keypoints": list(joints.names), "skeleton": bones}
 
+    def _with_bones_from_1(self, category: dict[str, Any]) -> dict[str, Any]:
+        """Some files, such as MPII's, count the joints of their bones from 0, which shows where joint 0 is in one."""
+        bones, names = category.get("skeleton") or [], category["keypoints"]
+        ends = list(itertools.chain(*bones)) if isinstance(bones, list) and all(map(_is_bone, bones)) else []
+        if not isinstance(names, list) or 0 not in ends or not 0 <= min(ends) <= max(ends) < len(names):
+            return category
+        log.info("%s: category %s: its bones count joints from 0", self.path, category["id"])
+        return category | {"skeleton": [[i + 1, j + 1] for i, j in bones]}
+
     def _check_joints(self, category: dict[str, Any]) -> None:
         """A category's names and bones; the labels themselves are checked where they become arrays."""
         names, bones = category["keypoints"], category.get("skeleton") or []
@@ -158,9 +170,12 @@ class CocoFile(Pictures):
         if spelled_alike:
             raise InputError(f"{where}: the joint names {', '.join(spelled_alike)} cannot be told apart; rename them")
         for bone in bones if isinstance(bones, list) else [bones]:
-            good = isinstance(bone, list) and len(bone) == 2 and all(isinstance(end, int) for end in bone)
-            if not good or not all(1 <= end <= len(names) for end in bone):
+            if not _is_bone(bone) or not all(1 <= end <= len(names) for end in bone):
                 raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+
+
+def _is_bone(bone: Any) -> bool:
+    return isinstance(bone, list) and len(bone) == 2 and all(isinstance(end, int) for end in bone)
 
 
 def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
@@ -193,6 +208,13 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
             path,
             ", ".join(skeleton.without_twin),
         )
+    if skeleton.unnoticed_twins:
+        log.warning(
+            "%s: %s: taken for joints in the middle of the body; if they are left and right, rename them such as "
+            "left_hip and right_hip, since mirrored pictures will teach them wrongly",
+            path,
+            ", ".join(skeleton.unnoticed_twins),
+        )
     if oks_sigmas is not None:
         if len(oks_sigmas) != len(names):
             raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
@@ -208,9 +230,9 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
     return skeleton
 
 
-def read_json(path: Path, what: str) -> Any:
-    """Parse a JSON file; InputError names it when it cannot be read."""
-    content = read_file(path, what)
+def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:
+    """Parse a JSON file; InputError names it when it cannot be read. fix: what to do where there is none."""
+    content = read_file(path, what, fix)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
@@ -219,8 +241,8 @@ def read_json(path: Path, what: str) -> Any:
         ) from error
 
 
-def read_file(path: Path, what: str) -> bytes:
-    """The content of a file; InputError names it when it cannot be read."""
+def read_file(path: Path, what: str, fix: str = CHECK_ROOT) -> bytes:
+    """The content of a file; InputError names it when it cannot be read. fix: what to do where there is none."""
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
@@ -230,6 +252,6 @@ def read_file(path: Path, what: str) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: the {what} does not exist; check data.root and the paths below it") from None
+        raise InputError(f"{path}: the {what} does not exist; {fix}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error

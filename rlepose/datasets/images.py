@@ -1,5 +1,6 @@
 """Where pixels come from: pictures on disk, and crops of them."""
 
+import re
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -14,7 +15,9 @@ from rlepose.geometry import Floats
 
 MAX_PIXELS = 2**28 // 3  # 256 MiB as RGB
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+# In the data of a scan, a byte ff is followed by 00 or by a restart marker, d0 to d7; ff before a marker fills up.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -61,10 +64,18 @@ def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None
 
 
 def is_truncated_jpeg(data: bytes) -> bool:
-    """Whether a JPEG ends before its end marker. OpenCV would return it half grey, without an error."""
-    if data.endswith(_JPEG_END):  # nearly always: spares the search for the last scan
+    """Whether a JPEG ends before its end marker. OpenCV would return it half grey, without an error.
+
+    What follows the picture, such as the film of a motion photo, does not count; nor do previews inside its header.
+    """
+    if not data.startswith(_JPEG_START) or data.endswith(_JPEG_END):  # nearly always
         return False
-    return data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
+    at = len(_JPEG_START)
+    while marker := _JPEG_MARKER.search(data, at):
+        if marker[0] == _JPEG_END:
+            return False
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")  # over its segment
+    return True
 
 
 class View(NamedTuple):

@@ -1,4 +1,4 @@
-"""MPII Human Pose (Andriluka et al., CVPR 2014) from COCO-like JSON: as a 2-D data set, and beside Human3.6M."""
+"""MPII Human Pose (Andriluka et al., CVPR 2014) from COCO-like JSON, for training in 3-D beside Human3.6M."""
 
 import dataclasses
 from pathlib import Path

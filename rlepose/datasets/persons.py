@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 Table = TypeVar("Table", bound="PersonTable")
 
+_FIX = "check data.root and the picture folders, or set data.on_bad_image=skip"
 _OF_PICTURES = ("image_root", "image_ids", "image_files", "image_size_wh")
 
 
@@ -63,8 +64,10 @@ class PersonTable:
         """Where a picture lies."""
         return self.image_root / str(self.image_files[row])
 
-    def with_pictures(self: Table, on_bad_image: str) -> Table:
-        """The persons whose picture is there. A missing one is an InputError, or with 'skip' a warning."""
+    def with_pictures(self: Table, on_bad_image: str, fix: str = _FIX) -> Table:
+        """The persons whose picture is there. A missing one is an InputError, which says `fix`, or with 'skip' a
+        warning.
+        """
         used = np.unique(self.image_index)
         folders: dict[str, set[str]] = {}
         missing = []
@@ -81,7 +84,7 @@ class PersonTable:
         first = self.picture_path(missing[0])
         message = f"{len(missing)} of {len(used)} pictures are missing, the first is {first}"
         if on_bad_image == "error":
-            raise InputError(f"{message}; check data.root and the picture folders, or set data.on_bad_image=skip")
+            raise InputError(f"{message}; {fix}")
         log.warning("%s; their persons are left out", message)
         if len(missing) == len(used):
             raise InputError(f"{message}, so no person remains; check data.root and the picture folders")

@@ -64,7 +64,8 @@ class Validator(PoseValidator[list[CocoResults]]):
         ]
         metrics = mean_table(tables)
         valid = np.flatnonzero(predictions.valid)
-        if not self.detected and len(np.unique(self.table.image_index[valid])) == len(valid):
+        one_a_picture = len(np.unique(self.table.image_index[valid])) == len(valid)
+        if not self.detected and (one_a_picture or self.config.eval.pck_reference != "box"):
             metrics |= self._pck(predictions.keypoints[valid], valid)
         if len(self.kinds) > 1:
             rows = {kind.name: table for kind, table in zip(self.kinds, tables, strict=True)}

@@ -91,5 +91,8 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Aside and renamed: a process that is killed leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_bytes(content)
+    aside.replace(path)

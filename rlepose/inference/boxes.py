@@ -126,7 +126,7 @@ def read_boxes(path: Path) -> dict[str, list[list[float]]]:
 
 
 def _boxes_in(path: Path) -> dict[str, list[list[float]]]:
-    tree = read_json(path, "box file")
+    tree = read_json(path, "box file", "check the path")
     if isinstance(tree, dict) and isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
         try:
             names = {image["id"]: str(Path(image["file_name"])) for image in tree["images"]}

@@ -37,7 +37,7 @@ def inspect_dataset(
     category: str | Sequence[str] | None = None,
     val: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
-    """Log what a file holds; write report.json, config.yaml and, given the folder of its pictures, samples.png and
+    """Log what a file holds; write report.json and, given the folder of its pictures, config.yaml, samples.png and
     suspicious.png. -> the report.
 
     val: annotations and pictures that the config is to validate on. Raises InputError for what training refuses, too.

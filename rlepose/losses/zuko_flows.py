@@ -1,4 +1,4 @@
-"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install zuko."""
+"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install -e '.[zuko]'."""
 
 from typing import Any, ClassVar
 
@@ -35,7 +35,8 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install 'zuko>=1.4,<2', or set it to realnvp"
+                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install -e '.[zuko]', "
+                "or set it to realnvp"
             ) from error
         self.lazy = getattr(zuko.flows, self.kind)(
             features=dims,

@@ -33,7 +33,7 @@ def convert_file(source: Path, target: Path, conversion: Conversion) -> None:
 
     Raises InputError when `source` is not of the data set's layout.
     """
-    tree = read_json(source, "annotation file")
+    tree = read_json(source, "annotation file", "check the path")
     pictures = Pictures(source, tree).images
     if not isinstance(tree.get("annotations"), list):
         raise InputError(f"{source}: no list 'annotations'; expected COCO's layout")

@@ -20,10 +20,10 @@ _TIMEOUT_S = 60
 _BLOCK = 1 << 20
 
 
-def fetch(url: str, path: Path, md5: str | None = None) -> None:
+def fetch(url: str, path: Path, md5: str) -> None:
     """Fetch a file by HTTP, going on after its beginning in `path`.part, which an earlier call may have left.
 
-    md5: hex digest, or None, which is logged. InputError when the server does not give it, or gives another file.
+    md5: hex digest. InputError when the server does not give the file, or gives another.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -41,9 +41,7 @@ def fetch(url: str, path: Path, md5: str | None = None) -> None:
                 raise InputError(f"{url}: cannot be fetched ({error}); the same command goes on from here") from error
             log.warning("%s: %s; going on at byte %d", url, error, _size(part))
             time.sleep(failures)
-    if md5 is None:
-        log.warning("%s: no checksum is published for it, so only its size was checked", url)
-    elif _md5(part) != md5:
+    if _md5(part) != md5:
         part.unlink()
         raise InputError(f"{url}: what came has not the checksum {md5} and was deleted; fetch it again")
     part.replace(path)

@@ -66,7 +66,7 @@ def _is_newer(new: Path, old: Path) -> bool:
 
 def _check(annotations: Path, images: Path, category: str | None) -> None:
     coco = CocoFile(annotations, category)
-    table = persons_from_annotations(coco, images).with_pictures("error")
+    table = persons_from_annotations(coco, images).with_pictures("error", "put them there, and start this again")
     report = overview(coco, table, coco.skeleton())
     log.info(
         "%s: %d joints, half the persons have %g or more labels; scripts/inspect_dataset.py tells more",

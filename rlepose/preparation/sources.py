@@ -7,13 +7,13 @@ from typing import NamedTuple
 class Archive(NamedTuple):
     """A file that may be fetched without signing up.
 
-    unpacks_to: what is there afterwards, below the data set's folder. md5: None where none is published.
+    unpacks_to: what is there afterwards, below the data set's folder.
     """
 
     url: str
     unpacks_to: str
     megabytes: int
-    md5: str | None
+    md5: str
 
 
 class Manual(NamedTuple):

@@ -55,6 +55,7 @@ class Mistakes:
 class Measured:
     """One experiment of a report.
 
+    epoch: None for a converted checkpoint.
     history: lines of metrics.jsonl. metrics: of the validation with each kind of boxes. persons: validated ones.
     labels (K,) number, joint_ap (K,), joint_oks (K,): of each joint, NaN without label; mean_oks over persons.
     ranking: risk-coverage, None where all confidences are equal. uncertainty: or, in words, why there is none.
@@ -64,7 +65,7 @@ class Measured:
     name: str
     config: Config
     joints: tuple[str, ...]
-    epoch: int
+    epoch: int | None
     history: list[dict[str, Any]]
     metrics: dict[str, Any]
     persons: int
@@ -139,7 +140,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         name=name,
         config=config,
         joints=skeleton.names,
-        epoch=checkpoint.progress["epoch"],
+        epoch=checkpoint.progress.get("epoch"),
         history=read_history(folder),
         metrics=metrics,
         persons=len(oks),

@@ -142,7 +142,7 @@ def test_joint_names_that_differ_only_in_spelling_are_refused(write_coco: WriteC
         CocoFile(write_coco(category={"keypoints": ["left_hip", "LeftHip", "right_hip"]}))
 
 
-@pytest.mark.parametrize("bone", [[0, 1], [1, 4], [1], [1, 2, 3], [1, "2"], [1, 2.5], 1, None], ids=repr)
+@pytest.mark.parametrize("bone", [[0, 3], [1, 4], [1], [1, 2, 3], [1, "2"], [1, 2.5], 1, None], ids=repr)
 def test_a_bone_that_is_no_pair_of_the_joints_is_refused(write_coco: WriteCoco, bone: Any) -> None:
     message = f"category 1: skeleton entry {bone} is not a pair of joint numbers in 1 … 3"
     with pytest.raises(InputError, match=re.escape(message)):
@@ -210,3 +210,8 @@ def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
 ) -> None:
     CocoFile(write_coco(category={"keypoints": ["nose", "left_hip", "rigth_hip"]})).skeleton()
     assert "left_hip: no joint of the other side" in caplog.text
+
+
+def test_names_that_may_hide_their_sides_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
+    CocoFile(write_coco(category={"keypoints": ["nose", "lhip", "rhip"]})).skeleton()
+    assert "lhip, rhip: taken for joints in the middle of the body" in caplog.text

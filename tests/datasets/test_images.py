@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import is_truncated_jpeg, read_image
 from rlepose.errors import InputError
 
 ORANGE = (250, 120, 20)
@@ -84,6 +84,13 @@ def test_a_picture_with_a_preview_inside_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image, read_image(written(tmp_path / "b.jpg", data)))
 
 
+@pytest.mark.parametrize("kind", JPEG_KINDS)
+def test_a_picture_with_a_film_behind_it_is_read(tmp_path: Path, kind: str) -> None:
+    data = jpeg(noise(), JPEG_KINDS[kind])
+    image = read_image(written(tmp_path / "a.jpg", data + b"film \xff\xd9 \xff\xda film"))
+    np.testing.assert_array_equal(image, read_image(written(tmp_path / "b.jpg", data)))
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +113,14 @@ def test_a_cut_picture_with_a_whole_preview_inside_is_refused(tmp_path: Path) ->
     data = with_thumbnail(jpeg(noise()), jpeg(noise(1, (8, 8))))
     with pytest.raises(InputError, match=r"cut\.jpg: the JPEG is cut off"):
         read_image(written(tmp_path / "cut.jpg", data[: -len(data) // 4]))
+
+
+@pytest.mark.parametrize("kind", JPEG_KINDS)
+def test_a_jpeg_is_known_to_be_cut_off_wherever_it_ends(kind: str) -> None:
+    data = with_thumbnail(jpeg(noise(), JPEG_KINDS[kind]), jpeg(noise(1, (8, 8))))
+    preview_ends = data.index(b"\xff\xd9") + 2  # a file cut here ends as a whole one does
+    whole = [end for end in range(2, len(data)) if end != preview_ends and not is_truncated_jpeg(data[:end])]
+    assert not whole and not is_truncated_jpeg(data)
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])

@@ -1,5 +1,6 @@
 """MPII's files, and their joints as Human3.6M's."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlepose.datasets.coco import persons_from_annotations
+from rlepose.datasets.coco_file import CocoFile
 from rlepose.datasets.mpii import mpii_file, persons_as_h36m
 from rlepose.errors import InputError
 from rlepose.skeleton import H36M, MPII
@@ -24,6 +26,15 @@ def test_joints_get_the_projects_names_and_bones(write_coco: Callable[..., Path]
     skeleton = file.skeleton()
     assert skeleton.names == MPII.names and skeleton.bones == MPII.bones
     assert len(persons_from_annotations(file, "images")) == 1
+
+
+def test_bones_that_count_from_0_are_understood_without_knowing_the_data_set(
+    write_coco: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    skeleton = CocoFile(write_coco([{"keypoints": KEYPOINTS}], category=CATEGORY)).skeleton()
+    assert skeleton.bones == ((0, 1), (8, 9)) and len(skeleton.flip_pairs) == 6
+    assert "its bones count joints from 0" in caplog.text
 
 
 def test_each_joint_lands_at_its_namesake_in_human36m(write_coco: Callable[..., Path]) -> None:

@@ -139,6 +139,16 @@ def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., 
     assert metrics["gt/PCK@0.2"] == 1
 
 
+@pytest.mark.parametrize(("reference", "given"), [("box", False), ("torso", True)])
+def test_pck_with_several_persons_a_picture_is_given_when_its_reference_is_chosen(
+    tiny_config: Callable[..., Config], reference: str, given: bool
+) -> None:
+    validator = Validator(tiny_config(f"eval.pck_reference={reference}"), "gt", ALONE)
+    assert len(np.unique(validator.table.image_index)) < len(validator.table)
+    metrics, _, _ = validator.run(Oracle(validator), CRITERION)
+    assert metrics.get("gt/PCK@0.1") == (1 if given else None)
+
+
 def test_the_table_shows_every_kind_of_boxes_and_what_is_not_defined() -> None:
     table = Validator.format_table({"gt/AP": 0.5, "gt/APM": None, "det/AP": 0.4, "det/APM": 0.1})
     header, first, second = table.splitlines()

@@ -70,3 +70,19 @@ def test_a_pose_scores_the_mean_and_the_best_of_its_joints() -> None:
 def test_a_detected_pose_scores_its_boxs_score_on_top() -> None:
     joint_scores, box_score = np.array([[0.2, 0.4, 0.6], [1, 1, 1]]), np.array([0.5, 0.1])
     np.testing.assert_allclose(pose_scores(joint_scores, box_score), [1.5, 2.1])
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = tmp_path / "results.json", Path.write_bytes
+    write_json(path, [1])
+
+    def write_half(path: Path, content: bytes) -> None:
+        write(path, content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(KeyboardInterrupt):
+        write_json(path, [1, 2, 3])
+    assert json.loads(path.read_text()) == [1]

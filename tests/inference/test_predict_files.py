@@ -226,6 +226,11 @@ def test_an_entry_that_is_no_box_is_found_when_the_file_is_read(tmp_path: Path, 
         read_boxes(tmp_path / "boxes.json")
 
 
+def test_a_missing_box_file_is_told_without_options_that_the_command_lacks(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json: the box file does not exist; check the path$"):
+        read_boxes(tmp_path / "nowhere.json")
+
+
 def test_the_command_exits_with_1_when_something_was_left_out(
     checkpoint: Callable[..., Path],
     run_script: Callable[..., subprocess.CompletedProcess[str]],

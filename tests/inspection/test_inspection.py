@@ -209,3 +209,11 @@ def test_the_command_tells_what_it_found(
     assert result.returncode == 0, result.stderr
     assert "category        person, 3 joints, 2 bones" in result.stdout
     assert "1 × duplicate" in result.stdout
+
+
+def test_a_file_to_validate_on_needs_the_pictures_that_the_config_is_written_for(
+    run_script: Callable[..., subprocess.CompletedProcess[str]], write_coco: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_coco(persons=[{}, {}])
+    result = run_script("inspect_dataset.py", path, "--val", path, "--val-images", tmp_path, "--out", tmp_path / "out")
+    assert result.returncode == 2 and "--val: " in result.stderr and "pass --images FOLDER" in result.stderr

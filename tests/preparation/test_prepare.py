@@ -73,7 +73,7 @@ def test_an_interrupted_unpacking_is_finished(served: Source, server: Server, tm
 def test_missing_pictures_are_told(served: Source, tmp_path: Path) -> None:
     prepare(served, tmp_path)
     next((tmp_path / "images" / "train2015").iterdir()).unlink()
-    with pytest.raises(InputError, match="1 of 4 pictures are missing"):
+    with pytest.raises(InputError, match=r"1 of 4 pictures are missing, .*; put them there"):
         prepare(served, tmp_path)
 
 

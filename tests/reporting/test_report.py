@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from rlepose.config import Config
+from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import train
 from rlepose.errors import InputError
+from rlepose.models.pose_model import build_model
 from rlepose.reporting.gallery import surest_wrong
 from rlepose.reporting.html import cell, page, table
 from rlepose.reporting.measure import Uncertainty, measure_all
 from rlepose.reporting.report import write_report
+from rlepose.skeleton import COCO
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -51,6 +54,18 @@ def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
         assert f"<td>{name}</td>" in text
     assert "l1: no reliability and no densities; the loss l1 learns no sigma" in text
     assert "Learned density of each joint: laplace" in text and "Learned density of each joint: l1" not in text
+
+
+def test_a_converted_checkpoint_has_a_page_without_epoch_and_learning_curves(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = tiny_config("loss.name=l1")
+    model = build_model(config.model, 17, predict_sigma=False, pretrained=False, dims=2)
+    converted = Checkpoint(config, COCO, model.state_dict(), {}, {}, {}, {}, [])
+    save_checkpoint(Experiment(tmp_path / "converted").best, converted)
+    measured = measure_all([tmp_path / "converted"], pictures=0)
+    write_report(tmp_path / "report.html", measured)
+    assert measured[0].epoch is None and "converted" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_heatmaps_have_risk_and_coverage_but_no_reliability(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
