@@ -16,12 +16,6 @@ def world_to_camera(world: ArrayLike, rotation: ArrayLike, position: ArrayLike) 
     return np.einsum("...ij,...kj->...ki", np.asarray(rotation, float), offset)
 
 
-def camera_to_world(points: ArrayLike, rotation: ArrayLike, position: ArrayLike) -> Floats:
-    """The inverse of `world_to_camera`: (…, K, 3) mm -> (…, K, 3) mm."""
-    turned = np.einsum("...ji,...kj->...ki", np.asarray(rotation, float), np.asarray(points, float))
-    return turned + np.asarray(position, float)[..., None, :]
-
-
 def project(points: ArrayLike, focal: ArrayLike, principal: ArrayLike) -> Floats:
     """Where points of the camera frame lie in the picture.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.camera import back_project, camera_to_world, project, world_to_camera
+from rlepose.camera import back_project, project, world_to_camera
 
 FOUR_METRES = np.array([0.0, 0.0, 4000.0])  # how far the reference moves the skeleton before the camera
 
@@ -29,15 +29,12 @@ def test_the_way_back_from_pixels_and_depth_is_the_authors(reference3d: Mapping[
     np.testing.assert_allclose(points, reference3d["camera/cam_again"], atol=1e-7)
 
 
-def test_both_ways_undo_each_other_for_many_cameras_at_once() -> None:
+def test_projecting_and_back_undo_each_other_for_many_cameras_at_once() -> None:
     rng = np.random.default_rng(0)
-    rotation = np.linalg.qr(rng.normal(size=(5, 3, 3)))[0]
-    position, focal, principal = rng.normal(size=(5, 3)) * 1000, rng.uniform(500, 1500, (5, 2)), rng.normal(size=(5, 2))
+    focal, principal = rng.uniform(500, 1500, (5, 2)), rng.normal(size=(5, 2))
     points = rng.normal(size=(5, 4, 3)) * 300 + FOUR_METRES
     again = back_project(project(points, focal, principal), points[..., 2], focal, principal)
     np.testing.assert_allclose(again, points, atol=1e-8)
-    world = camera_to_world(points, rotation, position)
-    np.testing.assert_allclose(world_to_camera(world, rotation, position), points, atol=1e-8)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
