@@ -9,7 +9,7 @@ from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, LossConfi
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
-    """Each contradiction between options: (dotted name, what is wrong and what mends it)."""
+    """Each contradiction between options: (dotted name, what is wrong and how to fix it)."""
     train, schedule = config.train, config.train.schedule
     if schedule.name == "step":
         if list(schedule.milestones) != sorted(set(schedule.milestones)):

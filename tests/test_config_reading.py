@@ -296,8 +296,8 @@ def test_a_file_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_yaml_merge_keys_take_over_another_sections_values(tmp_path: Path) -> None:
-    text = "train:\n  schedule:\n    <<: {gamma: 0.5}\n    name: cosine"
-    assert load(tmp_path, text).train.schedule == ScheduleConfig(name="cosine", gamma=0.5)
+    text = "train:\n  schedule:\n    <<: {warmup_epochs: 2}\n    name: cosine"
+    assert load(tmp_path, text).train.schedule == ScheduleConfig(name="cosine", warmup_epochs=2)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -38,8 +38,7 @@ def state_of(run: Run) -> State:
             )
         return State("new", "not begun")
     try:
-        newest = newest_whole((experiment.last, experiment.previous))
-        checkpoint = load_checkpoint(newest, whole=True)
+        checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)), whole=True)
     except InputError as error:
         return State("other", str(error))
     changed = [
@@ -50,7 +49,7 @@ def state_of(run: Run) -> State:
     if changed:
         return State("other", f"{experiment.folder} holds a run of another config ({'; '.join(changed)})")
     start = run.config.model.init_from
-    if start is not None and Path(start).exists() and Path(start).stat().st_mtime > newest.stat().st_mtime:
+    if start is not None and _last_trained(Path(start).parent.parent) > _last_trained(experiment.folder):
         return State("other", f"{experiment.folder} is older than {start}, which it starts from")
     epoch = checkpoint.progress["epoch"]
     if epoch < epochs or checkpoint.progress["validated"] < epochs or not experiment.best.exists():
@@ -59,6 +58,12 @@ def state_of(run: Run) -> State:
     if metrics is None:
         return State("trained", "not validated")
     return State("finished", "finished", metrics)
+
+
+def _last_trained(folder: Path) -> float:
+    """When training last wrote a number there, s; recalibration writes a checkpoint anew, but no number."""
+    numbers = folder / "metrics.jsonl"
+    return numbers.stat().st_mtime if numbers.exists() else 0.0
 
 
 def _validation(run: Run) -> dict[str, Any] | None:

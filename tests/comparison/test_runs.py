@@ -145,8 +145,10 @@ def test_a_run_is_out_of_date_when_what_it_starts_from_was_trained_anew(suite: S
     second = dataclasses.replace(second, config=dataclasses.replace(second.config, model=model))
     train(second.config, ALONE)
     assert state_of(second).kind == "trained"
-    later = second.experiment.last.stat().st_mtime + 1
+    later = (second.experiment.folder / "metrics.jsonl").stat().st_mtime + 1
     os.utime(first.experiment.best, (later, later))
+    assert state_of(second).kind == "trained", "recalibration writes a checkpoint anew, but not its weights"
+    os.utime(first.experiment.folder / "metrics.jsonl", (later, later))
     state = state_of(second)
     assert state.kind == "other"
     assert f"is older than {first.experiment.best}, which it starts from" in state.detail
