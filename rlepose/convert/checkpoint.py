@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 # mmengine's `meta` holds NumPy's arrays and numbers: plain data, but torch.load has to be told. The functions that make
 # them have other names in files of NumPy 1 than in those of NumPy 2.
-_RECONSTRUCT, *_ = np.zeros(1).__reduce__()
-_SCALAR, *_ = np.float64(0).__reduce__()
+_RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
+_SCALAR: Any = np.float64(0).__reduce__()[0]
 _NUMPY: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
 _NUMPY += [
     (function, f"numpy.{core}.multiarray.{name}")
