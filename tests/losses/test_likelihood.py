@@ -242,8 +242,9 @@ def test_the_mean_residual_of_a_flow_is_that_of_its_samples() -> None:
 
 @pytest.mark.parametrize("kind", [DLE, RLE])
 def test_every_joint_can_be_drawn_from(kind: type[LocationScale]) -> None:
-    shared, own = kind(JointFlows([scaling_flow(2, 0.3)])), kind(JointFlows([scaling_flow(2, 0.3) for _ in range(6)]))
-    samples = [x.sample_residuals(7, 5, torch.Generator().manual_seed(0)) for x in (shared, own)]
+    others, flow = [RealNVP(2) for _ in range(5)], scaling_flow(2, 0.3)
+    shared, own = kind(JointFlows([flow])), kind(JointFlows([*others, flow]))
+    samples = [likelihood.sample_residuals(7, 5, torch.Generator().manual_seed(0)) for likelihood in (shared, own)]
     assert samples[0].shape == (7, 2) and torch.equal(*samples)
 
 
