@@ -69,7 +69,7 @@ class Suite:
     overrides: tuple[str, ...]
 
     def arguments(self, row: Row, seed: int) -> list[str]:
-        """What a run overrides in its row's config: `section.key=value` each. InputError for `{after}` without one."""
+        """What a run overrides in its row's config: `key=value` each. InputError for `{after}` without `after`."""
         given: Sequence[str] = (*self.common, *row.overrides, *self.overrides)
         if row.after is not None:
             after = self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt"
