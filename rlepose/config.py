@@ -120,7 +120,11 @@ class BackboneConfig:
     )
     weights: str | None = option(None, "local file (.pth, .safetensors) with the ImageNet weights of this model")
     options: dict[str, Any] = field(
-        default_factory=dict, metadata={"meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}"}
+        default_factory=dict,
+        metadata={
+            "meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}; {} takes away those that "
+            "a base gives"
+        },
     )
 
 

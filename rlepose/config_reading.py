@@ -107,12 +107,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _merge(
     into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = ""
 ) -> None:
+    """Put `tree` over `into`. Mappings are merged; an option's empty one takes away what was there."""
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
         if hasattr(dict, key):  # 'items' and the like, which EasyDict cannot hold
             raise InputError(f"{source}: {dotted}: no such option{_nearest(dotted)}")
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and (value or dotted not in option_types()):
             if not isinstance(into.get(key), Mapping):
                 into[key] = {}
             _merge(into[key], value, source, origin, f"{dotted}.")

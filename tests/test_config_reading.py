@@ -128,6 +128,14 @@ def test_an_override_sets_its_option(tmp_path: Path, text: str, value: Any) -> N
     assert found == value
 
 
+def test_an_empty_mapping_takes_away_what_a_base_gives_and_an_empty_section_does_not(tmp_path: Path) -> None:
+    text = "model: {backbone: {name: resnet18, options: {channels: [8, 16, 32, 64]}}}"
+    assert load(tmp_path, text, "model.backbone.options={}").model.backbone.options == {}
+    assert load(tmp_path, text, "model.backbone={options: {}}", "model={}").model.backbone.name == "resnet18"
+    more = load(tmp_path, text, "model.backbone.options.drop_path_rate=0.1").model.backbone.options
+    assert set(more) == {"channels", "drop_path_rate"}
+
+
 def test_an_override_changes_nothing_else(tmp_path: Path) -> None:
     plain = load(tmp_path, "train: {batch_size: 12}")
     assert with_overrides(load(tmp_path, "train: {batch_size: 12}", "train.seed=9"), ["train.seed=0"]) == plain
