@@ -105,7 +105,7 @@ def set_arithmetic(deterministic: bool = False) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     # TF32 has 10 bits: 0.06 px of mu on a crop of 256. Head, flow and loss multiply matrices in exact float32.
     torch.set_float32_matmul_precision("highest")
-    # Convolutions are the backbone's alone, which bears bfloat16's 7 bits.
+    # Convolutions, in backbones and in the heads for heatmaps, bear it: backbones bear bfloat16's 7 bits.
     torch.backends.cudnn.allow_tf32 = True
 
 
