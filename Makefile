@@ -30,7 +30,7 @@ demo-short: setup
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo_short/checkpoints/best.pt
 
 demo-3d: setup
-	$(BIN)/python scripts/make_synthetic_3d.py --train 100
+	$(BIN)/python scripts/make_synthetic_3d.py
 	$(BIN)/python scripts/train.py --cfg $(DEMO_3D) --name demo_3d --overwrite
 	$(BIN)/python scripts/validate.py --checkpoint exp/demo_3d/checkpoints/best.pt
 

@@ -185,7 +185,7 @@ def tiny_3d_overrides(synthetic_3d: Path, tmp_path: Path) -> list[str]:
         f"data={{root: {synthetic_3d}, cache: none, input_size_hw: [32, 32]}}",
         "data={extra_annotations: mpii/annotations/annot_mpii.json, extra_images: mpii/images}",
         f"output_dir={tmp_path / 'exp'}",
-        "model.backbone.name=convnext_atto",
+        "model.backbone={name: convnext_atto, options: {}}",
         "train={epochs: 1, batch_size: 32, validate_every: 1, log_every: 1, optimizer: {lr: 0.001}}",
         "train.schedule={name: step, milestones: [], warmup_epochs: 0}",
         "eval.pictures=2",

@@ -30,7 +30,7 @@ from rlepose.geometry import Floats
 from rlepose.skeleton import MPII
 
 # Raise it whenever the same arguments give other pictures or labels.
-DRAWING_VERSION = 3
+DRAWING_VERSION = 4
 # The names of the files and the subjects are Human3.6M's, so that the same config reads both.
 FILES = {
     "train": "Sample_trainmin_train_Human36M_protocol_2.json",
@@ -42,9 +42,12 @@ MPII_FILE = "annot_mpii.json"
 
 SIDE = 192  # pixels
 BRIGHTNESS = (0.9, 1.1)  # of the studio's pictures
-# Of the left and the right sleeve and trouser leg, BGR; red, by which water tells depth most, is the same in all.
+# Of the left and the right side, BGR. In sleeves and legs, red, by which water tells depth most, is the same.
 SLEEVES = ((205.0, 70.0, 190.0), (50.0, 190.0, 190.0))
 LEGS = ((60.0, 90.0, 190.0), (200.0, 200.0, 190.0))
+GLOVES = ((60.0, 220.0, 110.0), (230.0, 230.0, 110.0))
+BOOTS = ((240.0, 80.0, 110.0), (25.0, 25.0, 25.0))
+CAP = (40.0, 40.0, 240.0)
 WALL_MM = 3000.0  # from the middle of the floor
 HEIGHT_MM = (1550.0, 1950.0)
 CAMERA_DISTANCE_MM = (4200.0, 4800.0)
@@ -211,10 +214,24 @@ def _write_mpii_picture(folder: Path, seed: int, image_id: int) -> tuple[dict[st
 
 
 def _random_clothes(rng: np.random.Generator) -> Clothes:
-    """With an open jacket, which tells the chest from the back, and sleeves and trouser legs of four colours."""
-    (a, b), (c, d) = (np.array(pair) + rng.uniform(-15, 15, size=(2, 3)) for pair in (SLEEVES, LEGS))
-    clothes = replace(sample_clothes(rng), front=random_colour(rng), sleeves=(a, b), legs=(c, d))
-    return replace(clothes, long_sleeves=True, long_trousers=True)
+    """Clothes by which joints and sides can be told: each limb and its end in a colour of its own, and a cap.
+
+    An open jacket tells the chest from the back. Shirt, trousers' seat, skin and all shades differ.
+    """
+    pairs = np.array([SLEEVES, LEGS, GLOVES, BOOTS]) + rng.uniform(-15, 15, size=(4, 2, 3))
+    sleeves, legs, gloves, boots = ((left, right) for left, right in pairs)
+    return replace(
+        sample_clothes(rng),
+        front=random_colour(rng),
+        sleeves=sleeves,
+        legs=legs,
+        gloves=gloves,
+        boots=boots,
+        hair=np.array(CAP) + rng.uniform(-15, 15, size=3),
+        long_sleeves=True,
+        long_trousers=True,
+        long_hair=False,
+    )
 
 
 def _wall_base(camera: Camera) -> Floats:

@@ -13,7 +13,8 @@ class Clothes:
     """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness.
 
     front: what an open jacket shows of the chest; None: no jacket.
-    sleeves, legs: the left and the right sleeve and trouser leg; None: of the shirt's and the trousers' colour.
+    sleeves, legs, gloves, boots: those of the left and the right limb; None: both of the shirt's, the trousers', the
+    skin's and the shoes' colour.
     """
 
     shirt: Floats
@@ -29,6 +30,8 @@ class Clothes:
     front: Floats | None = None
     sleeves: tuple[Floats, Floats] | None = None
     legs: tuple[Floats, Floats] | None = None
+    gloves: tuple[Floats, Floats] | None = None
+    boots: tuple[Floats, Floats] | None = None
 
 
 def random_colour(rng: np.random.Generator) -> Floats:

@@ -80,6 +80,11 @@ def hull_of_circles(centres: Floats, radii: Floats) -> Floats:
     return convex_hull(points)
 
 
+def _of_side(part: str, colours: tuple[Floats, Floats] | None, otherwise: Floats) -> Floats:
+    """The colour of a left or right part, from those of both sides where they differ."""
+    return otherwise if colours is None else colours[part.startswith("right")]
+
+
 class PersonPainter:
     """Draws one body, part by part from far to near."""
 
@@ -205,7 +210,7 @@ class PersonPainter:
 
     def _upper_arm(self, part: str, shoulder: Floats, elbow: Floats) -> None:
         clothes = self.clothes
-        sleeve = self._sleeve(part)
+        sleeve = _of_side(part, clothes.sleeves, clothes.shirt)
         if clothes.long_sleeves:
             self._solid(part, [shoulder, elbow], [0.038, 0.031], sleeve)
             return
@@ -214,9 +219,10 @@ class PersonPainter:
 
     def _forearm(self, part: str, elbow: Floats, wrist: Floats) -> None:
         clothes, left = self.clothes, part.startswith("left")
-        self._solid(part, [wrist, self.body.hands[0 if left else 1]], [0.020, 0.023], clothes.skin)
+        glove = _of_side(part, clothes.gloves, clothes.skin)
+        self._solid(part, [wrist, self.body.hands[0 if left else 1]], [0.020, 0.023], glove)
         if clothes.long_sleeves:
-            sleeve = self._sleeve(part)
+            sleeve = _of_side(part, clothes.sleeves, clothes.shirt)
             self._solid(part, [elbow, elbow + 0.93 * (wrist - elbow)], [0.030, 0.024], sleeve)
         else:
             self._solid(part, [elbow, wrist], [0.028, 0.020], clothes.skin)
@@ -234,15 +240,10 @@ class PersonPainter:
         else:
             self._solid(part, [knee, ankle], [0.036, 0.023], clothes.skin)
         heel, toe = ankle + 0.08 * (ankle - knee), self.body.toes[0 if part.startswith("left") else 1]
-        self._solid(part, [heel, toe], [0.027, 0.020], clothes.shoes)
-
-    def _sleeve(self, part: str) -> Floats:
-        sleeves = self.clothes.sleeves
-        return self.clothes.shirt if sleeves is None else sleeves[part.startswith("right")]
+        self._solid(part, [heel, toe], [0.027, 0.020], _of_side(part, clothes.boots, clothes.shoes))
 
     def _leg(self, part: str) -> Floats:
-        legs = self.clothes.legs
-        return self.clothes.trousers if legs is None else legs[part.startswith("right")]
+        return _of_side(part, self.clothes.legs, self.clothes.trousers)
 
     def _head(self) -> None:
         """A ball of hair with a cap of face on it, so that every direction of view comes out right."""

@@ -11,7 +11,16 @@ import pytest
 from rlepose.datasets.h36m import persons_from_h36m
 from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
-from rlepose.datasets.synthetic_3d import SIDE, Take, make_synthetic_3d, moment, take_camera, write_h36m, write_mpii
+from rlepose.datasets.synthetic_3d import (
+    DRAWING_VERSION,
+    SIDE,
+    Take,
+    make_synthetic_3d,
+    moment,
+    take_camera,
+    write_h36m,
+    write_mpii,
+)
 from rlepose.datasets.synthetic_3d_poses import ACTIVITIES, h36m_joints, seen_by_camera
 from rlepose.datasets.synthetic_clothes import sample_clothes
 from rlepose.datasets.synthetic_drawing import PARTS, Canvas, PersonPainter
@@ -142,6 +151,27 @@ def test_four_colours_tell_the_limbs_apart(table: Person3DTable) -> None:
     assert np.mean(right_ones) > 0.75
 
 
+def test_gloves_and_boots_tell_the_ends_of_limbs(table: Person3DTable) -> None:
+    right_ones = []
+    for person in range(0, len(table), 4):
+        take = Take(*(int(part) for part in str(table.image_files[person]).partition("/")[0].split("_")[1::2]))
+        body = seen_by_camera(moment(0, take, 1), *take_camera(0, take.camera))
+        picture = cv2.imread(str(table.image_path(person))).astype(float)
+        for end, of_end in zip(
+            (*body.hands, *body.toes),
+            (
+                lambda blue, green, red: green > 1.2 * max(blue, red),
+                lambda blue, green, red: min(blue, green) > 1.3 * red,
+                lambda blue, green, red: blue > 1.5 * green,
+                lambda blue, green, red: max(blue, green, red) < 70,
+            ),
+            strict=True,
+        ):
+            x, y = np.rint(end[:2]).astype(int)
+            right_ones.append(of_end(*picture[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))))
+    assert np.mean(right_ones) > 0.7
+
+
 def test_in_water_the_farther_shin_is_darker_and_bluer() -> None:
     camera, take = take_camera(0, 1), Take(1, 14, 1, 1)
     grey = dict.fromkeys(("trousers", "skin", "shoes"), np.full(3, 90.0))
@@ -174,7 +204,7 @@ def test_mpiis_part_is_read_as_human36m_without_depth(root: Path) -> None:
 
 def test_making_it_again_writes_nothing(tmp_path: Path) -> None:
     stamp = tmp_path / "synthetic.json"
-    arguments = {"train": 1, "test": 1, "mpii": 1, "seed": 0, "drawing_version_3d": 3}
+    arguments = {"train": 1, "test": 1, "mpii": 1, "seed": 0, "drawing_version_3d": DRAWING_VERSION}
     stamp.write_text(json.dumps(arguments, indent=2) + "\n")
     assert not make_synthetic_3d(tmp_path, 1, 1, 1, 0)
     assert list(tmp_path.iterdir()) == [stamp]
