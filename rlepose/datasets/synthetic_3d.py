@@ -2,8 +2,8 @@
 
 Each moment of a take is drawn on its own: pictures, not motion. A moment has clothes of its own, and each picture of it
 light and noise of its own. All is made so that a small network learns it in minutes: the studio is empty but for a mat;
-what is farther is darker and bluer, as under water, so that a picture tells depth; and both sleeves
-and both trouser legs have colours of their own. Everything follows from the seed and a moment's name.
+what is farther is darker and bluer, as under water, so that a picture tells depth; and sleeves, trouser legs, gloves
+and boots have colours of their own on each side. Everything follows from the seed and a moment's name.
 """
 
 import functools
