@@ -64,7 +64,7 @@ class Canvas:
     def fill(self, polygon: Floats, colour: Floats, owner: int) -> None:
         """Fill a convex polygon (N, 2), in pixels with pixel centres at integers."""
         fixed_point = np.rint(polygon * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        bgr = [float(value) for value in np.clip(colour, 0, 255)]
+        bgr = [min(max(value, 0.0), 255.0) for value in colour.tolist()]
         cv2.fillConvexPoly(self.image, fixed_point, bgr, cv2.LINE_AA, _SUBPIXEL_BITS)
         cv2.fillConvexPoly(self.owner, fixed_point, [float(owner)], cv2.LINE_8, _SUBPIXEL_BITS)
 

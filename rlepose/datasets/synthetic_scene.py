@@ -40,14 +40,17 @@ def background(rng: np.random.Generator, width: int, height: int) -> Bytes:
 def studio(rng: np.random.Generator, side: int, horizon: float, mat: Floats) -> Bytes:
     """An empty room under water, (side, side, 3) uint8: a wall down to row `horizon`, floor, and a mat (N, 2) px."""
     nearness = np.clip((np.arange(side) - horizon) / (side - horizon), 0, 1)[:, None, None]
-    image = (_WALL + (_FLOOR - _WALL) * nearness) * np.ones((1, side, 1)) + rng.normal(0, _STUDIO_SPREAD, size=3)
-    canvas = Canvas(np.clip(image, 0, 255).astype(np.uint8), np.zeros((side, side), np.uint8))
+    column = _WALL + (_FLOOR - _WALL) * nearness + rng.normal(0, _STUDIO_SPREAD, size=3)
+    image = np.repeat(np.clip(column, 0, 255).astype(np.uint8), side, axis=1)
+    canvas = Canvas(image, np.zeros((side, side), np.uint8))
     canvas.fill(mat, _MAT + rng.normal(0, _STUDIO_SPREAD, size=3), 0)
     return canvas.image
 
 
 def photograph(rng: np.random.Generator, image: Bytes, brightness: tuple[float, float] = BRIGHTNESS) -> Bytes:
     """Blur, brightness, of a factor in this range, and sensor noise."""
-    blurred = cv2.GaussianBlur(image, (5, 5), rng.uniform(*BLUR_SIGMA)).astype(np.float32)
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(*NOISE_SIGMA))
-    return np.clip(blurred * np.float32(rng.uniform(*brightness)) + noise, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(image, (5, 5), rng.uniform(*BLUR_SIGMA))
+    picture = rng.standard_normal(image.shape, dtype=np.float32)
+    picture *= np.float32(rng.uniform(*NOISE_SIGMA))
+    picture += blurred * np.float32(rng.uniform(*brightness))
+    return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
