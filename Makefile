@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := configs/synthetic_res18_rle.yaml
-DEMO_3D := configs/synthetic_3d_res18_rle.yaml
+DEMO_3D := configs/synthetic_3d_res10_rle.yaml
 
 .PHONY: setup demo demo-short demo-3d test test-faults
 

@@ -198,7 +198,7 @@ def tiny_3d_config(tiny_3d_overrides: list[str]) -> Callable[..., Config]:
     """tiny_3d_config('train.epochs=3', …) -> Config."""
 
     def make(*overrides: str) -> Config:
-        return load_config(REPOSITORY / "configs" / "synthetic_3d_res18_rle.yaml", [*tiny_3d_overrides, *overrides])
+        return load_config(REPOSITORY / "configs" / "synthetic_3d_res10_rle.yaml", [*tiny_3d_overrides, *overrides])
 
     return make
 

@@ -48,7 +48,7 @@ def test_one_rank_and_two_give_the_same_losses_and_numbers(
 
 
 def test_one_rank_and_two_train_alike_in_space(run_script: Run, tiny_3d_overrides: list[str], tmp_path: Path) -> None:
-    config = "configs/synthetic_3d_res18_rle.yaml"
+    config = "configs/synthetic_3d_res10_rle.yaml"
     for name, ranks in (("one", 1), ("two", 2)):
         overrides = [*tiny_3d_overrides, "train.batch_size=64", "eval.pictures=0"]
         result = run_script("train.py", "--cfg", config, "--name", name, "--set", *overrides, ranks=ranks)
