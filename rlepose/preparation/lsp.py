@@ -89,6 +89,7 @@ def _read(path: Path) -> tuple[NDArray[np.float64], int]:
 
     try:
         joints = np.asarray(loadmat(path)["joints"], float)
+    # SciPy raises NotImplementedError for files of MATLAB 7.3 and newer.
     except (KeyError, TypeError, ValueError, NotImplementedError, MatReadError) as error:
         raise InputError(
             f"{path}: not the joints.mat of Leeds Sports Pose ({first_line(error)}); fetch it again"
