@@ -88,6 +88,14 @@ class View(NamedTuple):
     step: Floats
     origin: Floats
 
+    def with_noise(self, box_xyxy: NDArray[np.integer], rng: np.random.Generator) -> "View":
+        """The same with random colours in a rectangle of the picture: columns x1 … x2 − 1, rows y1 … y2 − 1."""
+        corners = np.ceil((box_xyxy.reshape(2, 2) - self.origin) / self.step)
+        (left, top), (right, bottom) = np.clip(corners, 0, self.pixels.shape[1::-1]).astype(int)
+        pixels = self.pixels.copy()
+        pixels[top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left, 3), np.uint8)
+        return self._replace(pixels=pixels)
+
     def crop(self, matrix: Floats, crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Cut (h, w, 3) out by a matrix (2, 3) from picture to crop."""
         from_view = np.empty((2, 3))
