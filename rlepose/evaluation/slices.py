@@ -5,8 +5,9 @@ OKS over its own joints and constants, relative to the whole person's area; who 
 for it. A pose has one score, the whole body's, for all parts, and one area, that of its body's 17 joints, by which it
 counts as medium or large where it matches nobody.
 
-CrowdPose (Li et al., CVPR 2019): pictures are easy, medium or hard by their crowd index, how much persons cover each
-other, up to 0.1, up to 0.8 and above; each kind is evaluated as if there were no other pictures.
+CrowdPose (Li et al., CVPR 2019; crowdposetools/cocoeval.py of github.com/Jeff-sjtu/CrowdPose): pictures are easy,
+medium or hard by their crowd index, how much persons cover each other: below 0.2, below 0.8, and from there on. Each
+kind is evaluated as if there were no other pictures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from rlepose.geometry import Floats
 from rlepose.joint_sets import WHOLEBODY, WHOLEBODY_PARTS
 
 # Below which crowd index a picture is of this kind.
-CROWDING = {"easy": 0.1, "medium": 0.8, "hard": np.inf}
+CROWDING = {"easy": 0.2, "medium": 0.8, "hard": np.inf}
 
 
 class Slice(NamedTuple):

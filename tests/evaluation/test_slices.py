@@ -27,7 +27,7 @@ def drawn_set(tmp_path: Path, names: tuple[str, ...]) -> tuple[CocoFile, CocoTru
     rng, count = np.random.default_rng(0), len(names)
     images = [
         {"id": 3 * i, "file_name": f"{i}.jpg", "width": 640, "height": 480, "crowdIndex": index}
-        for i, index in enumerate([0, 0.05, 0.099, 0.1, 0.4, 0.7, 0.8, 0.9, 1])
+        for i, index in enumerate([0, 0.1, 0.199, 0.2, 0.4, 0.799, 0.8, 0.9, 1])
     ]
     annotations = []
     for identity in range(1, PERSONS + 1):
