@@ -26,7 +26,12 @@ _RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
 }
 _MMPOSE_HEADS = ("head.", "keypoint_head.")  # since 1.0, and before
 # What models see, by the dimensions in which they predict: crops of people and, in RGB, what is made of the pixels.
-_COCO_CROPS = {"format": "coco", "input_size_hw": [256, 192], "box_scale": 1.25}
+_COCO_CROPS = {
+    "format": "coco",
+    "input_size_hw": [256, 192],
+    "box_scale": 1.25,
+    "detection_boxes": "unchanged",
+}
 _H36M_CROPS = {"format": "h36m", "input_size_hw": [256, 256], "box_scale": 1.0}
 _AUTHORS_INPUT: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
     2: (_COCO_CROPS, {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [1.0, 1.0, 1.0]}),

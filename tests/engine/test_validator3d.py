@@ -75,7 +75,9 @@ def test_sigma_is_in_pixels_and_mm_and_the_roots_depth_is_sure(validator: Valida
 def test_a_lower_error_is_better() -> None:
     better = Validator3D.better
     cases = [(30.0, None), (30.0, 40.0), (40.0, 30.0), (None, 30.0)]
-    assert [better(Validator3D.__new__(Validator3D), *case) for case in cases] == [True, True, False, False]
+    validator = Validator3D.__new__(Validator3D)
+    assert [better(validator, "MPJPE", *case) for case in cases] == [True, True, False, False]
+    assert [better(validator, "PCK3D", *case) for case in cases] == [True, False, True, False]
 
 
 def test_poses_are_written_and_drawn(validator: Validator3D, tmp_path: Path) -> None:
