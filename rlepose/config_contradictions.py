@@ -84,8 +84,6 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
     if (data.extra_annotations is None) != (data.extra_images is None):
         missing = "extra_images" if data.extra_images is None else "extra_annotations"
         yield f"data.{missing}", "is missing; extra persons need data.extra_annotations and data.extra_images"
-    if data.extra_box_scale is not None and data.extra_annotations is None and config.dims == 3:
-        yield "data.extra_box_scale", "belongs to the persons of data.extra_annotations; set that, or leave it out"
     if data.extra_annotations is not None and train.batch_size % 2:
         yield "train.batch_size", f"{train.batch_size} has no half for the persons of data.extra_annotations"
     if config.dims == 2:
