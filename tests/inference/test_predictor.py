@@ -197,6 +197,15 @@ def test_arguments_of_another_kind_are_refused(
         Predictor(**{"checkpoint": checkpoint(), "device": "cpu", argument: value})
 
 
+def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
+    files = sorted((case_folder / "not_checkpoints").iterdir())
+    assert files
+    for file in files:
+        with pytest.raises(InputError, match=f"{file.name}: not a readable checkpoint") as refusal:
+            Predictor(file, "cpu")
+        assert "weights_only" not in str(refusal.value)
+
+
 def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path]) -> None:
     predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: np.array([BOX]))
     with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes from it, got ndarray"):
