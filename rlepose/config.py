@@ -81,6 +81,11 @@ class DataConfig:
     oks_sigmas: tuple[float, ...] | None = option(
         None, "OKS constant of each joint in the files' order; null: by the joints' names", above=0
     )
+    flip_pairs: tuple[tuple[str, str], ...] | None = option(
+        None,
+        "names of the joints that change places when a picture is mirrored, in pairs; []: none does; null: those whose "
+        "names differ by their side alone",
+    )
     input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, pixels", low=32)
     box_scale: float = option(1.25, "how much larger than the person's box the crop is", above=0)
     cache: Literal["none", "jpeg", "raw"] = option(
@@ -400,7 +405,10 @@ class SystemConfig:
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "auto: CUDA where there is some, else the CPU")
     precision: Literal["auto", "bfloat16", "float32"] = option(
-        "auto", "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it"
+        "auto",
+        "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it, but on a "
+        "CPU float32 for backbones with depthwise convolutions, such as MobileNet, EfficientNet and ConvNeXt; a resumed "
+        "run keeps what it began with",
     )
     channels_last: bool = option(True, "memory layout that convolutions prefer")
     compile: Literal["none", "default", "reduce-overhead"] = option(

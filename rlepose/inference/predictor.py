@@ -15,8 +15,9 @@ from rlepose.codec import joint_scores
 from rlepose.config_reading import with_overrides
 from rlepose.datasets.images import warp_crop
 from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.engine.distributed import Ranks, choose_device
 from rlepose.engine.forward import in_picture, predict_crops
+from rlepose.engine.precision import choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
@@ -64,6 +65,7 @@ class Predictor:
         self.detector = detector
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
+        self._precision = choose_precision(self.config.system.precision, self.device, self._model).dtype
         self.gives_sigma = self._criterion.main.needs_sigma or self._recalibration is not None
         likelihood = copy.deepcopy(self._criterion.main).cpu()
         # `basic` has a density of absolute positions, none around a prediction.
@@ -152,11 +154,10 @@ class Predictor:
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
         """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
-        precision = choose_precision(self.config.system.precision, self.device)
         parts: list[list[Tensor | None]] = []
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16),
         ):
             for part in torch.split(images, self.config.eval.batch_size):
                 output = predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
