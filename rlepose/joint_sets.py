@@ -124,8 +124,8 @@ WHOLEBODY_PARTS = {
     "right hand": range(112, 133),
 }
 
-# The face's 68 points (iBUG, 300-W). Its constants are WholeBody's, which are relative to the person's area there and to
-# the face's here, so a pose must be nearer to the label to count.
+# The face's 68 points (iBUG, 300-W). Its constants are WholeBody's, which are relative to the person's area there and
+# to the face's here, so a pose must be nearer to the label to count.
 FACE = _joint_set(" ".join(_face()), " ".join(_face_chains()), _FACE_SIGMAS)
 
 # One hand, left or right, in the order of COCO-WholeBody, OneHand10K and FreiHAND; its constants are WholeBody's, which

@@ -139,11 +139,9 @@ class RunState:
         same_number = checkpoint.config.train.select_by == self._config.train.select_by
         self.best = progress["best"] if same_number else None
         self._losses.resume(progress["losses"])
-        if (
-            self._config.system.precision == "auto"
-            and progress.get("precision", self.precision.name) != self.precision.name
-        ):
-            self.precision = Precision(getattr(torch, progress["precision"]), "the run began in it")
+        begun_in = progress.get("precision", self.precision.name)
+        if self._config.system.precision == "auto" and begun_in != self.precision.name:
+            self.precision = Precision(getattr(torch, begun_in), "the run began in it")
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
         log.info("resuming after epoch %d of %d%s from %s", epoch, epochs, within, path)

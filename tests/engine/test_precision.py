@@ -1,5 +1,6 @@
 """The backbone's precision: what `auto` takes, says and keeps."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -71,6 +72,7 @@ def test_backbones_with_depthwise_convolutions_are_known(name: str, depthwise: b
 
 
 def test_a_run_says_its_precision_and_why(tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     run(tiny_config("train.epochs=1", "system.precision=auto"))
     chosen = choose_precision("auto", CPU, DEPTHWISE)  # ConvNeXt has such, too
     assert f"backbone in float32: {chosen.reason}" in caplog.text
