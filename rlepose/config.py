@@ -54,6 +54,11 @@ class DataConfig:
     )
     val_annotations: str = option("annotations/person_keypoints_val2017.json", "annotation file to validate on")
     val_images: str = option("val2017", "folder of the validation pictures")
+    group_key: str | None = option(
+        None,
+        "key of an image in both files that says which pictures belong together, such as those of one person or film: "
+        "a group that is in both is refused before training (docs/protocol.md); null: no check",
+    )
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
     )

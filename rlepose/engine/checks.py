@@ -1,14 +1,19 @@
 """What a run needs to be true before its first step, beyond what one config can show."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rlepose.config import Config, DataConfig
+from rlepose.datasets.coco_file import Pictures, read_json
+from rlepose.datasets.groups import picture_groups
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
 from rlepose.engine.pose_validator import PoseValidator
+from rlepose.engine.validator import Validator
 from rlepose.engine.validator3d import Validator3D
 from rlepose.errors import InputError, first_line
 from rlepose.models.pose_model import PoseModel
@@ -41,10 +46,28 @@ def check_joints(data: DataConfig, skeleton: Skeleton, validator: PoseValidator[
         )
 
 
-def check_persons(table: PersonTable, validator: PoseValidator[Any]) -> None:
-    """InputError where people to validate on are among those to train on, as far as the files tell who is who."""
+def check_persons(data: DataConfig, table: PersonTable, validator: PoseValidator[Any]) -> None:
+    """InputError where people to validate on are among those to train on, as far as the files tell who is who.
+
+    In 3-D they name the subjects, in 2-D the groups of `data.group_key`. Rank 0 parses the training file for these, so
+    all ranks call this.
+    """
     if isinstance(table, Person3DTable) and isinstance(validator, Validator3D):
         check_subjects(table, validator.table)
+    elif data.group_key is not None and isinstance(validator, Validator):
+        validator.ranks.on_main(partial(_check_groups, data, data.group_key, table, validator))
+
+
+def _check_groups(data: DataConfig, key: str, table: PersonTable, validator: Validator) -> None:
+    path = Path(data.root) / data.train_annotations
+    trained = picture_groups(Pictures(path, read_json(path, "annotation file")), key)[table.image_index]
+    validated = picture_groups(validator.coco, key)[validator.table.image_index]
+    shared = np.intersect1d(trained, validated)
+    if len(shared):
+        raise InputError(
+            f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {validator.path} are "
+            f"also in {path}, the first is {shared[0]}; split by groups (scripts/split_dataset.py), or set it to null"
+        )
 
 
 def check_selection(config: Config, validator: PoseValidator[Any]) -> None:

@@ -56,7 +56,7 @@ class Trainer:
         self.dataset = training_dataset(config)
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
         check_joints(data, self.skeleton, self.validator)
-        check_persons(table, self.validator)
+        check_persons(data, table, self.validator)
         check_selection(config, self.validator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
