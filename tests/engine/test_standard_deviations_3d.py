@@ -1,4 +1,4 @@
-"""In 3-D: what is called a standard deviation is that of the labels, as the training's own loss has them distributed."""
+"""In 3-D: a joint's standard deviation is that of its labels, as the training's own loss has them distributed."""
 
 from collections.abc import Callable
 from typing import NamedTuple
