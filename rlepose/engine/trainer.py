@@ -17,7 +17,14 @@ from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
 from rlepose.engine.checkpoint import newest_whole
-from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons, check_selection
+from rlepose.engine.checks import (
+    check_batch,
+    check_gradients,
+    check_input_size,
+    check_joints,
+    check_persons,
+    check_selection,
+)
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
@@ -78,6 +85,7 @@ class Trainer:
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)
+        check_gradients(config, self.model, self.criterion, len(self.skeleton), ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
         precision = choose_precision(config.system.precision, ranks.device, self.model)
         step = TrainStep(self.model, self.criterion, precision.dtype, config.system.compile)
