@@ -158,4 +158,15 @@ CROWDPOSE = _joint_set(
     (*_BODY_SIGMAS[5:], 0.079, 0.079),
 )
 
-KNOWN = (WHOLEBODY, FACE, HAND, HALPE26, AP10K, CROWDPOSE)
+# Cattle, horses and sheep from the side; constants of its authors' configs/_base_/datasets/custom4horse.py, equal for
+# the three (github.com/yww0411/Livestock-keypoint-detection).
+LIVESTOCK = _joint_set(
+    "mouth eye ear neck shoulder chest hip tail elbow left_fore_wrist left_fore_foot right_fore_wrist right_fore_foot "
+    "hind_knee left_hind_hock left_hind_foot right_hind_hock right_hind_foot",
+    "mouth-eye-ear-neck-shoulder-chest shoulder-elbow shoulder-hip-tail elbow-left_fore_wrist-left_fore_foot "
+    "elbow-right_fore_wrist-right_fore_foot hip-hind_knee-left_hind_hock-left_hind_foot "
+    "hind_knee-right_hind_hock-right_hind_foot",
+    (0.015, 0.014, 0.020, *[0.045] * 6, *[0.050, 0.051] * 2, 0.045, *[0.050, 0.051] * 2),
+)
+
+KNOWN = (WHOLEBODY, FACE, HAND, HALPE26, AP10K, CROWDPOSE, LIVESTOCK)

@@ -91,13 +91,13 @@ def persons_from_detections(
         if category not in category_ids:
             continue
         image_id, score = entry.get("image_id"), entry.get("score")
-        box = _numbers(entry["bbox"], 4)
+        box = finite_numbers(entry["bbox"], 4)
         row = image_row.get(image_id) if isinstance(image_id, int) else None
         if row is None:
             raise InputError(
                 f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
             )
-        if box is None or _numbers([score], 1) is None:
+        if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, category, row, score, clip_boxes(box, sizes[row]) if clip else box))
     kept = [item for item in kept if min(item[-1][2:]) > 0]
@@ -154,7 +154,7 @@ def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict
 
 def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -> NDArray[np.float64]:
     values = annotation.get(key)
-    array = _numbers(values, length)
+    array = finite_numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
         mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
@@ -164,8 +164,8 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     return array
 
 
-def _numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many finite numbers as an array, or None if it is something else."""
+def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
+    """A list of so many finite numbers as an array (length,), or None if it is something else."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
