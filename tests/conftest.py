@@ -57,6 +57,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def reference_folder() -> Path:
+    """Folder with numbers that public code computed."""
+    folder = os.environ.get("RLEPOSE_TEST_REFERENCE")
+    if not folder:
+        pytest.skip("RLEPOSE_TEST_REFERENCE is not set: no reference numbers to test against")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic data set of 24 training and 12 validation pictures."""
     root = tmp_path_factory.mktemp("synthetic")

@@ -80,8 +80,10 @@ def _half_body(
         return center, scale
     upper = visible & np.array(skeleton.upper_body)
     lower = visible & ~np.array(skeleton.upper_body)
-    first, second = (upper, lower) if rng.random() < 0.5 else (lower, upper)
-    chosen = first if first.sum() > _HALF_BODY_LEAST_JOINTS else second
+    wants_upper = rng.random() < 0.5
+    # Where neither half has more joints than the least, it is the upper one, whichever was drawn.
+    is_upper = (wants_upper and upper.sum() > _HALF_BODY_LEAST_JOINTS) or lower.sum() <= _HALF_BODY_LEAST_JOINTS
+    chosen = upper if is_upper else lower
     if chosen.sum() < _HALF_BODY_LEAST_JOINTS:
         return center, scale
     half_center, half_scale, extent = _half_region(keypoints, chosen, float(scale[0] / scale[1]))
