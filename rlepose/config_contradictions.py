@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, LossConfig
+from rlepose.config import Config, DataConfig, FlowConfig, HeadConfig, LossConfig, TrainConfig
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
@@ -54,6 +54,10 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
             f"the head {head.name} cannot learn by the loss {loss.name}; heatmap and heatmap_mse belong together, and "
             "every other head goes with every other loss",
         )
+    if loss.name == "heatmap_mse" and loss.outside_weight:
+        yield "loss.outside_weight", "heatmaps end at the crop's border, so joints outside it have none; set it to 0"
+    if train.clip_grad_norm is None and train.clip_grad_by != TrainConfig.clip_grad_by:
+        yield "train.clip_grad_by", "needs a limit in train.clip_grad_norm; set one, or leave it out"
     if model.backbone.weights is not None and not model.backbone.pretrained:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if model.backbone.weights is not None and model.init_from is not None:
@@ -86,6 +90,7 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
         for given, name in (
             (data.extra_annotations is not None, "data.extra_annotations"),
             (loss.root_depth, "loss.root_depth"),
+            (data.extra_box_scale is not None, "data.extra_box_scale"),
             (head.depth_bins != HeadConfig.depth_bins, "model.head.depth_bins"),
         ):
             if given:
@@ -94,7 +99,7 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
                     f"belongs to 3-D data, but data.format is {data.format}; set data.format=h36m, or leave it out",
                 )
         return
-    for option_name in ("category", "oks_sigmas", "detections"):
+    for option_name in ("category", "oks_sigmas", "detections", "detection_boxes"):
         if getattr(data, option_name) != getattr(DataConfig, option_name):
             yield f"data.{option_name}", f"data.format={data.format} does not have it; leave it out"
     if head.name == "heatmap":

@@ -23,16 +23,17 @@ def clip_boxes(bbox_xywh: ArrayLike, image_size_wh: ArrayLike) -> Floats:
     return np.concatenate([low, np.maximum(high - low, 0)], axis=-1)
 
 
-def box_to_center_scale(bbox_xywh: ArrayLike, aspect_ratio: float, padding: float) -> tuple[Floats, Floats]:
+def box_to_center_scale(bbox_xywh: ArrayLike, aspect_ratio: float, padding: ArrayLike) -> tuple[Floats, Floats]:
     """The region to crop around a box: same centre, grown to the crop's shape, then by `padding`.
 
-    bbox_xywh (…, 4) px; aspect_ratio is width / height -> center (…, 2) px, scale (…, 2) = width and height in px.
+    bbox_xywh (…, 4) px; aspect_ratio is width / height; padding () or (…) -> center (…, 2) px, scale (…, 2) = width and
+    height in px.
     """
     bbox_xywh = np.asarray(bbox_xywh, float)
     width, height = bbox_xywh[..., 2], bbox_xywh[..., 3]
     center = bbox_xywh[..., :2] + bbox_xywh[..., 2:] / 2
     scale = np.stack([np.maximum(width, height * aspect_ratio), np.maximum(height, width / aspect_ratio)], axis=-1)
-    return center, scale * padding
+    return center, scale * np.asarray(padding)[..., None]
 
 
 def crop_matrix(

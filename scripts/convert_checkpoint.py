@@ -13,13 +13,18 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, help="file of the other project")
     parser.add_argument("--to", required=True, type=Path, help="checkpoint to write")
     parser.add_argument(
-        "--input-size", nargs=2, type=int, default=(256, 192), metavar=("H", "W"), help="crops it was trained on"
+        "--input-size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="height and width of the crops it was trained on, px; default: 256 192, or 256 256 for a model in 3-D",
     )
-    parser.add_argument("--annotations", type=Path, help="COCO-format file with its joints; default: COCO's 17")
+    parser.add_argument("--annotations", type=Path, help="COCO-format file with its joints, in 2-D; default: COCO's 17")
     args = parser.parse_args()
 
     setup_logging(is_main=True)
-    convert_checkpoint(args.checkpoint, args.to, tuple(args.input_size), args.annotations)
+    input_size = None if args.input_size is None else tuple(args.input_size)
+    convert_checkpoint(args.checkpoint, args.to, input_size, args.annotations)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,22 @@ def test_a_joint_outside_the_crop_has_no_weight_and_target_0(outside: tuple[floa
     np.testing.assert_array_equal(target[0], (0, 0))
 
 
+def test_a_joint_outside_the_crop_keeps_its_target_where_it_counts() -> None:
+    identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    points, visible = np.array([(-96.0, 128), (96, 512), (96, 128), (400, 0)]), np.array([2, 1, 1, 0])
+    target, weight = encode(points, visible, identity, CROP_HW, hidden_weight=0.5, outside_weight=0.25)
+    np.testing.assert_array_equal(target, [[-1, 0], [0, 1.5], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(weight[:, 0], [0.25, 0.125, 0.5, 0])
+
+
+def test_a_joint_more_than_a_metre_from_the_root_in_depth_has_no_label() -> None:
+    identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    points, depth = np.full((4, 2), 96.0), np.array([1001.0, -1001, 1000, np.nan])
+    target, weight = encode(points, np.full(4, 2), identity, CROP_HW, depth_mm=depth)
+    np.testing.assert_array_equal(weight, [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 0]])
+    np.testing.assert_array_equal(target[:2], 0)
+
+
 def test_a_joint_without_label_has_no_weight_and_target_0() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
     target, weight = encode(np.full((3, 2), 50.0), np.array([0, 1, 2]), identity, CROP_HW)

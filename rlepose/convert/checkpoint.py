@@ -33,13 +33,14 @@ _NUMPY += [
 
 
 def convert_checkpoint(
-    path: Path, out: Path, input_size_hw: tuple[int, int] = (256, 192), annotations: Path | None = None
+    path: Path, out: Path, input_size_hw: tuple[int, int] | None = None, annotations: Path | None = None
 ) -> Checkpoint:
     """Write the checkpoint `out` from a file of the authors' code or of mmpose.
 
-    input_size_hw: crops that the model was trained on, which its file does not tell. annotations: COCO-format file of
-    its joints; None takes COCO's 17, or in 3-D Human3.6M's 18. Raises InputError for files of other kinds, and for
-    those that hold more than tensors and plain types: loading them could run code.
+    input_size_hw: height and width in px of the crops that the model was trained on, which its file does not tell; None
+    takes (256, 192), or in 3-D (256, 256). annotations: COCO-format file of its joints; None takes COCO's 17, or in 3-D
+    Human3.6M's 18. Raises InputError for files of other kinds, and for those that hold more than tensors and plain
+    types: loading them could run code.
     """
     try:
         converted = convert_state(read_state(path))
@@ -95,12 +96,13 @@ def read_state(path: Path) -> State:
     return state
 
 
-def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int]) -> Config:
-    """The config under which a converted model sees what it was trained on."""
+def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int] | None) -> Config:
+    """The config under which a converted model sees what it was trained on; None for crops of the published size."""
     options = converted.options
+    crops = options["data"] if input_size_hw is None else options["data"] | {"input_size_hw": list(input_size_hw)}
     tree = {
         "name": name,
-        "data": {"input_size_hw": list(input_size_hw), "num_keypoints": converted.joints, **options.get("data", {})},
+        "data": {"num_keypoints": converted.joints, **crops},
         "model": {"backbone": {"name": converted.backbone}, **options["model"]},
         "loss": options["loss"],
     }

@@ -25,6 +25,19 @@ _RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((3, 8, 36, 3), True): "resnet152",
 }
 _MMPOSE_HEADS = ("head.", "keypoint_head.")  # since 1.0, and before
+# What models see, by the dimensions in which they predict: crops of people and, in RGB, what is made of the pixels.
+_COCO_CROPS = {
+    "format": "coco",
+    "input_size_hw": [256, 192],
+    "box_scale": 1.25,
+    "detection_boxes": "unchanged",
+}
+_H36M_CROPS = {"format": "h36m", "input_size_hw": [256, 256], "box_scale": 1.0}
+_AUTHORS_INPUT: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
+    2: (_COCO_CROPS, {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [1.0, 1.0, 1.0]}),
+    3: (_H36M_CROPS, {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [0.225, 0.224, 0.229]}),
+}
+_MMPOSE_PIXELS = {"pixel_mean": [0.485, 0.456, 0.406], "pixel_std": [0.229, 0.224, 0.225]}
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,8 @@ class Converted:
     """A model in this project's names.
 
     backbone: the model's name in timm. model: state of a PoseModel. flows: state of the RealNVP of each likelihood,
-    coupling by coupling. options: what the config must say for the model to see what it was trained on.
+    coupling by coupling. options: what the config must say for the model to see what it was trained on. The size of the
+    crops, which files do not tell, is there that of the published models.
     """
 
     backbone: str
@@ -59,7 +73,8 @@ def convert_state(state: State) -> Converted:
 def from_official(state: State) -> Converted:
     """The authors' code: preact.*, fc_coord, fc_sigma, and flow (2-D) or flow3d and flow2d (3-D).
 
-    Its 2-D models see RGB minus a mean, without a division; the coordinate layer gets features of length 1.
+    Both see RGB minus a mean; only 3-D models divide the difference by a deviation. Crops of COCO's people are larger
+    than their boxes, crops of Human3.6M's are not. The coordinate layer gets features of length 1.
     """
     # In 3-D there are two flows: the second is for labels without depth.
     flows = ("flow3d.", "flow2d.") if any(name.startswith("flow3d.") for name in state) else ("flow.",)
@@ -68,8 +83,7 @@ def from_official(state: State) -> Converted:
     head = {f"head.coordinates.{kind}": _get(state, f"fc_coord.linear.{kind}") for kind in ("weight", "bias")}
     head |= {f"head.scales.{kind}": _get(state, sigma + kind) for kind in ("weight", "bias")}
     backbone, weights = _resnet(state, "preact.")
-    pixels = {"pixel_mean": [0.406, 0.457, 0.480], "pixel_std": [1, 1, 1]} if dims == 2 else {}
-    in_space: dict[str, Any] = {"data": {"format": "h36m"}} if dims == 3 else {}
+    crops, pixels = _AUTHORS_INPUT[dims]
     return Converted(
         backbone,
         joints=len(head["head.coordinates.bias"]) // dims,
@@ -77,9 +91,9 @@ def from_official(state: State) -> Converted:
         model=weights | head,
         flows=tuple(_couplings(state, prefix) for prefix in flows),
         options={
+            "data": crops,
             "model": {**pixels, "head": {"normalize_features": True}},
             "loss": {"name": "rle", "form": "original", "root_depth": dims == 3},
-            **in_space,
         },
     )
 
@@ -112,7 +126,8 @@ def from_mmpose(state: State) -> Converted:
         },
         flows=(_couplings(state, f"{head}{loss}flow_model."),),
         options={
-            "model": {"head": {"normalize_features": False}},
+            "data": _COCO_CROPS,
+            "model": {**_MMPOSE_PIXELS, "head": {"normalize_features": False}},
             "loss": {"name": "rle", "form": "paper", "q": "laplace", "q_scale": 2.0},
         },
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +14,11 @@ from rlepose.skeleton import Skeleton
 _HALF_BODY_IF_MORE_THAN = 3
 _HALF_BODY_LEAST_JOINTS = 2
 _HALF_BODY_PADDING = 1.5
-# An occluder's largest area, 0.7 of a person's box, here as a share of the crop around it, and the limits of its height
-# over its width, as in Sun et al.'s Integral Human Pose Regression and what follows it.
-_LARGEST_OCCLUDER = 0.45
+# An occluder's largest area as a share of the person's box, and the limits of its height over its width, as in Sun et
+# al.'s Integral Human Pose Regression and what follows it.
+_LARGEST_OCCLUDER = 0.7
 _OCCLUDER_RATIO = (0.3, 1 / 0.3)
+_OCCLUDER_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -61,29 +63,45 @@ def random_crop(
     center and scale (2,) px of the plain crop, keypoints (K, 2) px, visible (K,).
     """
     if rng.random() < config.half_body_prob:
-        center, scale = _half_body(rng, skeleton, center, scale, keypoints, visible > 0)
-    scale = scale * rng.uniform(1 - config.scale, 1 + config.scale)
-    rotation = rng.uniform(-config.rotation_deg, config.rotation_deg) if rng.random() < config.rotation_prob else 0.0
+        upper_first = bool(rng.random() < config.upper_body_prob)
+        center, scale = half_body(upper_first, skeleton, center, scale, keypoints, visible > 0)
+    scale = scale * (1 + _draw(rng, config, config.scale, config.scale))
+    rotation = 0.0
+    if rng.random() < config.rotation_prob:
+        rotation = _draw(rng, config, config.rotation_deg, _largest_rotation_deg(config))
     return CropChoice(center, scale, rotation, bool(rng.random() < config.flip_prob))
 
 
-def _half_body(
-    rng: np.random.Generator,
+def _draw(rng: np.random.Generator, config: AugmentConfig, size: float, largest: float) -> float:
+    """A number in ± largest: uniform, or normal with standard deviation `size` and clipped."""
+    if config.distribution == "uniform":
+        return rng.uniform(-largest, largest)
+    return float(np.clip(rng.normal(0, size), -largest, largest))
+
+
+def _largest_rotation_deg(config: AugmentConfig) -> float:
+    return config.rotation_deg * {"uniform": 1, "normal": 2}[config.distribution]
+
+
+def half_body(
+    upper_first: bool,
     skeleton: Skeleton,
     center: Floats,
     scale: Floats,
     keypoints: Floats,
     visible: NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
-    """The region around the upper or the lower body's visible joints, or the region as it was."""
+    """The region around the upper or the lower body's visible joints, or the region as it was.
+
+    upper_first: which half is asked for. It is taken where it has more than 2 visible joints, else the other half where
+    that has more than 2, else the upper one.
+    """
     if skeleton.upper_body is None or visible.sum() <= _HALF_BODY_IF_MORE_THAN:
         return center, scale
     upper = visible & np.array(skeleton.upper_body)
     lower = visible & ~np.array(skeleton.upper_body)
-    wants_upper = rng.random() < 0.5
-    # Where neither half has more joints than the least, it is the upper one, whichever was drawn.
-    is_upper = (wants_upper and upper.sum() > _HALF_BODY_LEAST_JOINTS) or lower.sum() <= _HALF_BODY_LEAST_JOINTS
-    chosen = upper if is_upper else lower
+    halves = (upper, lower) if upper_first else (lower, upper)
+    chosen = next((half for half in halves if half.sum() > _HALF_BODY_LEAST_JOINTS), upper)
     if chosen.sum() < _HALF_BODY_LEAST_JOINTS:
         return center, scale
     half_center, half_scale, extent = _half_region(keypoints, chosen, float(scale[0] / scale[1]))
@@ -132,7 +150,7 @@ def reachable_region(
             scales.append(half_scale)
     all_centers, all_scales = np.stack(centers), np.stack(scales)
     # The half diagonal of a w × h box turned by t reaches R cos(t − atan(h / w)) to the side: most for t = atan(h / w).
-    turn = np.deg2rad(config.rotation_deg if config.rotation_prob > 0 else 0.0)
+    turn = np.deg2rad(_largest_rotation_deg(config) if config.rotation_prob > 0 else 0.0)
     angle = np.arctan2(all_scales[..., ::-1], all_scales)
     radius = np.linalg.norm(all_scales, axis=-1, keepdims=True) / 2
     reach = radius * np.cos(np.maximum(angle - turn, 0)) * (1 + config.scale)
@@ -141,23 +159,29 @@ def reachable_region(
 
 
 def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each channel of an RGB crop times its own factor in 1 ± config.color."""
+    """Each channel of an RGB crop times its own factor in 1 ± config.color, to the nearest level from 0 to 255."""
     if not config.color:
         return crop
     factors = rng.uniform(1 - config.color, 1 + config.color, size=3)
-    return np.clip(crop * factors.astype(np.float32), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.multiply(crop, (*factors, 0.0)), np.uint8)  # rounds and clips
 
 
-def random_occlusion(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A rectangle of noise somewhere in the RGB crop, or the crop as it was."""
+def random_occluder(
+    rng: np.random.Generator, config: AugmentConfig, bbox_xywh: Floats, image_size_wh: NDArray[np.integer]
+) -> NDArray[np.int64] | None:
+    """A rectangle of the picture to cover with noise, somewhere in the person's box, or None.
+
+    bbox_xywh (4,) px, image_size_wh (2,) px -> x1, y1, x2, y2 px: columns x1 … x2 − 1, rows y1 … y2 − 1. A rectangle
+    that is wider or higher than the box reaches beyond it. One that does not fit into the picture is drawn again.
+    """
     if not config.occlusion_prob or rng.random() >= config.occlusion_prob:
-        return crop
-    height, width = crop.shape[:2]
-    ratio = rng.uniform(*_OCCLUDER_RATIO)
-    # The largest of this shape that fits limits the area, so that no draw is thrown away.
-    area = rng.uniform(0, min(_LARGEST_OCCLUDER, height / (width * ratio), width * ratio / height)) * height * width
-    rows, columns = int(np.sqrt(area * ratio)), int(np.sqrt(area / ratio))
-    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
-    crop = crop.copy()
-    crop[top : top + rows, left : left + columns] = rng.integers(0, 256, (rows, columns, 3), np.uint8)
-    return crop
+        return None
+    corner, size = np.split(np.asarray(bbox_xywh, float), 2)
+    for _ in range(_OCCLUDER_ATTEMPTS):
+        area = rng.uniform(0, _LARGEST_OCCLUDER) * size.prod()
+        ratio = rng.uniform(*_OCCLUDER_RATIO)
+        occluder_wh = np.sqrt([area / ratio, area * ratio])
+        low = corner + rng.random(2) * (size - occluder_wh - 1)
+        if (low >= 0).all() and (low + occluder_wh < image_size_wh).all():
+            return np.concatenate([low.astype(int), low.astype(int) + occluder_wh.astype(int)])
+    return None

@@ -69,12 +69,12 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 
 
 def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, kinds: Sequence[JointKind]
+    pictures: Pictures, image_root: str | Path, path: str | Path, kinds: Sequence[JointKind], clip: bool = True
 ) -> PersonTable:
     """The boxes of these kinds' categories in a detection file of COCO's results format, without labels.
 
-    Boxes without an inside are left out; one without category is of the only kind. InputError for entries that are no
-    boxes, or on none of the pictures.
+    clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes without an inside are left out;
+    one without category is of the only kind. InputError for entries that are no boxes, or on none of the pictures.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
@@ -99,7 +99,7 @@ def persons_from_detections(
             )
         if box is None or _numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        kept.append((number, category, row, score, clip_boxes(box, sizes[row])))
+        kept.append((number, category, row, score, clip_boxes(box, sizes[row]) if clip else box))
     kept = [item for item in kept if min(item[-1][2:]) > 0]
     log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
     num_keypoints = len({joint for kind in kinds for joint in kind.joints})

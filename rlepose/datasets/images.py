@@ -33,8 +33,11 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
             _refuse_too_large(file, path, max_pixels)
             file.seek(0)
             data = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError where the path can be no path, as with a null byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot read the picture ({reason})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
@@ -87,6 +90,14 @@ class View(NamedTuple):
     pixels: NDArray[np.uint8]
     step: Floats
     origin: Floats
+
+    def with_noise(self, box_xyxy: NDArray[np.integer], rng: np.random.Generator) -> "View":
+        """The same with random colours in a rectangle of the picture: columns x1 … x2 − 1, rows y1 … y2 − 1."""
+        corners = np.ceil((box_xyxy.reshape(2, 2) - self.origin) / self.step)
+        (left, top), (right, bottom) = np.clip(corners, 0, self.pixels.shape[1::-1]).astype(int)
+        pixels = self.pixels.copy()
+        pixels[top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left, 3), np.uint8)
+        return self._replace(pixels=pixels)
 
     def crop(self, matrix: Floats, crop_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         """Cut (h, w, 3) out by a matrix (2, 3) from picture to crop."""

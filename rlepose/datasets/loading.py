@@ -9,12 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rlepose.codec import encode
 from rlepose.config import AugmentConfig
-from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occlusion, sample_generator
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occluder, sample_generator
 from rlepose.datasets.batches import Key
 from rlepose.datasets.images import ImageFiles, ImageSource
 from rlepose.datasets.persons import PersonTable
@@ -33,9 +34,10 @@ class PoseDataset(Dataset[dict[str, Any]]):
 
     dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, D), D being 3 for a table with
     depth, else 2; index, the person's row in the table; problem, empty or why the picture could not be read (then the
-    crop is black and all weights are 0). With `augment`, all random choices follow from (seed, epoch, person). `images`
-    is where the pixels come from, None for the picture files. `hidden_weight` is the weight of joints that are labelled
-    but hidden.
+    crop is black and all weights are 0). With `augment`, all random choices follow from (seed, epoch, person).
+
+    box_scale: how much larger than the boxes the crops are, a number for all persons or (N,). images: where the pixels
+    come from, None for the picture files. hidden_weight, outside_weight: as codec.encode's.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class PoseDataset(Dataset[dict[str, Any]]):
         table: PersonTable,
         skeleton: Skeleton,
         input_size_hw: tuple[int, int],
-        box_scale: float,
+        box_scale: ArrayLike,
         augment: AugmentConfig | None = None,
         seed: int = 0,
         images: ImageSource | None = None,
         hidden_weight: float = 1.0,
+        outside_weight: float = 0.0,
     ) -> None:
         self.images = images or ImageFiles(table)
         self.table = table
@@ -56,6 +59,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         self.augment = augment
         self.seed = seed
         self.hidden_weight = hidden_weight
+        self.outside_weight = outside_weight
         height, width = input_size_hw
         self.center, self.scale = box_to_center_scale(table.bbox_xywh, width / height, box_scale)
 
@@ -80,14 +84,21 @@ class PoseDataset(Dataset[dict[str, Any]]):
             keypoints, visible = keypoints[permutation], visible[permutation]
             depth = None if depth is None else depth[permutation]
         try:
-            crop = self.images.view(person).crop(matrix, self.input_size_hw)
+            view = self.images.view(person)
         except InputError as error:
             crop, visible, problem = np.zeros((*self.input_size_hw, 3), np.uint8), visible * 0, str(error)
         else:
             problem = ""
-        if self.augment is not None:
-            crop = random_occlusion(rng, self.augment, random_color(rng, self.augment, crop))
-        target, weight = encode(keypoints, visible, matrix, self.input_size_hw, self.hidden_weight, depth)
+            if self.augment is not None:
+                size_wh = self.table.image_size_wh[self.table.image_index[person]]
+                occluder = random_occluder(rng, self.augment, self.table.bbox_xywh[person], size_wh)
+                view = view if occluder is None else view.with_noise(occluder, rng)
+            crop = view.crop(matrix, self.input_size_hw)
+            if self.augment is not None:
+                crop = random_color(rng, self.augment, crop)
+        target, weight = encode(
+            keypoints, visible, matrix, self.input_size_hw, self.hidden_weight, depth, self.outside_weight
+        )
         return {
             "image": torch.from_numpy(crop).permute(2, 0, 1),
             "target": torch.from_numpy(target),

@@ -53,14 +53,16 @@ def training_dataset(config: Config) -> PoseDataset:
     table, skeleton = labelled_table(config, "train")
     if isinstance(table, Person3DTable):
         table = _trained_in_space(config, table)
+    table = table.with_pictures(data.on_bad_image)
     return PoseDataset(
-        table.with_pictures(data.on_bad_image),
+        table,
         skeleton,
         data.input_size_hw,
-        data.box_scale,
+        _box_scale(config, table),
         config.augment,
         config.train.seed,
         hidden_weight=config.loss.hidden_weight,
+        outside_weight=config.loss.outside_weight,
     )
 
 
@@ -73,6 +75,13 @@ def _trained_in_space(config: Config, table: Person3DTable) -> Person3DTable:
     if data.extra_annotations is not None and data.extra_images is not None:
         table = with_2d_persons(table, persons_as_h36m(root / data.extra_annotations, root / data.extra_images))
     return table
+
+
+def _box_scale(config: Config, table: PersonTable) -> NDArray[np.floating]:
+    """(N,) how much larger than their boxes the crops of a training table's persons are."""
+    data = config.data
+    extra = data.box_scale if data.extra_box_scale is None else data.extra_box_scale
+    return np.where(np.arange(len(table)) < persons_with_depth(table), data.box_scale, extra)
 
 
 def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:

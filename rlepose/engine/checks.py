@@ -47,6 +47,16 @@ def check_persons(table: PersonTable, validator: PoseValidator[Any]) -> None:
         check_subjects(table, validator.table)
 
 
+def check_selection(config: Config, validator: PoseValidator[Any]) -> None:
+    """InputError where validation does not give the number that chooses the best checkpoint."""
+    name = config.train.select_by
+    if name not in (None, "last", *validator.selectable):
+        raise InputError(
+            f"train.select_by: {name}: this validation gives no such number; set it to last, or to one of "
+            f"{', '.join(validator.selectable)}"
+        )
+
+
 @torch.no_grad()
 def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: torch.device) -> None:
     """InputError where backbone or head cannot take crops of this size: transformers are often built for one."""

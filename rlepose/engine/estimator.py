@@ -21,6 +21,7 @@ from rlepose.engine.prefetch import on_device
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, coco_results, pose_scores
+from rlepose.evaluation.slices import area_joints
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.skeleton import Skeleton
@@ -113,6 +114,7 @@ class Estimator:
             pose_scores(scores, None if box_score is None else box_score[rows]),
             self.table.person_image_ids()[rows],
             kind.category_ids[0],
+            area_joints([self.skeleton.names[joint] for joint in kind.joints]),
         )
 
     def detected_poses(self, predictions: Predictions, kind: JointKind) -> CocoResults:

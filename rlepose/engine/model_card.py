@@ -29,13 +29,14 @@ def model_card(
     """
     data, root = config.data, Path(config.data.root)
     height, width = data.input_size_hw
+    newest = config.train.select_by == "last"
     files = (root / data.train_annotations, root / data.val_annotations)
     lines = [
         f"# {config.name}",
         "",
         f"{config.dims}-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
-        f"{config.model.head.name}, loss {config.loss.name}; the best of its run, after epoch {epoch} of "
-        f"{config.train.epochs}.",
+        f"{config.model.head.name}, loss {config.loss.name}; the {'newest' if newest else 'best'} of its run, after "
+        f"epoch {epoch} of {config.train.epochs}.",
         "",
         "## Data",
         "",
@@ -55,8 +56,10 @@ def model_card(
         "",
         "On the validation persons, in their annotated boxes (`gt`; a detector's boxes cost accuracy)"
         + (", with flip test." if config.eval.flip_test else ", without flip test."),
-        f"The checkpoint was chosen by `{VALIDATORS[data.format].selected_by}` on these same persons, "
-        "so the numbers are a little too good.",
+        "The checkpoint was chosen for being the last, not by these numbers."
+        if newest
+        else f"The checkpoint was chosen by `{config.train.select_by or VALIDATORS[data.format].selected_by}` on these "
+        "same persons, so the numbers are a little too good.",
         "",
         "| metric | value |",
         "|---|---|",

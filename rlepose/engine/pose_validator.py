@@ -20,14 +20,20 @@ Results = TypeVar("Results")
 class PoseValidator(Estimator, ABC, Generic[Results]):
     """Validation on the persons of an annotation file.
 
-    selected_by: the number that chooses the best checkpoint. lower_is_better: whether that is an error.
+    selected_by: the number that chooses the best checkpoint where `train.select_by` does not say otherwise.
+    errors: names of numbers that are better the lower they are.
     path: of the annotation file. prefix: 'gt' or 'det', whose boxes the persons are in; part of written files' names.
     """
 
     selected_by: ClassVar[str]
-    lower_is_better: ClassVar[bool] = False
+    errors: ClassVar[tuple[str, ...]] = ()
     path: Path
     prefix: str = "gt"
+
+    @property
+    @abstractmethod
+    def selectable(self) -> tuple[str, ...]:
+        """Names of the metrics of all persons, any of which can choose the best checkpoint."""
 
     @abstractmethod
     def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], Results]:
@@ -62,11 +68,11 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
 
         return self.ranks.on_main(evaluate), results, predictions
 
-    def better(self, value: float | None, best: float | None) -> bool:
-        """Whether a value of the selecting number beats the best so far."""
+    def better(self, name: str, value: float | None, best: float | None) -> bool:
+        """Whether a value of the metric `name` beats the best so far."""
         if best is None or value is None:
             return best is None
-        return value < best if self.lower_is_better else value > best
+        return value < best if name in self.errors else value > best
 
     def pictures(self, predictions: Predictions, criterion: Criterion, count: int) -> Picture | None:
         """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.

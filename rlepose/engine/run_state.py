@@ -128,7 +128,10 @@ class RunState:
         self.steps = progress.get("steps", steps)
         self.images = progress.get("images", steps * batches.batch_size)
         self.rewinds = progress["rewinds"]
-        self.validated, self.best, self.metrics = progress["validated"], progress["best"], checkpoint.metrics
+        self.validated, self.metrics = progress["validated"], checkpoint.metrics
+        # A value of another number than before cannot be compared with.
+        same_number = checkpoint.config.train.select_by == self._config.train.select_by
+        self.best = progress["best"] if same_number else None
         self._losses.resume(progress["losses"])
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)

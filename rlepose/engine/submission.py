@@ -51,7 +51,8 @@ def submit_checkpoint(
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree)
     kind = JointKind("person", (category_id,), tuple(range(len(COCO))))
-    table = persons_from_detections(pictures, root / data.test_images, boxes, [kind])
+    clip = data.detection_boxes == "clipped"
+    table = persons_from_detections(pictures, root / data.test_images, boxes, [kind], clip)
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
     estimator = Estimator(config, table, checkpoint.skeleton, ranks, checkpoint.recalibration)

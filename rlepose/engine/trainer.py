@@ -17,14 +17,14 @@ from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
 from rlepose.engine.checkpoint import newest_whole
-from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons
+from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons, check_selection
 from rlepose.engine.distributed import Ranks, choose_precision
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.loss_sums import LossSums
 from rlepose.engine.model_card import card_path, model_card
 from rlepose.engine.nonfinite import NonFinite
-from rlepose.engine.optimization import build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.optimization import TensorClipping, build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
@@ -56,6 +56,7 @@ class Trainer:
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
         check_joints(data, self.skeleton, self.validator)
         check_persons(table, self.validator)
+        check_selection(config, self.validator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
         count = persons_with_depth(table)
@@ -85,6 +86,8 @@ class Trainer:
             self.step_module = DistributedDataParallel(step, device_ids=device_ids)
         self.parameters = list(step.parameters())
         self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
+        limit, by_tensor = config.train.clip_grad_norm, config.train.clip_grad_by == "tensor"
+        self.clip_each_tensor = TensorClipping(step, limit) if limit is not None and by_tensor else None
         self.losses = LossSums(ranks)
         decay = config.train.average_decay
         self.average = None if decay is None else WeightAverage(self.model, self.criterion, decay)
@@ -206,7 +209,7 @@ class Trainer:
         for done, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device), first + 1):
             self.bad_images.check(batch["problem"])
             epoch = self.state.epoch + (done - 1) / steps
-            rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs)
+            rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs, 1 / steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             with self.stop.step():
@@ -272,14 +275,17 @@ class Trainer:
             self.nonfinite.see(losses.detach(), persons)
             total += loss.detach()
         taken = torch.ones_like(total)
-        if train.on_nonfinite == "skip" or train.clip_grad_norm is not None:
+        largest_norm = None if self.clip_each_tensor is not None else train.clip_grad_norm
+        if train.on_nonfinite == "skip" or largest_norm is not None:
             # Equal on all ranks, which have the same gradient by now.
             norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
             if train.on_nonfinite == "skip":
                 taken = norm.isfinite().to(total.dtype)
                 skip_next_step(self.optimizer, 1 - taken)
-            if train.clip_grad_norm is not None:
-                nn.utils.clip_grads_with_norm_(self.parameters, train.clip_grad_norm, norm)
+            if largest_norm is not None:
+                nn.utils.clip_grads_with_norm_(self.parameters, largest_norm, norm)
+        if self.clip_each_tensor is not None:
+            self.clip_each_tensor()
         self.optimizer.step()
         return torch.stack([total.where(taken > 0, 0), taken])
 
@@ -294,8 +300,9 @@ class Trainer:
                 run_log.picture("validation", picture, self.state.steps)
         log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
-        value = self.state.metrics[self.validator.selected_by]
-        if self.validator.better(value, self.state.best):
+        select_by = self.config.train.select_by or self.validator.selected_by
+        value = None if select_by == "last" else self.state.metrics[select_by]
+        if select_by == "last" or self.validator.better(select_by, value, self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:

@@ -48,12 +48,20 @@ class Validator(PoseValidator[list[CocoResults]]):
         skeleton = self.coco.skeleton(data.oks_sigmas)
         images = root / data.val_images
         if self.detected:
-            table = persons_from_detections(self.coco, images, boxes, self.kinds)
+            table = persons_from_detections(self.coco, images, boxes, self.kinds, data.detection_boxes == "clipped")
         else:
             table = persons_from_annotations(self.coco, images)
         reference_joints(config.eval.pck_reference, skeleton)  # an InputError now rather than after an epoch
         super().__init__(config, table, skeleton, ranks, recalibration)
         self.own_joints = own_joints(self.kinds, self.table.category_ids)
+
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        names = [*COCO_METRICS]
+        one_a_picture = len(np.unique(self.table.image_index)) == len(self.table)
+        if one_a_picture or self.config.eval.pck_reference != "box":
+            names += [f"PCK@{t:g}" for t in PCK_THRESHOLDS[self.config.eval.pck_reference]]
+        return tuple(f"{self.prefix}/{name}" for name in names)
 
     def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[CocoResults]]:
         poses, backend = self.detected_poses if self.detected else self.poses, self.config.eval.backend

@@ -33,7 +33,8 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
     """
 
     selected_by = "MPJPE"
-    lower_is_better = True
+    errors = ("MPJPE", "PA_MPJPE")
+    selectable = METRICS
     table: Person3DTable
 
     def __init__(self, config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None) -> None:

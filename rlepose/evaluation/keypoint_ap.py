@@ -42,9 +42,8 @@ def keypoint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> F
     counted = ~(truth.crowd | ~truth.labelled.any(axis=1))[:, None] & _in_range(truth.area)
     pairs = similar_pairs(truth, poses.joints[..., :2], image_index, oks_sigmas)
     hit, ignored = _match(pairs, rank, counted, truth.crowd)
-    # A pose on nobody counts as false only in the area ranges that it belongs to.
-    extent = np.ptp(poses.joints[..., 0], axis=1) * np.ptp(poses.joints[..., 1], axis=1)
-    wrong = ~hit & ~ignored & _in_range(extent)[..., None]
+    # A pose on nobody counts as false only in the area ranges that its own area lies in.
+    wrong = ~hit & ~ignored & _in_range(poses.area)[..., None]
     order = np.argsort(-poses.scores, kind="stable")
     precision, recall = _precision_and_recall(hit[order], wrong[order], counted.sum(axis=0))
     at_50, at_75 = 0, 5

@@ -1,10 +1,9 @@
 """Errors of 3-D poses in mm: MPJPE, PA-MPJPE, PCK3D and its area.
 
-MPJPE           mean distance of the joints, both skeletons moved to their root
-PA_MPJPE        the same after Procrustes alignment: what the literature calls PA-MPJPE or protocol 2
-PA_MPJPE_rigid  the same after turning and moving alone: what the RLE authors' code calls PA-MPJPE
-PCK3D           share of joints within 150 mm (Mehta et al., 3DV 2017)
-AUC             mean of that share over the limits 0, 5, …, 150 mm
+MPJPE     mean distance of the joints, both skeletons moved to their root
+PA_MPJPE  the same after Procrustes alignment with scale: PA-MPJPE in the literature and in the RLE authors' evaluation
+PCK3D     share of joints within 150 mm (Mehta et al., 3DV 2017)
+AUC       mean of that share over the limits 0, 5, …, 150 mm
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from rlepose.geometry import Floats
 
-METRICS = ("MPJPE", "PA_MPJPE", "PA_MPJPE_rigid", "PCK3D", "AUC")
+METRICS = ("MPJPE", "PA_MPJPE", "PCK3D", "AUC")
 PCK3D_THRESHOLD_MM = 150.0
 AUC_THRESHOLDS_MM = np.arange(0.0, 151.0, 5.0)
 # A skeleton whose joints scatter less than this has no size or direction to align.
@@ -32,11 +31,11 @@ def relative_to_root(points: ArrayLike, root: int) -> Floats:
     return points - points[..., root : root + 1, :]
 
 
-def procrustes_align(prediction: ArrayLike, truth: ArrayLike, scaled: bool = True) -> Floats:
-    """Each prediction turned, moved and, if `scaled`, resized to have the smallest squared distance to its truth.
+def procrustes_align(prediction: ArrayLike, truth: ArrayLike) -> Floats:
+    """Each prediction turned, moved and resized to have the smallest squared distance to its truth.
 
     It is never mirrored. prediction, truth (N, K, 3) mm -> (N, K, 3) mm. A prediction whose joints all lie in one place
-    becomes the truth's centre, and if `scaled` every prediction of a truth whose joints do.
+    becomes the truth's centre, and so does every prediction of a truth whose joints do.
     Umeyama, PAMI 1991, equations 39 to 42.
     """
     prediction, truth = np.asarray(prediction, float), np.asarray(truth, float)
@@ -47,13 +46,10 @@ def procrustes_align(prediction: ArrayLike, truth: ArrayLike, scaled: bool = Tru
     sign = np.ones_like(singular)
     sign[:, 2] = np.where(np.linalg.det(left) * np.linalg.det(right) < 0, -1.0, 1.0)
     rotation = (left * sign[:, None, :]) @ right
-    aligned = moving @ rotation.transpose(0, 2, 1)
-    if scaled:
-        extent = np.square(moving).sum(axis=(1, 2))
-        point = extent <= _NO_EXTENT_MM**2
-        factor = np.where(point, 0.0, (singular * sign).sum(axis=1) / np.where(point, 1.0, extent))
-        aligned *= factor[:, None, None]
-    return aligned + centre
+    extent = np.square(moving).sum(axis=(1, 2))
+    point = extent <= _NO_EXTENT_MM**2
+    factor = np.where(point, 0.0, (singular * sign).sum(axis=1) / np.where(point, 1.0, extent))
+    return factor[:, None, None] * (moving @ rotation.transpose(0, 2, 1)) + centre
 
 
 def pose_errors(prediction: ArrayLike, truth: ArrayLike, root: int, joints: Sequence[int]) -> dict[str, float | None]:
@@ -70,7 +66,6 @@ def pose_errors(prediction: ArrayLike, truth: ArrayLike, root: int, joints: Sequ
     values = (
         errors.mean(),
         joint_errors(procrustes_align(predicted, true), true).mean(),
-        joint_errors(procrustes_align(predicted, true, scaled=False), true).mean(),
         (errors <= PCK3D_THRESHOLD_MM).mean(),
         within.mean(),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ class CocoResults:
     image_ids (N,)       ids of their pictures
     joints    (N, K, 3)  x and y in px, and the joint's score
     scores    (N,)       by which COCO ranks the poses
+    area      (N,)       px²; a pose that matches nobody counts as false among persons of this size
     """
 
     image_ids: NDArray[np.int64]
     joints: NDArray[np.float64]
     scores: NDArray[np.float64]
+    area: NDArray[np.float64]
     category_id: int
 
     def __len__(self) -> int:
@@ -35,11 +37,13 @@ class CocoResults:
 
     def select(self, poses: NDArray[Any]) -> "CocoResults":
         """Some poses only: (N,) bool mask or indices."""
-        return CocoResults(self.image_ids[poses], self.joints[poses], self.scores[poses], self.category_id)
+        return CocoResults(
+            self.image_ids[poses], self.joints[poses], self.scores[poses], self.area[poses], self.category_id
+        )
 
     def with_joints(self, joints: Sequence[int]) -> "CocoResults":
-        """The same poses with these joints alone, in this order; their scores stay."""
-        return CocoResults(self.image_ids, self.joints.take(joints, axis=1), self.scores, self.category_id)
+        """The same poses with these joints alone, in this order; scores and areas stay the whole poses'."""
+        return replace(self, joints=self.joints.take(joints, axis=1))
 
     def entries(self) -> list[dict[str, Any]]:
         """As COCO has them, but for `keypoints`, which are rows (3 K,) of an array."""
@@ -52,16 +56,24 @@ class CocoResults:
 
 
 def coco_results(
-    keypoints: Floats, joint_scores: Floats, scores: Floats, image_ids: NDArray[np.integer], category_id: int
+    keypoints: Floats,
+    joint_scores: Floats,
+    scores: Floats,
+    image_ids: NDArray[np.integer],
+    category_id: int,
+    area_joints: Sequence[int] | None = None,
 ) -> CocoResults:
     """keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,) -> the poses, joints at 4 decimals.
 
-    Rounded here, so that the file holds what was evaluated. InputError for NaN and infinity.
+    area_joints: the joints whose bounding box is a pose's area, None for all. Joints are rounded here, so that the file
+    holds what was evaluated. InputError for NaN and infinity.
     """
     joints = np.concatenate([keypoints, joint_scores[..., None]], axis=-1, dtype=np.float64)
     refuse_nonfinite(joints, scores)
     np.round(joints, _DECIMALS, out=joints)
-    return CocoResults(np.asarray(image_ids, np.int64), joints, np.asarray(scores, np.float64), category_id)
+    bounding = joints if area_joints is None else joints.take(area_joints, axis=1)
+    area = np.ptp(bounding[..., 0], axis=1) * np.ptp(bounding[..., 1], axis=1)
+    return CocoResults(np.asarray(image_ids, np.int64), joints, np.asarray(scores, np.float64), area, category_id)
 
 
 def refuse_nonfinite(*predicted: Floats) -> None:

@@ -17,11 +17,12 @@ from rlepose.datasets.images import warp_crop
 from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks, choose_device, choose_precision
 from rlepose.engine.forward import in_picture, predict_crops
+from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
-from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_video
+from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_folder, is_video
 from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
 from rlepose.losses import LocationScale
 
@@ -37,6 +38,7 @@ class Predictor:
     before they are decoded.
 
     A model in 3-D gives depth besides; joints in space come from inference/space.py.
+    Raises InputError for any other argument, and for what is no checkpoint of this project.
 
     >>> predictor = Predictor("exp/demo/checkpoints/best.pt")
     >>> for picture in predictor.predict("holiday/", boxes="whole"):
@@ -52,6 +54,7 @@ class Predictor:
         detector: Detect | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
         path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
@@ -76,7 +79,7 @@ class Predictor:
         of PIL; or a list of paths, arrays and images. InputError for anything else. Coordinates belong to the upright
         picture, after its EXIF rotation.
         boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
-        (N, 5) for one picture, a list of such for several, or a dict by file name.
+        (N, 5) for one picture, a list of such for several, or a dict by file name. InputError for anything else.
         """
         return [poses for _, poses in self.stream(images, boxes)]
 
@@ -163,6 +166,25 @@ class Predictor:
         return mu, sigma, scores
 
 
+def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: object, max_pixels: object) -> None:
+    """InputError for an argument of the Predictor that is of another kind than it takes."""
+    if not isinstance(checkpoint, str | Path):
+        raise InputError(f"checkpoint: expected the path of a file that training wrote, got {checkpoint!r}")
+    if (
+        isinstance(overrides, str)
+        or not isinstance(overrides, Sequence)
+        or not all(isinstance(text, str) for text in overrides)
+    ):
+        raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+    if detector is not None and not callable(detector):
+        raise InputError(
+            "detector: expected a function of RGB pixels (H, W, 3) that gives rlepose.inference.boxes.Boxes, got "
+            f"{detector!r}"
+        )
+    if not isinstance(max_pixels, int) or max_pixels < 1:
+        raise InputError(f"max_pixels: expected a whole number above 0, got {max_pixels!r}")
+
+
 def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
     there = [batch for batch in batches if batch is not None]
     return torch.cat(there).float().cpu().numpy() if there else None
@@ -180,5 +202,5 @@ class _Waiting(NamedTuple):
 def _count(images: Images) -> int | None:
     """How many pictures there are; None for folders and videos."""
     if isinstance(images, str | Path):
-        return None if Path(images).is_dir() or is_video(Path(images)) else 1
+        return None if is_folder(Path(images)) or is_video(Path(images)) else 1
     return len(images) if isinstance(images, Sequence) else 1

@@ -1,8 +1,9 @@
 """Normalizing flows: densities on R^D that are easy to evaluate and to sample."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ class Flow(nn.Module, ABC):
 
 
 class RealNVP(Flow):
-    """A stack of `depth` affine couplings (Dinh et al., ICLR 2017, section 3.2). Starts as nearly its base.
+    """A stack of `depth` affine couplings (Dinh et al., ICLR 2017, section 3.2).
 
     In a coupling the coordinates where the mask m is 1 pass unchanged, and two small networks s and t of them scale and
     shift the others:
@@ -73,10 +74,14 @@ class RealNVP(Flow):
     activation:  of the networks' two hidden layers, a key of ACTIVATIONS.
     scale_bound: a coupling scales a coordinate by at most e^scale_bound either way.
     base:        the density of z, a key of DENSITIES.
+    init:        initial weights. 'small': nearly 0, so that the flow starts as nearly its base; 'torch': those of
+                 nn.Linear, as in the RLE authors' code.
 
     Raises ValueError for masks of another length, or that leave a coordinate as it is in every coupling.
     """
 
+    # A parameter holds the tensors of all couplings' networks: its first dimensions are coupling and network.
+    stacked_dims: ClassVar[int] = 2
     seen: Tensor
     changed: Tensor
 
@@ -89,6 +94,7 @@ class RealNVP(Flow):
         activation: str = "leaky_relu",
         scale_bound: float = 1.0,
         base: str = "gaussian",
+        init: Literal["small", "torch"] = "small",
     ) -> None:
         super().__init__(dims, base)
         self.activation = activation
@@ -102,9 +108,15 @@ class RealNVP(Flow):
         sizes = [dims, width, width, dims]
         self.weights = nn.ParameterList(torch.empty(depth, 2, *shape) for shape in zip(sizes[1:], sizes, strict=False))
         self.biases = nn.ParameterList(torch.zeros(depth, 2, outputs) for outputs in sizes[1:])
-        for weight in self.weights:
+        for weight, bias in zip(self.weights, self.biases, strict=True):
             for matrix in weight.flatten(0, 1):
-                nn.init.xavier_uniform_(matrix, gain=0.01)
+                if init == "small":
+                    nn.init.xavier_uniform_(matrix, gain=0.01)
+                else:
+                    nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))  # as nn.Linear.reset_parameters
+            if init == "torch":
+                bound = 1 / math.sqrt(weight.shape[-1])
+                nn.init.uniform_(bias, -bound, bound)
 
     def _to_base(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, scale = self._couple(x, to_data=False)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlepose.config import ModelConfig
+from rlepose.config import PACKAGE, ModelConfig
 from rlepose.errors import InputError, first_line
+from rlepose.models.package_weights import package_weights
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,10 @@ class Backbone(nn.Module):
             # The default location 'incre' would widen the branches for classification; '' keeps 32/64/128/256.
             # Index 0 is the stem.
             arguments |= {"feature_location": "", "out_indices": (1, 2, 3, 4)}
-        if weights is not None:
+        if weights == PACKAGE:
+            if pretrained:
+                arguments["pretrained_cfg_overlay"] = {"state_dict": package_weights(_architecture(name))}
+        elif weights is not None:
             # With the source of a prefixed name timm would fetch that one's weights.
             arguments["pretrained_cfg_overlay"] = {"file": weights, "source": ""}
         try:
@@ -112,7 +116,7 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
     )
     try:
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
-        if weights is not None or prefix:
+        if (weights is not None and weights != PACKAGE) or prefix:
             # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
             # What was loaded is equal the second time; what is random is not.
             again = timm.create_model(name, pretrained=True, **arguments).state_dict()

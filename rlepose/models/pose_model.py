@@ -47,6 +47,7 @@ def build_model(
     if fill:
         init_backbone(backbone, config)
     head = build_head(config.head, backbone, num_keypoints, predict_sigma, dims)
+    assert config.pixel_mean is not None and config.pixel_std is not None
     return PoseModel(backbone, head, config.pixel_mean, config.pixel_std)
 
 

@@ -27,42 +27,18 @@ from rlepose.losses import RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.heads import RegressionHead
 from rlepose.skeleton import H36M
-
-
-def resnet_state(prefix: str, seed: int = 0) -> tuple[torch.nn.Module, dict[str, Tensor]]:
-    """torchvision's ResNet-18 with statistics that are not the initial ones, and its state without the classifier."""
-    torch.manual_seed(seed)
-    resnet = torchvision.models.resnet18().eval()
-    for module in resnet.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-    resnet.fc = torch.nn.Identity()
-    return resnet, {prefix + name: value for name, value in resnet.state_dict().items()}
-
-
-def reference_state(reference: Mapping[str, NDArray], prefix: str) -> dict[str, Tensor]:
-    """Head and flows of the reference with the names of the authors' checkpoints."""
-    values = ("features", "target", "weight", "mu", "sigma", "score", "loss", "nf_loss", "mu_eval")
-    names = [name for name in reference if name.startswith(f"{prefix}/")]
-    keys = {name: name.removeprefix(f"{prefix}/").replace("/", ".") for name in names}
-    return {
-        key: torch.from_numpy(reference[name])
-        for name, key in keys.items()
-        if key not in values and not key.startswith("grad_")
-    }
+from tests.convert.authors import AuthorsNetwork, reference_state, resnet_state
 
 
 @pytest.fixture
-def official(reference: Mapping[str, NDArray]) -> tuple[torch.nn.Module, dict[str, Tensor]]:
-    resnet, state = resnet_state("preact.")
-    return resnet, state | reference_state(reference, "head2d")
+def official(reference: Mapping[str, NDArray]) -> AuthorsNetwork:
+    return AuthorsNetwork(reference, "head2d")
 
 
 def test_the_authors_head_and_loss_are_reproduced(
-    official: tuple[torch.nn.Module, dict[str, Tensor]], reference: Mapping[str, NDArray], tmp_path: Path
+    official: AuthorsNetwork, reference: Mapping[str, NDArray], tmp_path: Path
 ) -> None:
-    torch.save(official[1], tmp_path / "theirs.pth")
+    torch.save(official.state, tmp_path / "theirs.pth")
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt")
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     model = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
@@ -79,26 +55,20 @@ def test_the_authors_head_and_loss_are_reproduced(
 
 
 @torch.no_grad()
-def test_the_authors_pixels_come_to_the_same_pose(
-    official: tuple[torch.nn.Module, dict[str, Tensor]], tmp_path: Path
-) -> None:
-    resnet, state = official
-    torch.save(state, tmp_path / "theirs.pth")
+def test_the_authors_pixels_come_to_the_same_pose(official: AuthorsNetwork, tmp_path: Path) -> None:
+    torch.save(official.state, tmp_path / "theirs.pth")
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 48))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
 
-    features = resnet(image / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1))
-    mu = features @ state["fc_coord.linear.weight"].T / features.norm(dim=1, keepdim=True)
-    mu = mu + state["fc_coord.linear.bias"]
-    sigma = (features @ state["fc_sigma.linear.weight"].T + state["fc_sigma.linear.bias"]).sigmoid()
-    torch.testing.assert_close(output.mu, mu.view(2, 17, 2), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(output.sigma, sigma.view(2, 17, 2), rtol=1e-4, atol=1e-5)
+    theirs = official.pose(image / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1))
+    torch.testing.assert_close(output.mu, theirs.mu, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(output.sigma, theirs.sigma, rtol=1e-4, atol=1e-5)
 
 
 def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) -> None:
-    converted = convert_state(resnet_state("preact.")[1] | reference_state(reference, "head3d"))
+    converted = convert_state(AuthorsNetwork(reference, "head3d").state)
     assert (converted.joints, converted.dims) == (18, 3)
     head = RegressionHead([512], [32], 18, dims=3)
     head.load_state_dict({k.removeprefix("head."): v for k, v in converted.model.items() if k.startswith("head.")})
@@ -119,7 +89,7 @@ def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDAr
 
 
 def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDArray], tmp_path: Path) -> None:
-    torch.save(resnet_state("preact.")[1] | reference_state(reference, "head3d"), tmp_path / "theirs.pth")
+    torch.save(AuthorsNetwork(reference, "head3d").state, tmp_path / "theirs.pth")
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 64))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     assert checkpoint.skeleton == H36M and checkpoint.config.dims == 3 and checkpoint.config.loss.root_depth
@@ -128,6 +98,14 @@ def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDA
     )
     assert model(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
     assert [likelihood.dims for likelihood in criterion.likelihoods] == [3, 2]
+
+
+@pytest.mark.parametrize(("head", "size_hw"), [("head2d", (256, 192)), ("head3d", (256, 256))])
+def test_a_model_whose_crops_nobody_tells_has_those_of_the_paper(
+    reference: Mapping[str, NDArray], tmp_path: Path, head: str, size_hw: tuple[int, int]
+) -> None:
+    torch.save(AuthorsNetwork(reference, head).state, tmp_path / "theirs.pth")
+    assert convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt").config.data.input_size_hw == size_hw
 
 
 class TheirFlow(torch.nn.Module):
@@ -225,9 +203,9 @@ class Harmful:
 
 
 def test_what_cannot_be_converted_is_told(
-    official: tuple[torch.nn.Module, dict[str, Tensor]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    official: AuthorsNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, state = official
+    state = official.state
     path, out = tmp_path / "theirs.pth", tmp_path / "ours.pt"
     cases: list[tuple[object, str]] = [
         ({}, "no weights of the authors' RLE models"),
@@ -251,14 +229,14 @@ def test_what_cannot_be_converted_is_told(
 
 
 def test_the_command_writes_a_checkpoint_that_predicts(
-    official: tuple[torch.nn.Module, dict[str, Tensor]],
+    official: AuthorsNetwork,
     run_script: Callable[..., subprocess.CompletedProcess[str]],
     synthetic: Path,
     tmp_path: Path,
 ) -> None:
     from rlepose.inference import Predictor
 
-    torch.save(official[1], tmp_path / "theirs.pth")
+    torch.save(official.state, tmp_path / "theirs.pth")
     result = run_script(
         "convert_checkpoint.py", tmp_path / "theirs.pth", "--to", tmp_path / "ours.pt", "--input-size", 64, 48
     )
@@ -266,3 +244,12 @@ def test_the_command_writes_a_checkpoint_that_predicts(
     assert "resnet18.tv_in1k, 17 joints" in result.stdout
     (picture,) = Predictor(tmp_path / "ours.pt", "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     assert picture.persons[0].keypoints.shape == (17, 2)
+
+
+def test_the_command_needs_no_input_size_for_a_model_in_3d(
+    reference: Mapping[str, NDArray], run_script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    torch.save(AuthorsNetwork(reference, "head3d").state, tmp_path / "theirs.pth")
+    result = run_script("convert_checkpoint.py", tmp_path / "theirs.pth", "--to", tmp_path / "ours.pt")
+    assert result.returncode == 0, result.stderr
+    assert load_checkpoint(tmp_path / "ours.pt").config.data.input_size_hw == (256, 256)

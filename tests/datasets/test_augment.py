@@ -1,5 +1,7 @@
 """Random crops: reproducible, within their ranges, and of the half that they mean."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,9 +9,10 @@ from numpy.typing import NDArray
 from rlepose.config import AugmentConfig
 from rlepose.datasets.augment import (
     CropChoice,
+    half_body,
     random_color,
     random_crop,
-    random_occlusion,
+    random_occluder,
     reachable_region,
     sample_generator,
 )
@@ -86,6 +89,19 @@ def test_the_rotation_stays_within_its_range_and_goes_both_ways() -> None:
     assert -45 <= angles.min() < -40 and 40 < angles.max() <= 45
 
 
+def test_normal_scale_and_rotation_are_clipped_normals() -> None:
+    # P(|z| > 1) = 0.317 for the scale, P(|z| > 2) = 0.0455 for the rotation.
+    config = AugmentConfig(distribution="normal", scale=0.3, rotation_deg=30, rotation_prob=1, half_body_prob=0)
+    choices = draws(config, 4000)
+    scale = np.array([choice.scale[0] / SCALE[0] - 1 for choice in choices])
+    angle = np.array([choice.rotation_deg for choice in choices])
+    assert np.abs(scale).max() == pytest.approx(0.3) and np.abs(angle).max() == pytest.approx(60)
+    assert 0.28 < np.isclose(np.abs(scale), 0.3).mean() < 0.35
+    assert 0.035 < np.isclose(np.abs(angle), 60).mean() < 0.058
+    assert np.abs(scale[np.abs(scale) < 0.29]).mean() == pytest.approx(0.3 * 0.46, rel=0.05)
+    assert np.quantile(np.abs(angle), 0.6827) == pytest.approx(30, rel=0.05)
+
+
 @pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.5, 70, 130), (1.0, 200, 200)])
 def test_as_many_crops_are_rotated_as_asked(probability: float, low: int, high: int) -> None:
     rotated = sum(choice.rotation_deg != 0 for choice in draws(AugmentConfig(rotation_prob=probability)))
@@ -111,6 +127,20 @@ def test_a_half_body_crop_shows_the_whole_half_and_both_halves_occur() -> None:
     halves = [(shown(choice)[upper].all(), shown(choice)[~upper].all()) for choice in draws(HALF_BODY, 100)]
     assert all(top or bottom for top, bottom in halves)
     assert sum(top for top, _ in halves) > 30 and sum(bottom for _, bottom in halves) > 30
+
+
+@pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.6915, 250, 305), (1.0, 400, 400)])
+def test_as_many_half_bodies_are_upper_ones_as_asked(probability: float, low: int, high: int) -> None:
+    config = dataclasses.replace(HALF_BODY, upper_body_prob=probability)
+    upper = np.array(COCO.upper_body)
+    assert low <= sum(bool(shown(choice)[upper].all()) for choice in draws(config, 400)) <= high
+
+
+@pytest.mark.parametrize("upper_first", [True, False])
+def test_of_two_halves_with_two_joints_each_the_upper_one_is_taken(upper_first: bool) -> None:
+    visible = np.isin(np.arange(17), (5, 6, 15, 16))  # shoulders and ankles
+    center, _ = half_body(upper_first, COCO, CENTER, SCALE, STANDING, visible)
+    np.testing.assert_allclose(center, STANDING[5:7].mean(axis=0))
 
 
 def test_a_half_body_crop_has_the_shape_of_the_whole_one() -> None:
@@ -165,6 +195,14 @@ def test_bright_colours_stay_bytes() -> None:
     assert changed.dtype == np.uint8 and changed.max() == 255 and changed.min() >= 124
 
 
+def test_a_changed_colour_is_rounded_and_not_cut_off() -> None:
+    levels = np.arange(200, dtype=np.uint8)
+    crop = np.broadcast_to(levels[:, None, None], (200, 1, 3))
+    changed = [random_color(sample_generator(0, 0, i), AugmentConfig(color=0.2), crop)[:, 0] for i in range(50)]
+    offsets = [np.polyfit(levels, channels, 1)[1] for channels in changed]  # changed = factor · level + offset
+    assert np.abs(np.mean(offsets)) < 0.05  # -0.5 where all are cut off
+
+
 # --- how far crops reach --------------------------------------------------------------------------------------------
 
 
@@ -189,6 +227,7 @@ REACHES = [
     AugmentConfig(flip_prob=0, scale=0.1, rotation_prob=1, rotation_deg=180, half_body_prob=0),
     AugmentConfig(flip_prob=0.5, scale=0.25, rotation_prob=1, rotation_deg=45, half_body_prob=0.5),
     AugmentConfig(flip_prob=0.5, scale=0, rotation_prob=0, half_body_prob=0.5),
+    AugmentConfig(distribution="normal", scale=0.3, rotation_prob=1, rotation_deg=30, half_body_prob=0),
 ]
 
 
@@ -210,19 +249,48 @@ def test_the_region_covers_the_half_whose_joints_are_visible() -> None:
     assert region[0, 2] > CENTER[0] + SCALE[0] / 2 + 100
 
 
-def test_noise_covers_one_rectangle_of_at_most_45_percent_about_as_often_as_asked() -> None:
-    crop, config = np.full((40, 30, 3), 7, np.uint8), AugmentConfig(occlusion_prob=0.5)
-    shares = []
-    for seed in range(300):
-        covered = (random_occlusion(np.random.default_rng(seed), config, crop) != 7).any(axis=2)
-        rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
-        if len(rows):
-            box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-            assert covered.sum() > 0.95 * box
-        shares.append(covered.mean())
-    assert (crop == 7).all()
-    assert 0.4 < max(shares) <= 0.45
-    assert 0.4 < np.mean(np.array(shares) > 0) < 0.55
+# --- occluders ------------------------------------------------------------------------------------------------------
+
+BOX, PICTURE_WH = np.array([40.0, 30, 60, 80]), np.array([200, 150])
+
+
+def occluders(
+    bbox_xywh: NDArray = BOX, probability: float = 1, count: int = 500, picture_wh: NDArray = PICTURE_WH
+) -> list[NDArray | None]:
+    config = AugmentConfig(occlusion_prob=probability)
+    return [random_occluder(np.random.default_rng(seed), config, bbox_xywh, picture_wh) for seed in range(count)]
+
+
+def test_occluders_are_as_frequent_as_asked() -> None:
+    assert all(occluder is None for occluder in occluders(probability=0, count=10))
+    assert 200 < sum(occluder is not None for occluder in occluders(probability=0.5)) < 300
+
+
+def test_occluders_cover_up_to_70_percent_of_the_box_in_shapes_up_to_one_to_three() -> None:
+    width, height = np.array([box[2:] - box[:2] for box in occluders() if box is not None]).T
+    assert 0.66 * BOX[2:].prod() < (width * height).max() <= 0.7 * BOX[2:].prod()
+    large = width * height > 0.1 * BOX[2:].prod()
+    ratio = height[large] / width[large]
+    assert 0.27 < ratio.min() < 0.5 and 2.5 < ratio.max() < 3.7
+
+
+def test_occluders_that_fit_lie_in_the_box_and_all_in_the_picture() -> None:
+    boxes = np.array([box for box in occluders() if box is not None])
+    assert len(boxes) == 500
+    fits = (boxes[:, 2:] - boxes[:, :2] < BOX[2:] - 1).all(axis=1)
+    assert (boxes[fits, :2] >= BOX[:2]).all() and (boxes[fits, 2:] <= BOX[:2] + BOX[2:]).all()
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= PICTURE_WH).all()
+    assert not fits.all()  # others reach beyond the box
+
+
+def test_a_box_of_the_whole_picture_gets_occluders_that_fit_into_it() -> None:
+    boxes = [box for box in occluders(np.array([0.0, 0, 199, 149])) if box is not None]
+    assert len(boxes) == 500
+    assert all((box[2:] <= PICTURE_WH).all() for box in boxes)
+
+
+def test_a_box_larger_than_its_picture_ends_without_an_occluder_instead_of_never() -> None:
+    assert occluders(np.array([-500.0, -500, 2000, 2000]), count=3) == [None] * 3
 
 
 def test_no_persons_reach_nothing() -> None:

@@ -29,11 +29,11 @@ def persons(path: Path) -> PersonTable:
     return persons_from_annotations(CocoFile(path), path.parent)
 
 
-def detections(annotations: Path, entries: Any) -> PersonTable:
+def detections(annotations: Path, entries: Any, clip: bool = True) -> PersonTable:
     path = annotations.with_name("detections.json")
     path.write_text(json.dumps(entries))
     coco = CocoFile(annotations)
-    return persons_from_detections(coco, annotations.parent, path, coco.kinds)
+    return persons_from_detections(coco, annotations.parent, path, coco.kinds, clip)
 
 
 def box(**changes: Any) -> dict[str, Any]:
@@ -175,6 +175,12 @@ def test_detected_boxes_are_read_with_their_scores(write_coco: WriteCoco) -> Non
     np.testing.assert_array_equal(table.bbox_xywh, [(10, 10, 29, 39), (50, 50, 49, 29)])
     assert table.box_score.tolist() == [0.25, 1] and not table.visible.any()
     assert table.keypoints.shape == (2, 3, 2)
+
+
+def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) -> None:
+    boxes = [[50.25, 50, 500, 500], [-20, -10, 30, 40], [200, 200, 10, 10]]
+    table = detections(write_coco(), [box(bbox=xywh) for xywh in (*boxes, [10, 10, 0, 5])], clip=False)
+    np.testing.assert_array_equal(table.bbox_xywh, boxes)
 
 
 def test_detections_of_other_categories_and_without_inside_are_left_out(write_coco: WriteCoco) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlepose.datasets.images import is_truncated_jpeg, read_image
+from rlepose.datasets.images import View, is_truncated_jpeg, read_image
 from rlepose.errors import InputError
 
 ORANGE = (250, 120, 20)
@@ -152,3 +152,28 @@ def test_what_its_header_refuses_is_not_read_to_the_end(tmp_path: Path, kind: st
     os.truncate(path, 2**40)  # a hole, more than fits into memory
     with pytest.raises(InputError, match=r"huge\.png: (cannot be decoded|the picture has 60x40 px)"):
         read_image(path, max_pixels=100)
+
+
+# --- noise ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "origin", "rows", "columns"),
+    [
+        (1, 0, slice(20, 40), slice(10, 30)),
+        (2, 0.5, slice(10, 20), slice(5, 15)),  # pixels that hold two by two of the picture
+        (1, 15, slice(5, 25), slice(0, 15)),  # the view begins within the rectangle
+        (1, 100, slice(0, 0), slice(0, 0)),
+    ],
+)
+def test_noise_covers_the_pixels_of_its_rectangle_and_no_others(
+    step: float, origin: float, rows: slice, columns: slice
+) -> None:
+    pixels = np.full((50, 60, 3), 7, np.uint8)
+    view = View(pixels, np.full(2, step, float), np.full(2, origin, float))
+    noisy = view.with_noise(np.array([10, 20, 30, 40]), np.random.default_rng(0))
+    changed = (noisy.pixels != 7).any(axis=2)
+    expected = np.zeros_like(changed)
+    expected[rows, columns] = True
+    np.testing.assert_array_equal(changed, expected)
+    assert (pixels == 7).all()

@@ -87,12 +87,6 @@ class TheirTensors:
             if name in names
         }
 
-    def clip(self, gradients: Sequence[Tensor], largest: float) -> None:
-        """Shrink each of theirs to a norm of at most `largest`, in place."""
-        factors = (largest / (torch.from_numpy(self.norms(gradients)) + 1e-6)).clamp(max=1)
-        for gradient, (owners, rows) in zip(gradients, self.rows(gradients), strict=True):
-            gradient.copy_((rows * factors[owners].unsqueeze(1)).view(gradient.shape))
-
 
 def initial_state(reference: Reference, space: Space) -> dict[str, Tensor]:
     """The authors' state dict before step 1, float64: what learns follows from a formula, in this order."""
@@ -142,9 +136,6 @@ def replay(reference: Reference, space: Space, optimizer: str, folder: Path) -> 
     trainer.step_module.register_forward_hook(lambda module, inputs, losses: run.losses.append(losses.mean().item()))
     for parameter in parameters:
         parameter.register_post_accumulate_grad_hook(lambda p: unclipped.update({p: p.grad.clone()}))
-    if space == "3d":
-        # In place of train.clip_grad_by=tensor.
-        trainer.optimizer.register_step_pre_hook(lambda *_: theirs.clip([p.grad for p in parameters], 35))
     prefix = f"{space}/{optimizer}_exact"
     stored_whole = {key.rpartition("/")[2] for key in reference if key.startswith(f"{prefix}/value/")}
     for step in range(len(reference[f"{prefix}/loss"])):
@@ -184,11 +175,7 @@ def _config(space: Space, optimizer: str, folder: Path, size_hw: tuple[int, int]
             picture = folder / "h36m" / "images" / entry["file_name"]
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.touch()
-    overrides += [
-        "data={extra_annotations: null, extra_images: null}",
-        "loss.root_depth=true",
-        "train.clip_grad_norm=null",
-    ]
+    overrides += ["data={extra_annotations: null, extra_images: null}", "loss.root_depth=true"]
     return load_config(REPOSITORY / "configs" / "h36m_res50_rle.yaml", overrides)
 
 

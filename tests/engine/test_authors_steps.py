@@ -54,15 +54,16 @@ def test_the_initial_weights_follow_from_the_formula(authors: Reference, space: 
     assert_allclose(norms[: len(expected)], expected, rtol=1e-12)
 
 
-def test_a_converted_network_normalises_pixels_as_the_authors_do(authors: Reference) -> None:
-    pictures = torch.from_numpy(authors["2d/images"][0]).permute(0, 3, 1, 2)
-    config = config_of(from_official(initial_state(authors, "2d")), "converted", (64, 48))
-    model = network_of(config, 17, pretrained=False).eval()
+@pytest.mark.parametrize("space", ["2d", "3d"])
+def test_a_converted_network_normalises_pixels_as_the_authors_do(authors: Reference, space: Space) -> None:
+    pictures = torch.from_numpy(authors[f"{space}/images"][0]).permute(0, 3, 1, 2)
+    converted = from_official(initial_state(authors, space))
+    model = network_of(config_of(converted, "converted", pictures.shape[2:]), converted.joints, pretrained=False).eval()
     seen: list[NDArray] = []
     model.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].numpy()))
     model(pictures)
-    assert_allclose(seen[0][0, :, ::9, ::9], authors["2d/pixels_of_first"], atol=1e-7)
-    assert_allclose(seen[0], network_input(authors, "2d")[0], atol=1e-7)
+    assert_allclose(seen[0][0, :, ::9, ::9], authors[f"{space}/pixels_of_first"], atol=1e-6)
+    assert_allclose(seen[0], network_input(authors, space)[0], atol=1e-6)
 
 
 def test_losses_are_the_authors(run: Run) -> None:

@@ -2,28 +2,41 @@ import pytest
 import torch
 
 from rlepose.config import OptimizerConfig, ScheduleConfig
-from rlepose.engine.optimization import OPTIMIZERS, build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.optimization import (
+    OPTIMIZERS,
+    TensorClipping,
+    build_optimizer,
+    learning_rate_factor,
+    skip_next_step,
+)
+from rlepose.losses.flows import RealNVP
 
 
 def test_steps_happen_at_their_milestones() -> None:
     schedule = ScheduleConfig(name="step", milestones=(170, 200), gamma=0.1)
-    factors = [learning_rate_factor(schedule, epoch, 270) for epoch in (0, 169.99, 170, 199.99, 200, 269)]
+    factors = [learning_rate_factor(schedule, epoch, 270, 0.01) for epoch in (0, 169.99, 170, 199.99, 200, 269)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_warm_up_grows_linearly_to_one() -> None:
-    schedule = ScheduleConfig(name="step", milestones=(), warmup_epochs=2)
-    assert [learning_rate_factor(schedule, epoch, 10) for epoch in (0, 0.5, 1, 2, 9)] == pytest.approx(
-        [0, 0.25, 0.5, 1, 1]
-    )
+@pytest.mark.parametrize("name", ["step", "cosine"])
+def test_warm_up_grows_linearly_and_moves_the_weights_from_the_first_step(name: str) -> None:
+    schedule = ScheduleConfig(name=name, milestones=(), warmup_epochs=1.25)
+    steps = 4  # an epoch
+    factors = [learning_rate_factor(schedule, step / steps, 1000, 1 / steps) for step in range(5)]
+    assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8, 1])
+
+
+def test_a_warm_up_that_ends_within_a_step_does_not_exceed_the_rate() -> None:
+    schedule = ScheduleConfig(name="step", milestones=(), warmup_epochs=0.3)
+    assert learning_rate_factor(schedule, 0.25, 10, 0.25) == 1
 
 
 def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:
     schedule = ScheduleConfig(name="cosine", warmup_epochs=1)
-    assert learning_rate_factor(schedule, 1, 11) == 1
-    assert learning_rate_factor(schedule, 6, 11) == pytest.approx(0.5)
-    assert learning_rate_factor(schedule, 11, 11) == pytest.approx(0)
-    values = [learning_rate_factor(schedule, 1 + epoch / 10, 11) for epoch in range(101)]
+    assert learning_rate_factor(schedule, 1, 11, 0.1) == 1
+    assert learning_rate_factor(schedule, 6, 11, 0.1) == pytest.approx(0.5)
+    assert learning_rate_factor(schedule, 11, 11, 0.1) == pytest.approx(0)
+    values = [learning_rate_factor(schedule, 1 + epoch / 10, 11, 0.1) for epoch in range(101)]
     assert values == sorted(values, reverse=True)
 
 
@@ -70,3 +83,42 @@ def test_momentum_that_starts_from_zero_is_torchs() -> None:
         theirs.step()
         optimizer.step()
     assert torch.equal(weight, ours)
+
+
+def with_gradients(module: torch.nn.Module, scale: float) -> torch.nn.Module:
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn_like(parameter) * scale
+    return module
+
+
+def test_clipping_by_tensor_is_torchs_of_each_tensor_alone() -> None:
+    ours, theirs = (
+        with_gradients(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(5, 50)), 0.5) for _ in range(2)
+    )
+    TensorClipping(ours, limit=2.0)()
+    for parameter in theirs.parameters():
+        torch.nn.utils.clip_grad_norm_(parameter, 2.0)
+    norms = [parameter.grad.norm().item() for parameter in ours.parameters()]
+    assert min(norms) < 1.99 and max(norms) == pytest.approx(2)  # some are left alone
+    for parameter, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, expected.grad)
+
+
+def test_clipping_by_tensor_takes_a_flows_couplings_and_networks_for_tensors_of_their_own() -> None:
+    flow = with_gradients(RealNVP(2, depth=3, width=8), 0.1)
+    weight = flow.weights[1]
+    weight.grad[1, 0] *= 100
+    before = weight.grad.clone()
+    TensorClipping(torch.nn.ModuleDict({"criterion": flow}), limit=1.5)()
+    assert weight.grad[1, 0].norm() == pytest.approx(1.5, rel=1e-5)
+    others = torch.ones(3, 2, dtype=torch.bool)
+    others[1, 0] = False
+    torch.testing.assert_close(weight.grad[others], before[others])
+
+
+def test_clipping_by_tensor_leaves_out_what_has_no_gradient() -> None:
+    layer = torch.nn.Linear(2, 2)
+    layer.weight.grad = torch.full((2, 2), 10.0)
+    TensorClipping(layer, limit=1.0)()
+    assert layer.bias.grad is None and layer.weight.grad.norm() == pytest.approx(1)

@@ -10,6 +10,7 @@ from rlepose.config import Config
 from rlepose.config_reading import config_from_dict
 from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.estimator import Predictions
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.trainer import Trainer
 from rlepose.errors import InputError
@@ -105,6 +106,46 @@ def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Con
     best = load_checkpoint(Experiment.of(config).best)
     assert (best.progress["epoch"], best.progress["validated"], best.progress["best"]) == (2, 2, 0.5)
     assert best.metrics == {"gt/AP": 0.5}
+
+
+@pytest.mark.parametrize(("select_by", "best_epoch"), [("null", 1), ("gt/AP75", 2), ("gt/AR", 3), ("last", 4)])
+def test_the_checkpoint_that_select_by_names_is_kept(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    names = ("gt/AP", "gt/AP75", "gt/AR")
+    values = iter([(0.5, 0.1, 0.2), (0.4, 0.3, 0.3), (0.3, 0.2, 0.4), (0.2, 0.1, 0.1)])
+    config = tiny_config("train.epochs=4", f"train.select_by={select_by}")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+
+    def validate(*_: object) -> tuple[dict[str, float], list, Predictions]:
+        return dict(zip(names, next(values), strict=True)), [], predictions
+
+    monkeypatch.setattr(trainer.validator, "run", validate)
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    best = Experiment.of(config).best
+    assert load_checkpoint(best).progress["epoch"] == best_epoch
+    assert ("chosen for being the last" in best.with_suffix(".md").read_text()) == (select_by == "last")
+
+
+def test_a_number_that_validation_does_not_give_cannot_choose_the_best(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.select_by: AP: .*set it to last, or to one of gt/AP, gt/AP50"):
+        Trainer(tiny_config("train.select_by=AP"), ALONE)
+
+
+def test_in_space_a_smaller_error_is_better(tiny_3d_config: Callable[..., Config]) -> None:
+    validator = Trainer(tiny_3d_config("train.select_by=PA_MPJPE"), ALONE).validator
+    assert validator.better("PA_MPJPE", 40.0, 41.0) and not validator.better("PA_MPJPE", 42.0, 41.0)
+    assert validator.better("PCK3D", 0.9, 0.8)
+
+
+def test_each_tensors_gradient_is_limited_where_asked(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train={clip_grad_norm: 0.01, clip_grad_by: tensor}"), ALONE)
+    trainer.step({name: value for name, value in next(iter(trainer.loader)).items() if name != "problem"})
+    norms = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()])
+    assert norms.max() == pytest.approx(0.01, rel=1e-3)
+    assert (norms > 0.0099).sum() > 10
 
 
 def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:

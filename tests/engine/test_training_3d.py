@@ -175,3 +175,24 @@ def test_a_file_of_the_other_format_is_told(tiny_3d_config: Callable[..., Config
 def test_halves_must_divide_among_the_ranks(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.batch_size: 6 does not divide by 1 ranks .* × 2 halves"):
         Trainer(tiny_3d_config("train={batch_size: 6, accumulate: 2}"), ALONE)
+
+
+def test_persons_without_depth_have_crops_of_a_scale_of_their_own(tiny_3d_config: Callable[..., Config]) -> None:
+    dataset = training_dataset(tiny_3d_config("data.box_scale=1.0", "data.extra_box_scale=1.25"))
+    count = dataset.table.num_with_depth
+    larger_side = dataset.table.bbox_xywh[:, 2:].max(axis=1)
+    np.testing.assert_allclose(dataset.scale[:count, 0], larger_side[:count])
+    np.testing.assert_allclose(dataset.scale[count:, 0], 1.25 * larger_side[count:])
+    assert 0 < count < len(dataset)
+
+
+def test_an_occluder_covers_the_picture_and_not_the_labels(tiny_3d_config: Callable[..., Config]) -> None:
+    plain = training_dataset(tiny_3d_config("augment.scale=0"))
+    covered = training_dataset(tiny_3d_config("augment={scale: 0, occlusion_prob: 1}"))
+    shares = []
+    for person in range(20):
+        before, after = plain[0, person], covered[0, person]
+        for name in ("target", "weight"):
+            assert torch.equal(before[name], after[name])
+        shares.append((before["image"] != after["image"]).any(dim=0).float().mean().item())
+    assert 0.02 < np.mean(shares) < 0.6 and max(shares) < 0.8

@@ -181,6 +181,15 @@ def test_a_second_pose_on_the_same_person_is_false() -> None:
     assert assert_equal(truth, first_on_nobody(twice, 0.9, 0.1), SIGMAS)[0] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("side", "medium", "large"), [(7.0, 1, 1), (EDGES[0], 0.5, 1), (EDGES[1], 0.5, 0.5)])
+def test_a_pose_on_nobody_is_false_among_persons_of_its_own_area(side: float, medium: float, large: float) -> None:
+    truth = dataclasses.replace(persons_in_a_picture(2), area=np.array([50.0**2, 100.0**2]))
+    right = near(truth, np.random.default_rng(0), 1, 0.0)
+    results = first_on_nobody(right.select(np.array([0, 0, 1])), 0.9, 0.8, 0.8)
+    figures = assert_equal(truth, dataclasses.replace(results, area=np.full(3, side**2)), SIGMAS)
+    assert figures[3:5] == pytest.approx([medium, large])
+
+
 def test_of_persons_equally_similar_the_last_is_taken() -> None:
     """So the second pose finds the first person free, or, with the persons exchanged, nobody."""
     truth = dataclasses.replace(persons_in_a_picture(2, joints=1), keypoints=np.array([[[0.0, 0]], [[20.0, 0]]]))

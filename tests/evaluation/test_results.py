@@ -57,6 +57,16 @@ def test_some_poses_can_be_selected() -> None:
     np.testing.assert_array_equal(some.joints[..., :2], keypoints[[2, 0]])
 
 
+def test_a_poses_area_is_that_of_the_joints_asked_for_whatever_joints_are_taken_of_it() -> None:
+    keypoints = np.array([[[0, 0], [2.00001, 3], [10, 10]], [[5, 5], [9, 4], [5, 5]]], float)
+    arrays = (keypoints, np.ones((2, 3)), np.array([0.5, 0.6]), np.array([7, 8]), 1)
+    assert coco_results(*arrays).area.tolist() == [100, 4]
+    results = coco_results(*arrays, area_joints=range(2))
+    assert results.area.tolist() == [6, 4]
+    assert results.with_joints([2]).area.tolist() == [6, 4]
+    assert results.select(np.array([1])).area.tolist() == [4]
+
+
 def test_what_json_does_not_have_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "results.json", [float("nan")])

@@ -1,6 +1,7 @@
 """Parts of the body, and pictures by their crowding, are what pycocotools makes of these alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from pycocotools.cocoeval import COCOeval
 from rlepose.datasets.coco_file import CocoFile
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.results import CocoResults, coco_results
-from rlepose.evaluation.slices import crowd_index, slices
+from rlepose.evaluation.slices import area_joints, crowd_index, slices
 from rlepose.evaluation.truth import CocoTruth, truth_of
+from rlepose.geometry import Floats
 from rlepose.joint_sets import WHOLEBODY
 
 PARTS = {"body": (0, 17), "foot": (17, 23), "face": (23, 91), "left hand": (91, 112), "right hand": (112, 133)}
@@ -25,12 +27,14 @@ def drawn_set(tmp_path: Path, names: tuple[str, ...]) -> tuple[CocoFile, CocoTru
     rng, count = np.random.default_rng(0), len(names)
     images = [
         {"id": 3 * i, "file_name": f"{i}.jpg", "width": 640, "height": 480, "crowdIndex": index}
-        for i, index in enumerate([0, 0.05, 0.099, 0.1, 0.4, 0.7, 0.8, 0.9, 1])
+        for i, index in enumerate([0, 0.1, 0.199, 0.2, 0.4, 0.799, 0.8, 0.9, 1])
     ]
     annotations = []
     for identity in range(1, PERSONS + 1):
         joints = np.column_stack([rng.uniform(20, 300, (count, 2)), rng.integers(0, 3, count)])
         for first, end in PARTS.values():
+            if first:  # smaller than the body
+                joints[first:end, :2] /= 5
             if rng.uniform() < 0.3:
                 joints[first:end] = 0
         joints[joints[:, 2] == 0] = 0
@@ -45,15 +49,22 @@ def drawn_set(tmp_path: Path, names: tuple[str, ...]) -> tuple[CocoFile, CocoTru
     truth = truth_of(coco)
     keypoints = truth.keypoints + rng.normal(0, 2, truth.keypoints.shape) * rng.uniform(0.2, 3, (PERSONS, 1, 1))
     ids = truth.image_ids[truth.image_index]
-    results = coco_results(keypoints, np.ones((PERSONS, count)), rng.uniform(0, 1, PERSONS), ids, 1)
+    scores, area = rng.uniform(0, 1, PERSONS), area_joints(names)
+    results = coco_results(keypoints, np.ones((PERSONS, count)), scores, ids, 1, area)
     return coco, truth, results
 
 
-def by_pycocotools(tree: dict[str, Any], entries: list[dict[str, Any]], oks_sigmas: np.ndarray) -> list[float]:
+def by_pycocotools(
+    tree: dict[str, Any], entries: list[dict[str, Any]], oks_sigmas: Floats, areas: Sequence[float] = ()
+) -> list[float]:
+    """areas: of the poses, px², where they are not those of the entries' joints."""
     truth = COCO()
     truth.dataset = tree | {"info": {}}
     truth.createIndex()
-    evaluation = COCOeval(truth, truth.loadRes(entries), "keypoints")
+    found = truth.loadRes(entries)
+    for pose, area in zip(found.dataset["annotations"], areas, strict=False):
+        pose["area"] = area
+    evaluation = COCOeval(truth, found, "keypoints")
     evaluation.params.kpt_oks_sigmas = oks_sigmas
     evaluation.evaluate()
     evaluation.accumulate()
@@ -73,6 +84,7 @@ def assert_alike(found: dict[str, float | None], expected: list[float]) -> None:
 def test_parts_of_a_whole_body_are_judged_by_their_own_joints(tmp_path: Path) -> None:
     coco, truth, results = drawn_set(tmp_path, WHOLEBODY.names)
     sigmas = np.array(WHOLEBODY.oks_sigmas)
+    areas = [np.ptp(body[:, 0]) * np.ptp(body[:, 1]) for body in results.joints[:, slice(*PARTS["body"])]]
     found = {part.name: part for part in slices(WHOLEBODY.names, truth, results, sigmas, None)}
     assert list(found) == list(PARTS)
     values = set()
@@ -86,7 +98,7 @@ def test_parts_of_a_whole_body_are_judged_by_their_own_joints(tmp_path: Path) ->
         entries = plain(results)
         for entry in entries:
             entry["keypoints"] = entry["keypoints"][3 * first : 3 * end]
-        assert_alike(metrics, by_pycocotools(tree, entries, sigmas[first:end]))
+        assert_alike(metrics, by_pycocotools(tree, entries, sigmas[first:end], areas))
         values.add(metrics["AP"])
     assert len(values) == len(PARTS)
 

@@ -223,3 +223,33 @@ def test_a_joint_that_does_not_occur_gets_a_zero_gradient() -> None:
     flows.log_prob(torch.randn(4, 2), torch.tensor([0, 0, 2, 0])).sum().backward()
     norms = [sum(p.grad.abs().sum() for p in flow.parameters()) for flow in flows]
     assert norms[0] > 0 and norms[1] == 0 and norms[2] > 0
+
+
+@torch.no_grad()
+def test_a_realnvp_started_as_the_authors_scatters_about_as_theirs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    samples = []
+    for seed in range(50):
+        torch.manual_seed(seed)
+        samples.append(RealNVP(2, init="torch").sample(2000, generator))
+    # The quartiles of their standard deviations and means, over 200 seeds.
+    shares = torch.tensor([0.25, 0.5, 0.75])
+    spread, mean = torch.stack(samples).std(dim=1), torch.stack(samples).mean(dim=1).abs()
+    torch.testing.assert_close(spread.quantile(shares), torch.tensor([0.88, 1.00, 1.14]), atol=0.07, rtol=0)
+    torch.testing.assert_close(mean.quantile(shares), torch.tensor([0.06, 0.13, 0.22]), atol=0.05, rtol=0)
+
+
+@torch.no_grad()
+def test_a_realnvps_torch_start_is_that_of_linear_layers() -> None:
+    torch.manual_seed(0)
+    flow = RealNVP(3, depth=40, width=64, init="torch")
+    for values, inputs in zip([*flow.weights, *flow.biases], [3, 64, 64] * 2, strict=True):
+        bound = 1 / math.sqrt(inputs)
+        assert 0.95 * bound < values.abs().max() <= bound
+        assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+
+
+def test_a_realnvp_starts_as_nearly_its_base_where_nothing_else_is_said() -> None:
+    torch.manual_seed(0)
+    samples = RealNVP(2).sample(4000, torch.Generator().manual_seed(0))
+    assert (samples.std(dim=0) - 1).abs().max() < 0.05 and samples.mean(dim=0).abs().max() < 0.05
