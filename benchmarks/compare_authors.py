@@ -86,13 +86,12 @@ def _drawn(root: Path) -> Path:
 
 
 def _config(args: argparse.Namespace, data: Path, folder: Path) -> Config:
-    """The recipe for COCO, with the authors' pixels and the network that was asked for."""
+    """The recipe for COCO, with the network that was asked for."""
     height, width = args.input_size
     overrides = [
         f"output_dir={folder / 'exp'}",
         f"data={{root: {data}, cache: none, cache_dir: {folder / 'cache'}, input_size_hw: [{height}, {width}]}}",
         f"model.backbone={{name: resnet{args.depth}, pretrained: false}}",
-        "model={pixel_mean: [0.406, 0.457, 0.480], pixel_std: [1, 1, 1]}",
         f"train={{batch_size: {args.batch_size}, seed: {args.seed}}}",
         "system={device: cpu, precision: float32, workers: 0}",
     ]
