@@ -66,11 +66,11 @@ def main() -> None:
         published = authors.ask("train", setup | {"batches": theirs, "exact": False})
         exact = authors.ask("train", setup | {"batches": theirs, "exact": True})
         _print_losses(_train(trainer, batches), published, exact)
-        results, numbers, without_bbox = authors.ask("evaluate", setup | {"data": str(data)})
+        results, crops, numbers, without_bbox = authors.ask("evaluate", setup | {"data": str(data)})
         authors.close()
         metrics, found, _ = trainer.validator.run(trainer.model, trainer.criterion)
         assert found is not None
-        _print_poses(trainer, found[0], results)
+        _print_persons(trainer, found[0], results, crops)
         _print_numbers([metrics[f"gt/{metric}"] for metric in COCO_METRICS], numbers, without_bbox)
 
 
@@ -144,21 +144,29 @@ def _print_losses(ours: Sequence[float], published: Sequence[float], exact: Sequ
         print(f"{step:4d} {own:11.6f} {others[0]:11.6f}  {share:.1e} {others[1]:21.6f}  {exact_share:.1e}")
 
 
-def _print_poses(trainer: Trainer, ours: CocoResults, theirs: Sequence[Mapping[str, Any]]) -> None:
-    """How far apart the poses of the same persons are: those whose crops, in the same picture, have one centre."""
+def _print_persons(
+    trainer: Trainer, ours: CocoResults, theirs: Sequence[Mapping[str, Any]], their_crops: Tensor
+) -> None:
+    """How much crops and poses of the same persons differ: those whose crops, in one picture, have one centre."""
     image_ids, crops_xyxy = (np.array([pose[key] for pose in theirs]) for key in ("image_id", "bbox"))
     if sorted(image_ids) != sorted(ours.image_ids):
-        print(f"\nOther persons: ours are {len(ours)}, the authors' {len(theirs)}; poses are not compared.")
+        print(f"\nOther persons: ours are {len(ours)}, the authors' {len(theirs)}; crops and poses are not compared.")
         return
-    centers = (crops_xyxy[:, :2] + crops_xyxy[:, 2:]) / 2
-    apart = np.linalg.norm(trainer.validator.dataset.center[:, None] - centers, axis=-1)
+    dataset, model = trainer.validator.dataset, trainer.model
+    apart = np.linalg.norm(dataset.center[:, None] - (crops_xyxy[:, :2] + crops_xyxy[:, 2:]) / 2, axis=-1)
     same = np.where(ours.image_ids[:, None] == image_ids, apart, np.inf).argmin(axis=1)
+    our_crops = torch.stack([dataset[0, person]["image"] for person in range(len(ours))])
+    levels = (our_crops - (their_crops[same] * model.pixel_std + model.pixel_mean).round()).abs()
+    print(
+        f"\n{len(ours)} persons. Of the {levels.numel()} numbers of their crops {int((levels > 0).sum())} differ, "
+        f"by at most {int(levels.max())} of 255."
+    )
     joints = np.array([pose["keypoints"] for pose in theirs]).reshape(len(theirs), -1, 3)[same]
     distance = np.linalg.norm(ours.joints[..., :2] - joints[..., :2], axis=-1)
     scores = np.abs(ours.scores - np.array([pose["score"] for pose in theirs])[same])
     print(
-        f"\n{len(ours)} persons, after the steps without 1e-9. A joint of both codes: {np.median(distance):.1e} px "
-        f"apart (median),\nat most {distance.max():.1e} px. A person's score differs by at most {scores.max():.1e}."
+        f"After the steps without 1e-9, a joint of both codes is {np.median(distance):.1e} px apart (median), at most\n"
+        f"{distance.max():.1e} px. A person's score differs by at most {scores.max():.1e}."
     )
 
 

@@ -79,22 +79,27 @@ def train(batches: list[tuple[Tensor, Tensor, Tensor]], exact: bool, **setup: An
 
 
 @torch.no_grad()
-def evaluate(data: str, **setup: Any) -> tuple[list[dict[str, Any]], dict[str, float], dict[str, float]]:
+def evaluate(data: str, **setup: Any) -> tuple[list[dict[str, Any]], Tensor, dict[str, float], dict[str, float]]:
     """What the network that `train` left predicts in the annotated boxes, with flip test.
 
-    -> their results, their ten numbers, and these from results without the key `bbox`.
+    -> their results, the crops (N, 3, H, W) of these as normalised pixels, their ten numbers, and these from results
+    without the key `bbox`.
     """
     config, model, _ = network(**setup)
     folder = Path(os.environ["BENCHMARK_FOLDER"])
     options = SimpleNamespace(flip_test=True, log=False, rank=0, world_size=1, work_dir=str(folder))
     to_coordinates = get_coord(config, config.DATA_PRESET.HEATMAP_SIZE)
+    seen: list[Tensor] = []  # crops and mirrored crops by turns
+    hook = model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     with in_folder_with(data):  # they read ./data/coco
         rlepose.trainer.validate_gt(model, options, config, to_coordinates)
+        hook.remove()
         results = json.loads((folder / "test_gt_kpt.json").read_text())
         as_they_are = evaluate_mAP(str(folder / "test_gt_kpt.json"), ann_type="keypoints")
         without = [{key: value for key, value in pose.items() if key != "bbox"} for pose in results]
         (folder / "without_bbox.json").write_text(json.dumps(without))
-        return results, as_they_are, evaluate_mAP(str(folder / "without_bbox.json"), ann_type="keypoints")
+        without_bbox = evaluate_mAP(str(folder / "without_bbox.json"), ann_type="keypoints")
+    return results, torch.cat(seen[::2]), as_they_are, without_bbox
 
 
 if __name__ == "__main__":
