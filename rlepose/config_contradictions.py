@@ -99,7 +99,7 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
                     f"belongs to 3-D data, but data.format is {data.format}; set data.format=h36m, or leave it out",
                 )
         return
-    for option_name in ("category", "oks_sigmas", "detections", "detection_boxes"):
+    for option_name in ("group_key", "category", "oks_sigmas", "flip_pairs", "detections", "detection_boxes"):
         if getattr(data, option_name) != getattr(DataConfig, option_name):
             yield f"data.{option_name}", f"data.format={data.format} does not have it; leave it out"
     if head.name == "heatmap":

@@ -248,6 +248,7 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("loss: {root_depth: true}", "loss.root_depth: belongs to 3-D data"),
         ("{model: {head: {name: integral, depth_bins: 8}}}", "model.head.depth_bins: belongs to 3-D data"),
         ("data: {format: h36m, category: person}", "data.category: data.format=h36m does not have it"),
+        ("data: {format: h36m, group_key: film}", "data.group_key: data.format=h36m does not have it"),
         ("{data: {format: h36m}, loss: {name: basic}}", "loss.name: basic predicts through one flow"),
         ("{data: {format: h36m}, loss: {flow: {masks: [[0, 1]]}}}", "loss.flow.masks: cannot fit both"),
         (

@@ -39,7 +39,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
             continue
         ids.append(annotation["id"])
         categories.append(annotation["category_id"])
-        rows.append(_row_of_image(coco, annotation, image_row))
+        rows.append(row_of_image(coco, annotation, image_row))
         boxes.append(_finite(coco, annotation, "bbox", 4))
         labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
     image_index = np.array(rows, np.int64)
@@ -141,12 +141,13 @@ def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | No
     return None
 
 
-def _row_of_image(coco: CocoFile, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
+def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
+    """The row of an annotation's picture, given the rows by the pictures' ids; InputError where there is none."""
     image_id = annotation.get("image_id")
     row = image_row.get(image_id) if isinstance(image_id, int) else None
     if row is None:
         raise InputError(
-            f"{coco.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
+            f"{pictures.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
         )
     return row
 

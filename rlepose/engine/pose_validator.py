@@ -77,7 +77,7 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
     def pictures(self, predictions: Predictions, criterion: Criterion, count: int) -> Picture | None:
         """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.
 
-        The ellipses' half axes are one standard deviation: sigma times the spread that the criterion's flow learned.
+        The ellipses' half axes are one standard deviation: sigma times the spread that the joint's flow learned.
         """
         persons = np.flatnonzero(predictions.valid)
         if self.prefix != "gt" or not count or not len(persons):
@@ -91,7 +91,7 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
         """Truth beside prediction for these rows of the table, with a title each; ellipses as in `pictures`."""
         sigma = predictions.sigma
         if sigma is not None:
-            sigma = sigma * criterion.main.residual_spread().cpu().numpy()
+            sigma = sigma * criterion.residual_spread(len(self.skeleton)).cpu().numpy()
         tiles = [
             self.draw(int(person), predictions, sigma, title) for person, title in zip(persons, titles, strict=True)
         ]

@@ -45,7 +45,7 @@ class Validator(PoseValidator[list[CocoResults]]):
         self.kinds = self.coco.kinds
         self.truths = [truth_of(self.coco, kind) for kind in self.kinds]
         self.crowd_index = crowd_index(self.coco)
-        skeleton = self.coco.skeleton(data.oks_sigmas)
+        skeleton = self.coco.skeleton(data.oks_sigmas, data.flip_pairs)
         images = root / data.val_images
         if self.detected:
             table = persons_from_detections(self.coco, images, boxes, self.kinds, data.detection_boxes == "clipped")

@@ -148,6 +148,19 @@ def test_each_tensors_gradient_is_limited_where_asked(tiny_config: Callable[...,
     assert (norms > 0.0099).sum() > 10
 
 
+def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_gives(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config("data.flip_pairs=[[left_eye, right_eye]]", "train.epochs=1")
+    trainer = Trainer(config, ALONE)
+    expected = [0, 2, 1, *range(3, 17)]
+    assert list(trainer.dataset.skeleton.flip_permutation) == expected
+    assert trainer.validator._flip_permutation.tolist() == expected
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    assert list(load_checkpoint(Experiment.of(config).last).skeleton.flip_permutation) == expected
+
+
 def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"data\.num_keypoints: 14 joints are asked for but .* has 17: nose, left_eye"):
         Trainer(tiny_config("data.num_keypoints=14"), ALONE)
