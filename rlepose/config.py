@@ -401,6 +401,11 @@ class EvalConfig:
         "length that PCK is relative to: left shoulder to right hip, neck to the head's top, or the longer side of the "
         "person's box; with box, PCK is given only where every picture has one person",
     )
+    nme_reference: Literal["box", "area"] | tuple[str, str] | None = option(
+        None,
+        "length that NME is relative to: the diagonal of the person's annotated box, the square root of the annotated "
+        "area, or the distance between two joints, as their names (docs/metrics.md); null: no NME",
+    )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 
 

@@ -153,6 +153,8 @@ class Skeleton:
 
     def find(self, name: str) -> int | None:
         """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        if name in self.names:
+            return self.names.index(name)
         wanted = _canonical(name)
         return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
 

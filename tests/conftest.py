@@ -58,7 +58,7 @@ def reference3d() -> Mapping[str, NDArray]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder with coco_mini/, lspet/ and faces/: photographs in COCO's layout."""
+    """Folder with coco_mini/, faces/, livestock/ and lspet/: photographs in COCO's layout."""
     folder = os.environ.get("RLEPOSE_TEST_DATA")
     if not folder:
         pytest.skip("RLEPOSE_TEST_DATA is not set: no real pictures to test on")

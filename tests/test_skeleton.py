@@ -82,6 +82,11 @@ def test_index_finds_a_joint_by_side_and_part() -> None:
     assert skeleton.find("left_hip") is None
 
 
+def test_a_joint_whose_name_is_spelled_the_same_is_found_before_one_of_the_same_words() -> None:
+    skeleton = skeleton_from_names(("finger_1", "finger_1_1", "cheek_1_2", "cheek_2_1"))
+    assert [skeleton.find(name) for name in skeleton.names] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("skeleton", [COCO, HAND], ids=["coco", "hand"])
 def test_a_skeleton_survives_json(skeleton: Skeleton) -> None:
     assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton

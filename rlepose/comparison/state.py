@@ -84,4 +84,5 @@ def _expected(config: Config, calibration: bool) -> set[str]:
         {VALIDATORS[config.data.format].selected_by}
         | ({"det/AP"} if config.data.detections else set())
         | ({"gt/NLL"} if calibration else set())
+        | ({"gt/NME"} if config.eval.nme_reference is not None else set())
     )

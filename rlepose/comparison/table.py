@@ -1,4 +1,4 @@
-"""What the finished runs of a suite gave: results.csv, results.md and a plot."""
+"""What the finished runs of a suite gave: results.csv, results.md and plots."""
 
 import csv
 import shlex
@@ -9,16 +9,19 @@ from typing import Any
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Row, Run, Suite, default_out
+from rlepose.engine.checkpoint import results_folder
 from rlepose.engine.logging import curve, read_history
+from rlepose.engine.nme import read_nme
 from rlepose.engine.validators import VALIDATORS
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
 from rlepose.models.cost import model_cost
-from rlepose.plots import save_figure
+from rlepose.plots import nme_figure, save_figure
 
 # The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
 METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
-    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NLL", "calibration_error")),
+    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NME", "NME_AUC@", "NME_failures@")),
+    *(f"gt/{name}" for name in ("NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
     *MPJPE_METRICS,
     "parameters_M",
@@ -33,8 +36,8 @@ Numbers = Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(suite: Suite) -> str:
-    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`; -> the latter's
-    text. Runs that are not finished are named, not counted."""
+    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`, and nme_curves.png
+    where runs have an NME; -> the text of results.md. Runs that are not finished are named, not counted."""
     runs = suite.runs()
     states = {run.name: state_of(run) for run in runs}
     finished = [run for run in runs if states[run.name].kind == "finished"]
@@ -52,6 +55,13 @@ def write_tables(suite: Suite) -> str:
     kinds = {VALIDATORS[run.config.data.format].selected_by for run in runs}
     drawn = {name: each for name, each in curves.items() if each}
     save_figure(suite.out / "results.png", curves_figure(drawn, " or ".join(sorted(kinds))))
+    with_nme = [run for run in finished if "gt/NME" in numbers[run.name]]
+    if with_nme:
+        judged = {
+            row.name: [read_nme(results_folder(run.experiment.best)) for run in with_nme if run.row is row]
+            for row in suite.rows
+        }
+        save_figure(suite.out / "nme_curves.png", nme_figure({name: each for name, each in judged.items() if each}))
     return text
 
 
@@ -64,7 +74,7 @@ def _markdown(
     for row in suite.rows:
         finished = [run for run in runs if run.row is row and run.name in numbers]
         seeds = ", ".join(str(run.seed) for run in finished) or "–"
-        cells = [_cell([numbers[run.name].get(name) for run in finished]) for name in names]
+        cells = [_cell([numbers[run.name].get(name) for run in finished], _decimals(name)) for name in names]
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
     if suite.out != default_out(suite.path):
@@ -102,13 +112,17 @@ def _cost(run: Run) -> dict[str, float]:
     return cost
 
 
-def _cell(values: Sequence[float | None]) -> str:
+def _decimals(name: str) -> int:
+    return 4 if name == "gt/NME" else 3  # papers give NME in percent, with two decimals
+
+
+def _cell(values: Sequence[float | None], decimals: int) -> str:
     """'0.123 ± 0.004'; a dash where a run has no such number."""
     numbers = [value for value in values if value is not None]
     if not numbers or len(numbers) < len(values):
         return "–"
-    mean = f"{statistics.fmean(numbers):.3f}"
-    return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.3f}"
+    mean = f"{statistics.fmean(numbers):.{decimals}f}"
+    return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.{decimals}f}"
 
 
 def _curve(run: Run) -> list[tuple[int, float]]:

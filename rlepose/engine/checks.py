@@ -76,6 +76,8 @@ def _check_groups(data: DataConfig, key: str, table: PersonTable, validator: Val
 def check_selection(config: Config, validator: PoseValidator[Any]) -> None:
     """InputError where validation does not give the number that chooses the best checkpoint."""
     name = config.train.select_by
+    if name is not None and name.startswith("gt/NME") and config.eval.nme_reference is None:
+        raise InputError(f"train.select_by: {name}: NME needs a length to divide by; set eval.nme_reference")
     if name not in (None, "last", *validator.selectable):
         raise InputError(
             f"train.select_by: {name}: this validation gives no such number; set it to last, or to one of "

@@ -17,6 +17,13 @@ from rlepose.visualize import Picture, sheet
 Results = TypeVar("Results")
 
 
+def metric_text(value: float | None) -> str:
+    """A metric to be read: four decimals, a whole number as it is, a dash for one that is not defined."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
 class PoseValidator(Estimator, ABC, Generic[Results]):
     """Validation on the persons of an annotation file.
 

@@ -136,7 +136,7 @@ class RunState:
         self.rewinds = progress["rewinds"]
         self.validated, self.metrics = progress["validated"], checkpoint.metrics
         # A value of another number than before cannot be compared with.
-        same_number = checkpoint.config.train.select_by == self._config.train.select_by
+        same_number = _selection(checkpoint.config) == _selection(self._config)
         self.best = progress["best"] if same_number else None
         self._losses.resume(progress["losses"])
         begun_in = progress.get("precision", self.precision.name)
@@ -156,6 +156,14 @@ class RunState:
         # The state is the checkpoint's; decay and the like are this config's, as is the rate, which each step sets.
         for group, values in zip(self._optimizer.param_groups, options, strict=True):
             group.update(values)
+
+
+def _selection(config: Config) -> tuple[str, Any]:
+    """The number that chooses the best checkpoint, and what it is relative to."""
+    name = config.train.select_by or ""
+    if name.startswith("gt/PCK"):
+        return name, config.eval.pck_reference
+    return name, config.eval.nme_reference if name.startswith("gt/NME") else None
 
 
 def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable
@@ -184,6 +185,45 @@ def test_the_mean_and_deviation_over_seeds_are_tabulated(suite: Suite) -> None:
     assert f"| 0, 1, 2 | 0.300 ± 0.265 | 1.000 ± 0.000 | {parameters:.3f} ± 0.000 | " in text
     assert " | AP 12.3 |" in text
     assert "Not finished" not in text
+
+
+def test_nme_is_tabulated_and_its_curves_are_drawn_where_runs_have_one(suite: Suite) -> None:
+    rows = [dataclasses.replace(suite.rows[1], overrides=("loss.name=l1", "eval.nme_reference=box")), suite.rows[2]]
+    suite = dataclasses.replace(suite, rows=tuple(rows), seeds=(0, 1))
+    for run in suite.runs():
+        train(run.config, ALONE)
+        folder = run.experiment.folder / "results"
+        best = load_checkpoint(run.experiment.best)
+        validate_checkpoint(run.experiment.best, best.config, best, ["gt"], folder, ALONE, run.row.calibration)
+    text = write_tables(suite)
+    lines = [dict(zip(*cells, strict=True)) for cells in _rows(text)]
+    assert [name for name in lines[0] if "NME" in name] == [
+        "gt/NME",
+        "gt/NME_AUC@0.08",
+        "gt/NME_AUC@0.1",
+        "gt/NME_failures@0.08",
+        "gt/NME_failures@0.1",
+    ]
+    assert re.fullmatch(r"\d\.\d{4} ± \d\.\d{4}", lines[0]["gt/NME"]) and lines[1]["gt/NME"] == "–"
+    assert (suite.out / "nme_curves.png").exists()
+
+
+def test_a_run_whose_validation_has_no_nme_is_not_finished(suite: Suite) -> None:
+    row = dataclasses.replace(suite.rows[1], overrides=("loss.name=l1", "eval.nme_reference=box"))
+    (run,) = dataclasses.replace(suite, rows=(row,)).runs()
+    train(run.config, ALONE)
+    folder = run.experiment.folder / "results"
+    folder.mkdir()
+    (folder / "metrics.json").write_text('{"gt/AP": 0.5}')
+    assert state_of(run).kind == "trained"
+    (folder / "metrics.json").write_text('{"gt/AP": 0.5, "gt/NME": 0.1}')
+    assert state_of(run).kind == "finished"
+
+
+def _rows(text: str) -> list[tuple[list[str], list[str]]]:
+    """Header and cells of each line of the table."""
+    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    return [(header, cells) for cells in rows]
 
 
 def test_stopping_ends_what_runs_and_starts_no_more(tmp_path: Path) -> None:
