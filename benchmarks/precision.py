@@ -1,4 +1,4 @@
-"""A training step of several backbones in float32 and in bfloat16, on the CPU: which of them `system.precision` takes."""
+"""A training step in float32 and in bfloat16 for several backbones, on the CPU; `system.precision` chooses by this."""
 
 import functools
 from functools import partial
