@@ -10,17 +10,27 @@ from measuring import Row, cpu_seconds
 
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.precision import depthwise_share
 from rlepose.engine.train_step import TrainStep
 from rlepose.losses import build_criterion
+from rlepose.models.backbones import Backbone
 from rlepose.models.pose_model import build_model
 
+# By falling share of depthwise weights.
 BACKBONES = (
-    "resnet18",
-    "resnet50",
-    "hrnet_w32",
-    "mobilenetv3_large_100",
     "tf_efficientnet_lite0",
+    "efficientnet_b0",
+    "fastvit_t8",
+    "mobilenetv2_100",
+    "mobilenetv3_large_100",
+    "convnext_atto",
+    "edgenext_small",
+    "tf_efficientnetv2_s",
     "convnext_tiny",
+    "repvit_m1",
+    "hrnet_w32",
+    "resnet50",
+    "resnet18",
 )
 
 
@@ -29,15 +39,20 @@ def rows(bench: Bench) -> list[Row]:
     persons, size_hw = (2, (64, 64)) if bench.quick else (8, (128, 96))
     return [
         Row(
-            f"training step, {name}, batch {persons} of {size_hw[0]}x{size_hw[1]}, a person",
-            "ms",
+            f"training step, {name} ({_share(name):.1%} depthwise), batch {persons} of {'x'.join(map(str, size_hw))}",
+            "ms a person",
             {
                 str(precision).removeprefix("torch."): partial(_train, name, precision, persons, size_hw)
                 for precision in (torch.float32, torch.bfloat16)
             },
         )
-        for name in (BACKBONES[3:4] if bench.quick else BACKBONES)
+        for name in (BACKBONES[4:5] if bench.quick else BACKBONES)
     ]
+
+
+def _share(name: str) -> float:
+    with torch.device("meta"):
+        return depthwise_share(Backbone(name))
 
 
 @functools.cache

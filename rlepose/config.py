@@ -417,7 +417,7 @@ class SystemConfig:
     precision: Literal["auto", "bfloat16", "float32"] = option(
         "auto",
         "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it, but on a "
-        "CPU float32 for backbones with depthwise convolutions (MobileNet, EfficientNet, ConvNeXt); a resumed run "
+        "CPU float32 for backbones in which depthwise convolutions weigh much (MobileNet, EfficientNet); a resumed run "
         "keeps what it began with",
     )
     channels_last: bool = option(True, "memory layout that convolutions prefer")

@@ -52,7 +52,7 @@ def test_the_rows_of_each_part_come_into_table_and_json(
         "flow + loss, forward",
         "flow + loss, batch 32",
         "training step, ResNet-18, batch 2",
-        "training step, mobilenetv3_large_100, batch 2",
+        "training step, mobilenetv3_large_100 (3.1% depthwise), batch 2",
         "inference",
         "import all that training needs",
         "a worker's own memory",
