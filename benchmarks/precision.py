@@ -20,7 +20,6 @@ from rlepose.models.pose_model import build_model
 BACKBONES = (
     "tf_efficientnet_lite0",
     "efficientnet_b0",
-    "fastvit_t8",
     "mobilenetv2_100",
     "mobilenetv3_large_100",
     "convnext_atto",
