@@ -12,7 +12,7 @@ from bench import Bench
 from measuring import Row, cpu_seconds
 from step import Size, crops, network, scale
 
-from rlepose.engine.distributed import choose_precision
+from rlepose.engine.precision import choose_precision
 from rlepose.export.description import Description
 from rlepose.export.formats import Run, open_onnx, write_onnx
 from rlepose.export.network import ExportedNetwork
@@ -51,7 +51,7 @@ def _torch(depth: int, persons: int, size_hw: Size, tuned: bool) -> float:
     """ms a person. Tuned: channels_last, and bfloat16 where the processor has it."""
     model, image = _deployed(depth, tuned), crops(persons, size_hw, tuned)
     times = max(1, 8 // persons)
-    reduced = tuned and choose_precision("auto", torch.device("cpu")) == torch.bfloat16
+    reduced = tuned and choose_precision("auto", torch.device("cpu"), model).dtype == torch.bfloat16
     with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
         return cpu_seconds(lambda: [model(image) for _ in range(times)]) / persons / times * 1e3
 

@@ -22,25 +22,28 @@ def without_official(name: str, **inputs: Any) -> dict[str, Callable[[], float]]
 
 
 class Worker:
-    """Runs official_worker.py on a clone; one question at a time, so both sides never compute together."""
+    """Runs one of this folder's scripts on a clone; one question at a time, so both sides never compute together.
 
-    def __init__(self, clone: Path, folder: Path) -> None:
+    folder: for what the script writes.
+    """
+
+    def __init__(self, clone: Path, folder: Path, script: str = "official_worker.py") -> None:
         environment = os.environ | {"PYTHONPATH": str(clone.resolve()), "BENCHMARK_FOLDER": str(folder / "official")}
-        command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("official_worker.py")), str(clone)]
+        command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name(script)), str(clone)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def __call__(self, name: str, **inputs: Any) -> dict[str, Callable[[], float]]:
         return {"authors": partial(self.ask, name, inputs)}
 
-    def ask(self, name: str, inputs: dict[str, Any]) -> float:
-        """The cost that a function of official_worker.py measures."""
+    def ask(self, name: str, inputs: dict[str, Any]) -> Any:
+        """What a function of the script gives."""
         assert self.process.stdin and self.process.stdout
         pickle.dump((name, inputs), self.process.stdin)
         self.process.stdin.flush()
         ok, answer = pickle.load(self.process.stdout)
         if not ok:
-            raise RuntimeError(f"--official: {name} failed in the authors' process:\n{answer}")
-        return float(answer)
+            raise RuntimeError(f"{name} failed in the authors' process:\n{answer}")
+        return answer
 
     def close(self) -> None:
         """End the process."""

@@ -1,16 +1,7 @@
-"""Measures the authors' code (github.com/Jeff-sjtu/res-loglikelihood-regression): one function a row.
+"""Measures the authors' code: one function a row. Started by official.py with the clone on PYTHONPATH."""
 
-Started by official.py with the clone on PYTHONPATH; reads (function, inputs) from stdin and answers with a cost. What
-current libraries lack is put back in this process only: NumPy's old type names, and torchvision's download of weights.
-"""
-
-import contextlib
 import functools
 import json
-import os
-import pickle
-import sys
-import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,25 +10,17 @@ import cv2
 import inputs
 import numpy as np
 import torch
-import torchvision
 from easydict import EasyDict
 from measuring import cpu_seconds, growth_mib, in_a_fork, operators, stopwatch
+from official_process import in_folder_with, serve
+from rlepose.utils.metrics import calc_coord_accuracy, evaluate_mAP
+from rlepose.utils.nms import oks_pose_nms
+from rlepose.utils.transforms import get_coord
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-for _name, _kind in (("float", float), ("int", int), ("bool", bool)):
-    if _name not in np.__dict__:
-        setattr(np, _name, _kind)
-for _depth in (18, 50):
-    _build = getattr(torchvision.models, f"resnet{_depth}")
-    setattr(torchvision.models, f"resnet{_depth}", lambda pretrained, build=_build: build(weights=None))
-
-from rlepose.utils.metrics import calc_coord_accuracy, evaluate_mAP  # noqa: E402
-from rlepose.utils.nms import oks_pose_nms  # noqa: E402
-from rlepose.utils.transforms import get_coord  # noqa: E402
-
-import rlepose.models  # noqa: E402
-from rlepose.datasets import Mscoco, Mscoco_det  # noqa: E402
+import rlepose.models
+from rlepose.datasets import Mscoco, Mscoco_det
 
 PRESET = EasyDict(
     TYPE="simple", SIGMA=2, NUM_JOINTS=inputs.JOINTS, IMAGE_SIZE=list(inputs.INPUT_SIZE_HW), HEATMAP_SIZE=[64, 48]
@@ -249,42 +232,5 @@ def memory(root: str, annotations: str, of: str) -> float:
     return in_a_fork(lambda: growth_mib(one_epoch))
 
 
-@contextlib.contextmanager
-def in_folder_with(root: str) -> Any:
-    """Its paths begin with ./data/coco: be where that is `root`."""
-    here = Path(os.environ["BENCHMARK_FOLDER"]) / str(abs(hash(root)))
-    link = here / "data" / "coco"
-    if not link.exists():
-        link.parent.mkdir(parents=True)
-        link.symlink_to(root)
-    before = Path.cwd()
-    os.chdir(here)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
-def main() -> None:
-    clone = Path(sys.argv[1]).resolve()
-    if clone not in Path(rlepose.models.__file__).resolve().parents:
-        sys.exit(f"--official: imported rlepose from {rlepose.models.__file__}, not from {clone}")
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what it prints must not get between the answers
-    while True:
-        try:
-            name, arguments = pickle.load(questions)
-        except EOFError:
-            return
-        try:
-            answer = True, globals()[name](**arguments)
-        except Exception:
-            answer = False, traceback.format_exc()
-        pickle.dump(answer, answers)
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(globals())

@@ -21,6 +21,7 @@ import evaluation
 import inference
 import items
 import loss
+import precision
 import scaling
 import start
 import step
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "evaluation": evaluation.rows,
     "loss": loss.rows,
     "step": step.rows,
+    "precision": precision.rows,
     "inference": inference.rows,
     "start": start.rows,
     "scaling": scaling.rows,

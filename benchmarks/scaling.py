@@ -14,8 +14,8 @@ from measuring import Row
 from torch.nn.parallel import DistributedDataParallel
 
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
-from rlepose.engine.distributed import choose_precision
 from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.precision import choose_precision
 from rlepose.engine.train_step import TrainStep
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
@@ -52,7 +52,7 @@ def _rank(rank: int, world_size: int, persons: int, size_hw: Size, steps: int, f
     torch.manual_seed(0)
     backbone = BackboneConfig(name="resnet18", pretrained=False)
     model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
-    precision = choose_precision("auto", torch.device("cpu"))
+    precision = choose_precision("auto", torch.device("cpu"), model).dtype
     criterion = build_criterion(LossConfig(), inputs.JOINTS)
     step = TrainStep(model.to(memory_format=torch.channels_last), criterion, precision).train()
     module = DistributedDataParallel(step) if world_size > 1 else step

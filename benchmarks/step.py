@@ -9,8 +9,8 @@ from bench import Bench
 from measuring import Row, cpu_seconds
 
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
-from rlepose.engine.distributed import choose_precision
 from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.precision import choose_precision
 from rlepose.engine.train_step import TrainStep
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
@@ -53,8 +53,9 @@ def crops(persons: int, size_hw: Size, tuned: bool) -> torch.Tensor:
 @functools.cache
 def _trained(depth: int, tuned: bool) -> tuple[TrainStep, torch.optim.Optimizer]:
     """The trainer's step and optimiser, or the same network as one writes it down first."""
-    precision = choose_precision("auto", torch.device("cpu")) if tuned else torch.float32
-    step = TrainStep(network(depth, tuned), build_criterion(LossConfig(), inputs.JOINTS), precision).train()
+    model = network(depth, tuned)
+    precision = choose_precision("auto", torch.device("cpu"), model).dtype if tuned else torch.float32
+    step = TrainStep(model, build_criterion(LossConfig(), inputs.JOINTS), precision).train()
     if tuned:
         return step, build_optimizer(OptimizerConfig(), step.parameters())
     return step, torch.optim.Adam(step.parameters(), lr=1e-3)

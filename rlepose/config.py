@@ -54,6 +54,11 @@ class DataConfig:
     )
     val_annotations: str = option("annotations/person_keypoints_val2017.json", "annotation file to validate on")
     val_images: str = option("val2017", "folder of the validation pictures")
+    group_key: str | None = option(
+        None,
+        "key of an image in both files that says which pictures belong together, such as those of one person or film: "
+        "a group that is in both is refused before training (docs/protocol.md); null: no check",
+    )
     detections: str | None = option(
         None, "person boxes of a detector on the validation pictures, in COCO results format; null: none"
     )
@@ -80,6 +85,11 @@ class DataConfig:
     )
     oks_sigmas: tuple[float, ...] | None = option(
         None, "OKS constant of each joint in the files' order; null: by the joints' names", above=0
+    )
+    flip_pairs: tuple[tuple[str, str], ...] | None = option(
+        None,
+        "names of the joints that change places when a picture is mirrored, in pairs; []: none does; null: those whose "
+        "names differ by their side alone",
     )
     input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, pixels", low=32)
     box_scale: float = option(1.25, "how much larger than the person's box the crop is", above=0)
@@ -391,6 +401,11 @@ class EvalConfig:
         "length that PCK is relative to: left shoulder to right hip, neck to the head's top, or the longer side of the "
         "person's box; with box, PCK is given only where every picture has one person",
     )
+    nme_reference: Literal["box", "area"] | tuple[str, str] | None = option(
+        None,
+        "length that NME is relative to: the diagonal of the person's annotated box, the square root of the annotated "
+        "area, or the distance between two joints, as their names (docs/metrics.md); null: no NME",
+    )
     pictures: int = option(8, "validation persons drawn into TensorBoard and the results folder", low=0)
 
 
@@ -400,7 +415,10 @@ class SystemConfig:
 
     device: Literal["auto", "cuda", "cpu"] = option("auto", "auto: CUDA where there is some, else the CPU")
     precision: Literal["auto", "bfloat16", "float32"] = option(
-        "auto", "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it"
+        "auto",
+        "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it, but on a "
+        "CPU float32 for backbones in which depthwise convolutions weigh much (MobileNet, EfficientNet); a resumed run "
+        "keeps what it began with",
     )
     channels_last: bool = option(True, "memory layout that convolutions prefer")
     compile: Literal["none", "default", "reduce-overhead"] = option(

@@ -62,6 +62,9 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if model.backbone.weights is not None and model.init_from is not None:
         yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
+    reference = config.eval.nme_reference
+    if isinstance(reference, tuple) and reference[0] == reference[1]:
+        yield "eval.nme_reference", f"the distance between {reference[0]} and itself is 0; name two joints"
     yield from _of_dimensions(config)
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
@@ -99,9 +102,11 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
                     f"belongs to 3-D data, but data.format is {data.format}; set data.format=h36m, or leave it out",
                 )
         return
-    for option_name in ("category", "oks_sigmas", "detections", "detection_boxes"):
+    for option_name in ("group_key", "category", "oks_sigmas", "flip_pairs", "detections", "detection_boxes"):
         if getattr(data, option_name) != getattr(DataConfig, option_name):
             yield f"data.{option_name}", f"data.format={data.format} does not have it; leave it out"
+    if config.eval.nme_reference is not None:
+        yield "eval.nme_reference", "NME is of positions in the picture, and MPJPE of those in space; leave it out"
     if head.name == "heatmap":
         yield "model.head.name", "heatmap gives no depth; set model.head.name=integral or regression"
     if loss.name == "basic":

@@ -25,6 +25,7 @@ Refinement = Literal["quarter", "dark"]
 _REACH = 3  # sigmas from the centre to where a Gaussian is cut off
 _BLUR_SIGMA = 2  # pixels; DARK's, that of the targets at 64×48
 _BLUR_REACH = 5
+_TIE = 0.01  # pixels more than a half that still count as a half; float32 is off by less than 1e-3
 _LEAST = 1e-10  # before a logarithm
 _FLATTEST = 1e-4  # determinant of the logarithm's second derivatives: a Gaussian 10 pixels wide
 
@@ -68,9 +69,16 @@ class Heatmaps(NamedTuple):
         return torch.stack([density.sum(dim=2) @ self.x, density.sum(dim=3) @ self.y], dim=-1)
 
     def mirrored(self, flip_permutation: Tensor, crop_width: int) -> "Heatmaps":
-        """Heatmaps of a mirrored crop, expressed for the crop as it was; shifted by whole pixels only."""
-        position = -self.x - 1 / crop_width  # of each column in the mirrored crop, see codec.flip_output
-        column = ((position - _first(self.x)) / _step(self.x)).round().clamp(0, len(self.x) - 1).long()
+        """Heatmaps of a mirrored crop, expressed for the crop as it was; shifted by whole pixels only.
+
+        All columns are shifted alike, by the nearest number of whole pixels: classic heatmaps by 1 above stride 2, as
+        SimplePose's of stride 4, else by 0. At stride 2 either is half a pixel off, and 0 loses no column.
+        """
+        last = len(self.x) - 1
+        # Crop position x is at −x − 1 / crop_width in the mirrored crop, see codec.flip_output.
+        first_goes_to = (-2 * _first(self.x) - 1 / crop_width) / _step(self.x)
+        shift = (first_goes_to - last - 0.5 - _TIE).ceil()
+        column = (last + shift - torch.arange(last + 1, device=self.x.device)).clamp(0, last).long()
         return self._replace(values=self.values[:, flip_permutation].index_select(3, column))
 
 

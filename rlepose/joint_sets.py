@@ -79,6 +79,15 @@ def _face() -> Iterator[str]:
     yield right("inner_lip", 3)
 
 
+def _face_chains() -> Iterator[str]:
+    """Jaw, brows, nose, eyes and lips, each along its points; eyes and lips are closed."""
+    names = tuple(_face())
+    for first, end in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36)):
+        yield "-".join(names[first:end])
+    for first, end in ((36, 42), (42, 48), (48, 60), (60, 68)):
+        yield "-".join([*names[first:end], names[first]])
+
+
 # Estimated from repeated labels by COCO-WholeBody's authors: evaluation/myeval_wholebody.py of
 # github.com/jin-s13/COCO-WholeBody, in its order feet, face, hand.
 _FOOT_SIGMAS = (0.068, 0.066, 0.066, 0.092, 0.094, 0.094)
@@ -115,6 +124,10 @@ WHOLEBODY_PARTS = {
     "right hand": range(112, 133),
 }
 
+# The face's 68 points (iBUG, 300-W). Its constants are WholeBody's, which are relative to the person's area there and
+# to the face's here, so a pose must be nearer to the label to count.
+FACE = _joint_set(" ".join(_face()), " ".join(_face_chains()), _FACE_SIGMAS)
+
 # One hand, left or right, in the order of COCO-WholeBody, OneHand10K and FreiHAND; its constants are WholeBody's, which
 # are relative to the person's area there and to the hand's here, so a pose must be nearer to the label to count.
 HAND = _joint_set(_hand("", "wrist"), _hand_chains("", "wrist"), _HAND_SIGMAS)
@@ -145,4 +158,15 @@ CROWDPOSE = _joint_set(
     (*_BODY_SIGMAS[5:], 0.079, 0.079),
 )
 
-KNOWN = (WHOLEBODY, HAND, HALPE26, AP10K, CROWDPOSE)
+# Cattle, horses and sheep from the side; constants of its authors' configs/_base_/datasets/custom4horse.py, equal for
+# the three (github.com/yww0411/Livestock-keypoint-detection).
+LIVESTOCK = _joint_set(
+    "mouth eye ear neck shoulder chest hip tail elbow left_fore_wrist left_fore_foot right_fore_wrist right_fore_foot "
+    "hind_knee left_hind_hock left_hind_foot right_hind_hock right_hind_foot",
+    "mouth-eye-ear-neck-shoulder-chest shoulder-elbow shoulder-hip-tail elbow-left_fore_wrist-left_fore_foot "
+    "elbow-right_fore_wrist-right_fore_foot hip-hind_knee-left_hind_hock-left_hind_foot "
+    "hind_knee-right_hind_hock-right_hind_foot",
+    (0.015, 0.014, 0.020, *[0.045] * 6, *[0.050, 0.051] * 2, 0.045, *[0.050, 0.051] * 2),
+)
+
+KNOWN = (WHOLEBODY, FACE, HAND, HALPE26, AP10K, CROWDPOSE, LIVESTOCK)

@@ -81,18 +81,23 @@ class Skeleton:
     names:      K joint names.
     bones:      pairs of joint indices to draw.
     oks_sigmas: K OKS constants: the labels' standard deviation over the square root of the person's area.
+    twins:      pairs of joint indices that change places when the picture is mirrored; None: as the names say.
     """
 
     names: tuple[str, ...]
     bones: tuple[tuple[int, int], ...]
     oks_sigmas: tuple[float, ...]
+    twins: tuple[tuple[int, int], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
-        """Index of each joint's mirror twin (itself for a joint in the middle), found from the names."""
+        """Index of each joint's mirror twin (itself for a joint in the middle)."""
+        if self.twins is not None:
+            other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
+            return tuple(other.get(index, index) for index in range(len(self)))
         by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
         return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
 
@@ -103,15 +108,22 @@ class Skeleton:
 
     @property
     def without_twin(self) -> list[str]:
-        """Names with a side but no mirror twin ('rigth_eye' beside 'left_eye'): flipping leaves them where they are."""
+        """Names with a side but no mirror twin ('rigth_eye' beside 'left_eye'): flipping leaves them where they are.
+
+        None where the twins are given.
+        """
+        if self.twins is not None:
+            return []
         sided = [bool(set(_tokens(name)) & set(_OTHER_SIDE)) for name in self.names]
         return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
 
     @property
     def unnoticed_twins(self) -> list[str]:
         """Names in the middle that pair up by how they begin ('Lhip' and 'Rhip', 'lefteye' and 'righteye'): probably
-        sides that are not recognised as such, since no word of the name is one.
+        sides that are not recognised as such, since no word of the name is one. None where the twins are given.
         """
+        if self.twins is not None:
+            return []
         middle = {name.lower(): name for i, name in enumerate(self.names) if self.flip_permutation[i] == i}
         pairs = [
             (name, middle[other + lower.removeprefix(side)])
@@ -127,8 +139,9 @@ class Skeleton:
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
 
     def is_left(self, joint: int) -> bool:
-        """Whether a joint's name says that it is on the body's left."""
-        return side_of(self.names[joint]) == "left"
+        """Whether a joint is on the body's left: as its name says, else the first of its pair is."""
+        side = side_of(self.names[joint])
+        return joint in [first for first, _ in self.twins or ()] if side is None else side == "left"
 
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
@@ -140,16 +153,19 @@ class Skeleton:
 
     def find(self, name: str) -> int | None:
         """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        if name in self.names:
+            return self.names.index(name)
         wanted = _canonical(name)
         return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, for JSON and checkpoints."""
-        return {
+        tree: dict[str, Any] = {
             "names": list(self.names),
             "bones": [list(bone) for bone in self.bones],
             "oks_sigmas": list(self.oks_sigmas),
         }
+        return tree if self.twins is None else tree | {"twins": [list(pair) for pair in self.twins]}
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> "Skeleton":
@@ -158,6 +174,7 @@ class Skeleton:
             names=tuple(tree["names"]),
             bones=tuple((int(i), int(j)) for i, j in tree["bones"]),
             oks_sigmas=tuple(float(sigma) for sigma in tree["oks_sigmas"]),
+            twins=tuple((int(i), int(j)) for i, j in tree["twins"]) if "twins" in tree else None,
         )
 
 

@@ -17,11 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=SOURCES, help="the data set")
     parser.add_argument("--root", type=Path, help="its folder (default: the one that the config names)")
+    parser.add_argument(
+        "--source", type=Path, metavar="CLONE", help="livestock: folder of a checkout of its repository"
+    )
     args = parser.parse_args()
 
     setup_logging(is_main=True)
     source = SOURCES[args.name]
-    prepare(source, args.root or Path(source.root))
+    prepare(source, args.root or Path(source.root), args.source)
 
 
 if __name__ == "__main__":

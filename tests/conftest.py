@@ -27,6 +27,15 @@ from rlepose.skeleton import COCO
 from tests.drawn_datasets import draw_dataset
 
 REPOSITORY = Path(__file__).parent.parent
+FOLDERS = ("RLEPOSE_TEST_DATA", "RLEPOSE_TEST_REFERENCE", "RLEPOSE_TEST_CASES")  # variables that may name one
+
+
+def pytest_configure() -> None:
+    """End the run where a variable names a folder that is not there, instead of tests that fail one by one."""
+    for variable in FOLDERS:
+        folder = os.environ.get(variable)
+        if folder and not Path(folder).is_dir():
+            raise pytest.UsageError(f"{variable}: there is no folder {folder}; correct the variable or unset it")
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +58,7 @@ def reference3d() -> Mapping[str, NDArray]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder with coco_mini/ and lspet/: photographs in COCO's layout."""
+    """Folder with coco_mini/, faces/, livestock/ and lspet/: photographs in COCO's layout."""
     folder = os.environ.get("RLEPOSE_TEST_DATA")
     if not folder:
         pytest.skip("RLEPOSE_TEST_DATA is not set: no real pictures to test on")
@@ -62,6 +71,15 @@ def reference_folder() -> Path:
     folder = os.environ.get("RLEPOSE_TEST_REFERENCE")
     if not folder:
         pytest.skip("RLEPOSE_TEST_REFERENCE is not set: no reference numbers to test against")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def case_folder() -> Path:
+    """Folder with inputs that are odd in one respect each."""
+    folder = os.environ.get("RLEPOSE_TEST_CASES")
+    if not folder:
+        pytest.skip("RLEPOSE_TEST_CASES is not set: no odd inputs to test on")
     return Path(folder)
 
 

@@ -248,7 +248,13 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("loss: {root_depth: true}", "loss.root_depth: belongs to 3-D data"),
         ("{model: {head: {name: integral, depth_bins: 8}}}", "model.head.depth_bins: belongs to 3-D data"),
         ("data: {format: h36m, category: person}", "data.category: data.format=h36m does not have it"),
+        ("data: {format: h36m, group_key: film}", "data.group_key: data.format=h36m does not have it"),
         ("{data: {format: h36m}, loss: {name: basic}}", "loss.name: basic predicts through one flow"),
+        (
+            "{data: {format: h36m}, eval: {nme_reference: box}}",
+            "eval.nme_reference: NME is of positions in the picture",
+        ),
+        ("eval: {nme_reference: [nose, nose]}", "eval.nme_reference: the distance between nose and itself is 0"),
         ("{data: {format: h36m}, loss: {flow: {masks: [[0, 1]]}}}", "loss.flow.masks: cannot fit both"),
         (
             "{data: {format: h36m}, model: {head: {name: heatmap}}, loss: {name: heatmap_mse}}",
@@ -334,6 +340,21 @@ def test_a_float_option_takes_a_whole_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "value"), [("dog", "dog"), ("[dog, cat]", ("dog", "cat")), ("null", None)])
 def test_an_option_of_two_types_takes_both(tmp_path: Path, text: str, value: Any) -> None:
     assert load(tmp_path, f"data: {{category: {text}}}").data.category == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("box", "box"), ("area", "area"), ("[nose, chin]", ("nose", "chin")), ("null", None)]
+)
+def test_the_length_that_nme_is_relative_to_is_a_word_or_two_joints(tmp_path: Path, text: str, value: Any) -> None:
+    config = load(tmp_path, "", f"eval.nme_reference={text}")
+    assert config.eval.nme_reference == value
+    assert config_from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("text", ["eyes", "[nose]", "[nose, chin, ear]"])
+def test_another_length_for_nme_is_answered_with_what_there_is(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"eval\.nme_reference: expected one of box, area or a list"):
+        load(tmp_path, f"eval: {{nme_reference: {text}}}")
 
 
 def test_an_option_of_two_types_names_both(tmp_path: Path) -> None:

@@ -126,6 +126,36 @@ def test_classic_heatmaps_are_shifted_by_a_pixel_when_mirrored() -> None:
     assert torch.equal(mirrored, published)
 
 
+def columns_taken(width: int, stride: int, alignment: Alignment) -> Tensor:
+    """For each column of the heatmaps, the column of the mirrored crop's heatmaps that it becomes: (width,)."""
+    x = pixel_positions(width, stride, alignment, CPU)
+    numbered = Heatmaps(torch.arange(width, dtype=torch.float32).expand(1, 1, 2, width), x, x[:2])
+    return numbered.mirrored(torch.tensor([0]), width * stride).values[0, 0, 0].long()
+
+
+@alignments
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_mirroring_turns_the_columns_round_as_one(stride: int, alignment: Alignment) -> None:
+    moved = 1 if alignment == "classic" and stride > 2 else 0  # SimplePose's shift; half a pixel is no shift
+    for width in range(4, 400):
+        expected = (width - 1 + moved - torch.arange(width)).clamp(max=width - 1)
+        assert torch.equal(columns_taken(width, stride, alignment), expected), width
+
+
+@alignments
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_every_mirrored_gaussian_moves_by_the_same_half_pixel_at_most(stride: int, alignment: Alignment) -> None:
+    permutation, expected = torch.arange(17), positions(reach=0.2)  # away from the border, which cuts a Gaussian
+    for width in (40, 48, 72, 96, 128):
+        x, y = (pixel_positions(count, stride, alignment, CPU) for count in (width, HEIGHT))
+        heatmaps = Heatmaps(torch.zeros(4, 17, HEIGHT, width), x, y, "dark")
+        in_mirrored_crop = expected * torch.tensor([-1, 1]) - torch.tensor([1 / (width * stride), 0])
+        found, _ = filled(heatmaps, in_mirrored_crop).mirrored(permutation, width * stride).peaks()
+        pixels = (found - expected)[..., 0] / (x[1] - x[0])
+        assert pixels.abs().max() <= 0.5 + 0.01
+        assert pixels.max() - pixels.min() < 0.02
+
+
 @alignments
 def test_the_flip_test_averages_heatmaps_and_not_positions(alignment: Alignment) -> None:
     """Two views that disagree by half a crop: one is surer, and a mean of positions would be neither."""

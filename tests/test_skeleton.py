@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from rlepose.joint_sets import AP10K, CROWDPOSE, HALPE26, WHOLEBODY, JointSet
+from rlepose.joint_sets import AP10K, CROWDPOSE, FACE, HALPE26, WHOLEBODY, JointSet
 from rlepose.joint_sets import HAND as HAND21
 from rlepose.skeleton import COCO, DEFAULT_OKS_SIGMA, Skeleton, known_oks_sigmas, skeleton_from_names
 
@@ -82,6 +82,11 @@ def test_index_finds_a_joint_by_side_and_part() -> None:
     assert skeleton.find("left_hip") is None
 
 
+def test_a_joint_whose_name_is_spelled_the_same_is_found_before_one_of_the_same_words() -> None:
+    skeleton = skeleton_from_names(("finger_1", "finger_1_1", "cheek_1_2", "cheek_2_1"))
+    assert [skeleton.find(name) for name in skeleton.names] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("skeleton", [COCO, HAND], ids=["coco", "hand"])
 def test_a_skeleton_survives_json(skeleton: Skeleton) -> None:
     assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
@@ -103,7 +108,7 @@ def test_a_published_set_of_joints_has_its_own_constants_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     ("known", "pairs"),
-    [(WHOLEBODY, 61), (HALPE26, 11), (AP10K, 7), (CROWDPOSE, 6), (HAND21, 0)],
+    [(WHOLEBODY, 61), (FACE, 29), (HALPE26, 11), (AP10K, 7), (CROWDPOSE, 6), (HAND21, 0)],
     ids=lambda v: str(v)[:9],
 )
 def test_known_joints_find_their_twins_and_constants(known: JointSet, pairs: int) -> None:
@@ -118,6 +123,23 @@ def test_the_faces_twins_mirror_each_other_in_the_ibug_order() -> None:
     assert face[[36, 39, 40, 48, 55, 60, 65]].tolist() == [45, 42, 47, 54, 59, 64, 67]
     middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
     assert np.flatnonzero(face == np.arange(68)).tolist() == middle
+
+
+def test_the_face_alone_is_that_of_the_whole_body() -> None:
+    assert FACE.names == WHOLEBODY.names[23:91] and FACE.oks_sigmas == WHOLEBODY.oks_sigmas[23:91]
+    # Open: jaw 16, brows 4 each, nose 3 and 4. Closed: eyes 6 each, lips 12 and 8.
+    assert len(FACE.bones) == 16 + 2 * 4 + 3 + 4 + 2 * 6 + 12 + 8
+    assert {end for bone in FACE.bones for end in bone} == set(range(68))
+
+
+def test_given_twins_take_the_place_of_those_that_names_tell() -> None:
+    names = ("snout", "kneeleft", "kneeright", "left_ear", "right_ear")
+    skeleton = Skeleton(names, (), (0.1,) * 5, twins=((1, 2),))
+    assert skeleton.flip_permutation == (0, 2, 1, 3, 4)
+    assert skeleton.flip_pairs == [(1, 2)] and skeleton.is_left(1) and not skeleton.is_left(2)
+    assert skeleton.without_twin == [] and skeleton.unnoticed_twins == []
+    assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
+    assert Skeleton(names, (), (0.1,) * 5, twins=()).flip_permutation == (0, 1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(

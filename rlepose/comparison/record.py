@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from rlepose.comparison.recipe import recipe_of
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Run, Suite
 from rlepose.config import Config
+from rlepose.engine.checkpoint import results_folder
 from rlepose.engine.logging import curve, read_history, read_json_lines
+from rlepose.engine.nme import read_nme
 from rlepose.engine.validators import selecting_metric
 from rlepose.models.cost import model_cost
 
@@ -46,6 +49,8 @@ def record_of(suite: Suite, run: Run, state: State) -> Record:
     metrics             of the last validation, by name
     cost                numbers by name: of the network, where the config tells its joints, and of the training,
                         validation not counted: its seconds and, in the median, its persons a second
+    nme                 where there is one: `reference`, what it is relative to, and the persons' `errors`, rising, to
+                        five decimals; else None
     selected_by         name of the number that chose the checkpoint
     validations         [epoch, training persons seen, that number] of each validation during training
     losses              [epoch, mean training loss]
@@ -66,6 +71,7 @@ def record_of(suite: Suite, run: Run, state: State) -> Record:
         "seed": run.seed,
         "metrics": state.metrics,
         "cost": _cost(run.config, history),
+        "nme": _nme(results_folder(run.experiment.best)) if state.metrics.get("gt/NME") is not None else None,
         "selected_by": selected_by,
         "validations": [
             [round(line["epoch"]), *point] for line in history for point in curve([line], selected_by, size)
@@ -80,6 +86,11 @@ def record_of(suite: Suite, run: Run, state: State) -> Record:
         "validated": state.validation["origin"],
         **recipe_of(suite, run),
     }
+
+
+def _nme(results: Path) -> dict[str, Any]:
+    judged = read_nme(results)
+    return {"reference": judged.reference, "errors": sorted(round(error, 5) for error in judged.measured.tolist())}
 
 
 def _losses(history: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[int, float]]:

@@ -58,11 +58,12 @@ def state_of(run: Run) -> State:
 
 def expected_metrics(run: Run) -> set[str]:
     """Names that the metrics of a finished run have at least."""
-    data = run.validation.data
+    config = run.validation
     return (
-        {VALIDATORS[data.format].selected_by}
-        | ({"det/AP"} if data.detections else set())
+        {VALIDATORS[config.data.format].selected_by}
+        | ({"det/AP"} if config.data.detections else set())
         | ({"gt/NLL"} if run.row.calibration else set())
+        | ({"gt/NME"} if config.eval.nme_reference is not None else set())
     )
 
 

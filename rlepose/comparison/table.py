@@ -1,4 +1,4 @@
-"""What the finished runs of a suite gave: results.csv, results.md and a plot."""
+"""What the finished runs of a suite gave: results.csv, results.md and plots."""
 
 import csv
 import shlex
@@ -6,18 +6,21 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.record import Record, Records
 from rlepose.comparison.suite import Row, Run, Suite, default_out
 from rlepose.engine.validators import selecting_metric
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
-from rlepose.plots import save_figure
+from rlepose.plots import nme_figure, save_figure
 
 # The columns, as far as a run has them, unless a suite names its own; a name that ends in @ stands for one at each
 # threshold.
 METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
-    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NLL", "calibration_error")),
+    *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NME", "NME_AUC@", "NME_failures@")),
+    *(f"gt/{name}" for name in ("NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
     *MPJPE_METRICS,
     "parameters_M",
@@ -30,8 +33,8 @@ Numbers = Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(suite: Suite, records: Records) -> str:
-    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`; -> the latter's
-    text. Runs without a record are named, not counted."""
+    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`, and nme_curves.png
+    where runs have an NME; -> the text of results.md. Runs without a record are named, not counted."""
     runs = suite.runs()
     finished = [run for run in runs if run.name in records.found]
     numbers = {run.name: _numbers(records.found[run.name]) for run in finished}
@@ -44,10 +47,17 @@ def write_tables(suite: Suite, records: Records) -> str:
         writer.writerows([run.row.name, run.seed, *(numbers[run.name].get(name) for name in names)] for run in finished)
     text = _markdown(suite, runs, numbers, records.missing, names, known)
     (suite.out / "results.md").write_text(text, encoding="utf-8")
-    curves = {row.name: [_curve(records.found[run.name]) for run in finished if run.row is row] for row in suite.rows}
-    drawn = {name: each for name, each in curves.items() if each}
+    of_rows: dict[str, list[Record]] = {}
+    for run in sorted(finished, key=lambda run: suite.rows.index(run.row)):
+        of_rows.setdefault(run.row.name, []).append(records.found[run.name])
     metrics = " or ".join(sorted({selecting_metric(run.config) for run in runs}))
-    save_figure(suite.out / "results.png", curves_figure(drawn, metrics))
+    curves = {row: [_curve(record) for record in some] for row, some in of_rows.items()}
+    save_figure(suite.out / "results.png", curves_figure(curves, metrics))
+    with_nme = {row: [record["nme"] for record in some if record["nme"]] for row, some in of_rows.items()}
+    if any(with_nme.values()):
+        errors = {row: [np.array(nme["errors"]) for nme in some] for row, some in with_nme.items() if some}
+        references = [nme["reference"] for some in with_nme.values() for nme in some]
+        save_figure(suite.out / "nme_curves.png", nme_figure(errors, references))
     return text
 
 
@@ -65,7 +75,7 @@ def _markdown(
     for row in suite.rows:
         finished = [run for run in runs if run.row is row and run.name in numbers]
         seeds = ", ".join(str(run.seed) for run in finished) or "–"
-        cells = [_cell([numbers[run.name].get(name) for run in finished]) for name in names]
+        cells = [_cell([numbers[run.name].get(name) for run in finished], _decimals(name)) for name in names]
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
     command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
     if suite.out != default_out(suite.path):
@@ -102,13 +112,17 @@ def _config(row: Row) -> str:
     return " ".join([row.cfg.name, *(f"`{text}`" for text in row.overrides), *validated]).replace("|", "\\|")
 
 
-def _cell(values: Sequence[float | None]) -> str:
+def _decimals(name: str) -> int:
+    return 4 if name == "gt/NME" else 3  # papers give NME in percent, with two decimals
+
+
+def _cell(values: Sequence[float | None], decimals: int) -> str:
     """'0.123 ± 0.004'; a dash where a run has no such number."""
     numbers = [value for value in values if value is not None]
     if not numbers or len(numbers) < len(values):
         return "–"
-    mean = f"{statistics.fmean(numbers):.3f}"
-    return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.3f}"
+    mean = f"{statistics.fmean(numbers):.{decimals}f}"
+    return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.{decimals}f}"
 
 
 def _curve(record: Record) -> list[tuple[int, float]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -158,11 +159,11 @@ def reachable_region(
 
 
 def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each channel of an RGB crop times its own factor in 1 ± config.color."""
+    """Each channel of an RGB crop times its own factor in 1 ± config.color, to the nearest level from 0 to 255."""
     if not config.color:
         return crop
     factors = rng.uniform(1 - config.color, 1 + config.color, size=3)
-    return np.clip(crop * factors.astype(np.float32), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.multiply(crop, (*factors, 0.0)), np.uint8)  # rounds and clips
 
 
 def random_occluder(

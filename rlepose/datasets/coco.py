@@ -39,7 +39,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
             continue
         ids.append(annotation["id"])
         categories.append(annotation["category_id"])
-        rows.append(_row_of_image(coco, annotation, image_row))
+        rows.append(row_of_image(coco, annotation, image_row))
         boxes.append(_finite(coco, annotation, "bbox", 4))
         labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
     image_index = np.array(rows, np.int64)
@@ -91,13 +91,13 @@ def persons_from_detections(
         if category not in category_ids:
             continue
         image_id, score = entry.get("image_id"), entry.get("score")
-        box = _numbers(entry["bbox"], 4)
+        box = finite_numbers(entry["bbox"], 4)
         row = image_row.get(image_id) if isinstance(image_id, int) else None
         if row is None:
             raise InputError(
                 f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
             )
-        if box is None or _numbers([score], 1) is None:
+        if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
         kept.append((number, category, row, score, clip_boxes(box, sizes[row]) if clip else box))
     kept = [item for item in kept if min(item[-1][2:]) > 0]
@@ -141,19 +141,20 @@ def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | No
     return None
 
 
-def _row_of_image(coco: CocoFile, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
+def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
+    """The row of an annotation's picture, given the rows by the pictures' ids; InputError where there is none."""
     image_id = annotation.get("image_id")
     row = image_row.get(image_id) if isinstance(image_id, int) else None
     if row is None:
         raise InputError(
-            f"{coco.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
+            f"{pictures.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
         )
     return row
 
 
 def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -> NDArray[np.float64]:
     values = annotation.get(key)
-    array = _numbers(values, length)
+    array = finite_numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
         mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
@@ -163,8 +164,8 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     return array
 
 
-def _numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many finite numbers as an array, or None if it is something else."""
+def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
+    """A list of so many finite numbers as an array (length,), or None if it is something else."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rlepose.errors import InputError
 from rlepose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, side_of, skeleton_from_names
 
 log = logging.getLogger(__name__)
+
+FlipPairs = Sequence[tuple[str, str]]
 
 CHECK_ROOT = "check data.root and the paths below it"
 
@@ -92,9 +95,9 @@ class CocoFile(Pictures):
     def num_keypoints(self) -> int:
         return len(self.category["keypoints"])
 
-    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
-        """The joints of the chosen category."""
-        return category_skeleton(self.category, self.path, oks_sigmas)
+    def skeleton(self, oks_sigmas: tuple[float, ...] | None = None, flip_pairs: FlipPairs | None = None) -> Skeleton:
+        """The joints of the chosen category; arguments as `category_skeleton`'s."""
+        return category_skeleton(self.category, self.path, oks_sigmas, flip_pairs)
 
     def _choose_categories(
         self, categories: list[dict[str, Any]], wanted: str | Sequence[str] | None
@@ -193,14 +196,21 @@ def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
     return tree[key]
 
 
-def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple[float, ...] | None = None) -> Skeleton:
-    """Names, pairs and bones of a category entry; OKS constants as given, else by name, else the default.
+def category_skeleton(
+    category: Mapping[str, Any],
+    path: Path,
+    oks_sigmas: tuple[float, ...] | None = None,
+    flip_pairs: FlipPairs | None = None,
+) -> Skeleton:
+    """Names, pairs and bones of a category entry; OKS constants and pairs as given, else by name, else the default.
 
-    path is for messages.
+    flip_pairs: names of joints that change places when a picture is mirrored. path is for messages.
+    Raises InputError for another number of constants, and for pairs of joints that are not there or not distinct.
     """
     names, known = category["keypoints"], category_oks_sigmas(category)
     bones = tuple((i - 1, j - 1) for i, j in category.get("skeleton") or [])
-    skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known))
+    twins = None if flip_pairs is None else _indices_of_pairs(flip_pairs, names, path)
+    skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known), twins)
     if skeleton.without_twin:
         log.warning(
             "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
@@ -218,7 +228,7 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
     if oks_sigmas is not None:
         if len(oks_sigmas) != len(names):
             raise InputError(f"data.oks_sigmas: expected {len(names)} values for {path}, got {len(oks_sigmas)}")
-        return Skeleton(skeleton.names, skeleton.bones, oks_sigmas)
+        return replace(skeleton, oks_sigmas=oks_sigmas)
     unknown = [name for name, sigma in zip(names, known, strict=True) if sigma is None]
     if unknown:
         log.warning(
@@ -228,6 +238,16 @@ def category_skeleton(category: Mapping[str, Any], path: Path, oks_sigmas: tuple
             DEFAULT_OKS_SIGMA,
         )
     return skeleton
+
+
+def _indices_of_pairs(pairs: FlipPairs, names: Sequence[str], path: Path) -> tuple[tuple[int, int], ...]:
+    paired = list(itertools.chain(*pairs))
+    for name in paired:
+        if name not in names:
+            raise InputError(f"data.flip_pairs: {path} has no joint {name!r}; it has {', '.join(names)}")
+        if paired.count(name) > 1:
+            raise InputError(f"data.flip_pairs: {name!r} stands in it twice; a joint has one twin")
+    return tuple((names.index(first), names.index(second)) for first, second in pairs)
 
 
 def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:

@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 CacheKind = Literal["jpeg", "raw"]
 
-_FORMAT = 2
+_FORMAT = 3
 _JPEG_QUALITY = 90
-_MARGIN_PX = 2  # beyond the reach: what bilinear sampling touches
+_MARGIN = 2  # stored pixels beyond the reach: their centres have to enclose whatever is sampled
 _PICTURES_A_BLOCK = 256  # are written, and safe, together
 _SAMPLED_PERSONS = 64  # to foretell the size
 _CROP = np.dtype(
@@ -123,8 +123,9 @@ def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
     """Which part of each picture is stored, and how large; the bytes' places are still open."""
     crops = np.zeros(len(table), _CROP)
     picture_wh = table.image_size_wh[table.image_index]
-    low = np.clip(np.floor(reach[:, :2]) - _MARGIN_PX, 0, picture_wh - 1)
-    high = np.clip(np.ceil(reach[:, 2:]) + _MARGIN_PX + 1, low + 1, picture_wh)
+    margin = np.ceil(_MARGIN / shrink)[:, None]  # px of the picture
+    low = np.clip(np.floor(reach[:, :2]) - margin, 0, picture_wh - 1)
+    high = np.clip(np.ceil(reach[:, 2:]) + margin + 1, low + 1, picture_wh)
     crops["stored_size"] = np.maximum(np.round((high - low) * shrink[:, None]), 1)
     crops["step"] = (high - low) / crops["stored_size"]
     crops["origin"] = low + (crops["step"] - 1) / 2

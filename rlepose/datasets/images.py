@@ -33,8 +33,11 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
             _refuse_too_large(file, path, max_pixels)
             file.seek(0)
             data = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the picture ({error.strerror})") from error
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError where the path can be no path, as with a null byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot read the picture ({reason})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG is cut off; fetch the file again")
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)

@@ -36,7 +36,8 @@ def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
 
 def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
     labelled = labelled_persons(annotations, config.data.category, images, _cache_dir(config))
-    return labelled.table, category_skeleton(labelled.category, annotations, config.data.oks_sigmas)
+    data = config.data
+    return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas, data.flip_pairs)
 
 
 def _h36m_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:

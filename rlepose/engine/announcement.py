@@ -4,8 +4,9 @@ import logging
 
 from rlepose.config import Config
 from rlepose.datasets.batches import TrainBatches
-from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
+from rlepose.engine.precision import Precision
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.skeleton import Skeleton
@@ -21,6 +22,7 @@ def announce(
     skeleton: Skeleton,
     model: PoseModel,
     criterion: Criterion,
+    precision: Precision,
 ) -> None:
     """Log the derived values of a run: a wrong one is seen here, not in tomorrow's AP."""
     if batches.batch_size < config.train.batch_size:
@@ -30,9 +32,11 @@ def announce(
             batches.batch_size,
             config.train.batch_size,
         )
-    precision = str(choose_precision(config.system.precision, ranks.device)).removeprefix("torch.")
     log.info("experiment      %s", Experiment.of(config).folder)
-    log.info("device          %d × %s, backbone in %s", ranks.world_size, ranks.device.type, precision)
+    log.info(
+        "device          %d × %s, backbone in %s: %s",
+        *(ranks.world_size, ranks.device.type, precision.name, precision.reason),
+    )
     log.info("persons         %d to train, %d to validate", batches.num_persons, validated_persons)
     log.info(
         "batch           %d = %d ranks × %d × %d accumulated; %d steps an epoch",

@@ -153,7 +153,7 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
     whole: `newest_whole` has checked the file already. Raises InputError for what is no checkpoint of this project.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise InputError(f"{path}: no such checkpoint; training writes them to exp/<name>/checkpoints/")
     if not whole:
         check_checkpoint(path)

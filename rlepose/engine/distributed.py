@@ -84,17 +84,6 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The backbone's dtype; `auto` takes bfloat16 where the hardware computes in it, since elsewhere it is slower."""
-    if name == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.get_device_capability(device) >= (8, 0)
-        else:
-            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
 def set_arithmetic(deterministic: bool = False) -> None:
     """State how this process computes in float32, and whether cuDNN may try its algorithms."""
     # Crops have one size and training batches one too, so what is tried once pays at every step. But it is the clock

@@ -15,8 +15,9 @@ from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.joint_kinds import JointKind
 from rlepose.datasets.loading import BadImages, PoseDataset, make_loader, split_batch
 from rlepose.datasets.persons import PersonTable
-from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.distributed import Ranks
 from rlepose.engine.forward import in_picture, predict_crops
+from rlepose.engine.precision import choose_precision
 from rlepose.engine.prefetch import on_device
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.recalibration import Recalibration
@@ -82,14 +83,14 @@ class Estimator:
         batches = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
         loader = make_loader(self.dataset, batches, config.system.workers, ranks.device.type == "cuda")
         bad_images = BadImages(config.data.on_bad_image)
-        precision = choose_precision(config.system.precision, ranks.device)
+        precision = choose_precision(config.system.precision, ranks.device, model)
         progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
         batches_of_size = (part for whole_pictures in progress for part in split_batch(whole_pictures, size))
         outputs: list[tuple[NDArray[np.int64], NDArray[np.bool_], PoseOutput]] = []
         model.eval()
         with (
             torch.inference_mode(),
-            torch.autocast(ranks.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
+            torch.autocast(ranks.device.type, torch.bfloat16, enabled=precision.dtype == torch.bfloat16),
         ):
             for batch, tensors in on_device(batches_of_size, ranks.device):
                 bad_images.check(batch["problem"])

@@ -87,7 +87,7 @@ def describe(
     config: Config, checkpoint: Checkpoint, criterion: Criterion, network: ExportedNetwork, precision: Precision
 ) -> Description:
     """What the exported file will tell of itself."""
-    spread = criterion.main.residual_spread().expand(len(checkpoint.skeleton), -1)
+    spread = criterion.residual_spread(len(checkpoint.skeleton))
     return Description(
         skeleton=checkpoint.skeleton,
         input_size_hw=config.data.input_size_hw,

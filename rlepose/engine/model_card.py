@@ -7,6 +7,7 @@ from typing import Any
 
 from rlepose.codec import DEPTH_UNIT_MM
 from rlepose.config import Config, changed_options
+from rlepose.engine.pose_validator import metric_text
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
 from rlepose.engine.validators import selecting_metric
 from rlepose.losses import LOSSES
@@ -60,7 +61,7 @@ def model_card(
         "",
         "| metric | value |",
         "|---|---|",
-        *(f"| {name} | {_cell(value)} |" for name, value in metrics.items()),
+        *(f"| {name} | {metric_text(value)} |" for name, value in metrics.items()),
         "",
         "## Input and output",
         "",
@@ -101,7 +102,7 @@ def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
     if metrics is None:
         text = "Not measured yet: `python scripts/validate.py --checkpoint best.pt --calibration` fills this in."
     else:
-        rows = [f"| {name} | {_cell(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
+        rows = [f"| {name} | {metric_text(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
         text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])
     return f"{_CALIBRATION}\n{text}\n"
 
@@ -114,7 +115,3 @@ def _about_sigma(config: Config) -> str:
         f"`sigma` (B, K, {config.dims}), in the same unit: {loss.about_sigma}. It is no variance, and "
         "on other data than that of training it may be too small."
     )
-
-
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

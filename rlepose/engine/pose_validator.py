@@ -17,6 +17,13 @@ from rlepose.visualize import Picture, sheet
 Results = TypeVar("Results")
 
 
+def metric_text(value: float | None) -> str:
+    """A metric to be read: four decimals, a whole number as it is, a dash for one that is not defined."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
 class PoseValidator(Estimator, ABC, Generic[Results]):
     """Validation on the persons of an annotation file.
 
@@ -77,7 +84,7 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
     def pictures(self, predictions: Predictions, criterion: Criterion, count: int) -> Picture | None:
         """Truth beside prediction for `count` persons, spread evenly over the table; None if there are none.
 
-        The ellipses' half axes are one standard deviation: sigma times the spread that the criterion's flow learned.
+        The ellipses' half axes are one standard deviation: sigma times the spread that the joint's flow learned.
         """
         persons = np.flatnonzero(predictions.valid)
         if self.prefix != "gt" or not count or not len(persons):
@@ -91,7 +98,7 @@ class PoseValidator(Estimator, ABC, Generic[Results]):
         """Truth beside prediction for these rows of the table, with a title each; ellipses as in `pictures`."""
         sigma = predictions.sigma
         if sigma is not None:
-            sigma = sigma * criterion.main.residual_spread().cpu().numpy()
+            sigma = sigma * criterion.residual_spread(len(self.skeleton)).cpu().numpy()
         tiles = [
             self.draw(int(person), predictions, sigma, title) for person, title in zip(persons, titles, strict=True)
         ]

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from rlepose.config import Config, option_names, option_value
@@ -17,6 +18,7 @@ from rlepose.engine.checkpoint import (
 )
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.loss_sums import LossSums
+from rlepose.engine.precision import Precision
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -34,6 +36,7 @@ class RunState:
     rewinds: how often the run went back to a checkpoint.
     validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
+    precision: of the backbone, which a resumed run keeps.
     judged: the model and criterion that are validated and kept, the average of the trained ones where there is one.
     """
 
@@ -45,6 +48,7 @@ class RunState:
         criterion: Criterion,
         optimizer: Optimizer,
         losses: LossSums,
+        precision: Precision,
         average: WeightAverage | None = None,
     ) -> None:
         self.epoch = self.seen = self.steps = self.images = self.lines = self.rewinds = 0
@@ -57,6 +61,7 @@ class RunState:
         self.judged = self._trained if average is None else (average.model, average.criterion)
         self._optimizer = optimizer
         self._losses = losses
+        self.precision = precision
 
     def checkpoint(self, ranks: Ranks) -> Checkpoint:
         """How the run stands; it shares its tensors. Every rank has to call."""
@@ -71,6 +76,7 @@ class RunState:
             "validated": self.validated,
             "best": self.best,
             "losses": self._losses.state(),
+            "precision": self.precision.name,
         }
         kept = _weights(self.judged)
         return Checkpoint(
@@ -130,9 +136,12 @@ class RunState:
         self.rewinds = progress["rewinds"]
         self.validated, self.metrics = progress["validated"], checkpoint.metrics
         # A value of another number than before cannot be compared with.
-        same_number = checkpoint.config.train.select_by == self._config.train.select_by
+        same_number = _selection(checkpoint.config) == _selection(self._config)
         self.best = progress["best"] if same_number else None
         self._losses.resume(progress["losses"])
+        begun_in = progress.get("precision", self.precision.name)
+        if self._config.system.precision == "auto" and begun_in != self.precision.name:
+            self.precision = Precision(getattr(torch, begun_in), "the run began in it")
         if len(checkpoint.random_states) == ranks.world_size:
             set_random_state(checkpoint.random_states[ranks.rank], ranks.device)
         log.info("resuming after epoch %d of %d%s from %s", epoch, epochs, within, path)
@@ -147,6 +156,14 @@ class RunState:
         # The state is the checkpoint's; decay and the like are this config's, as is the rate, which each step sets.
         for group, values in zip(self._optimizer.param_groups, options, strict=True):
             group.update(values)
+
+
+def _selection(config: Config) -> tuple[str, Any]:
+    """The number that chooses the best checkpoint, and what it is relative to."""
+    name = config.train.select_by or ""
+    if name.startswith("gt/PCK"):
+        return name, config.eval.pck_reference
+    return name, config.eval.nme_reference if name.startswith("gt/NME") else None
 
 
 def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:

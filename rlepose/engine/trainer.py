@@ -17,8 +17,15 @@ from rlepose.datasets.loading import BadImages, make_loader
 from rlepose.datasets.training import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.engine.announcement import announce
 from rlepose.engine.checkpoint import newest_whole
-from rlepose.engine.checks import check_batch, check_input_size, check_joints, check_persons, check_selection
-from rlepose.engine.distributed import Ranks, choose_precision
+from rlepose.engine.checks import (
+    check_batch,
+    check_gradients,
+    check_input_size,
+    check_joints,
+    check_persons,
+    check_selection,
+)
+from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.logging import RunLog, log_to_file
 from rlepose.engine.loss_sums import LossSums
@@ -26,6 +33,7 @@ from rlepose.engine.model_card import card_path, model_card
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import TensorClipping, build_optimizer, learning_rate_factor, skip_next_step
 from rlepose.engine.origin import origin
+from rlepose.engine.precision import choose_precision
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
 from rlepose.engine.run_state import RunState
@@ -56,7 +64,7 @@ class Trainer:
         self.dataset = training_dataset(config)
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
         check_joints(data, self.skeleton, self.validator)
-        check_persons(table, self.validator)
+        check_persons(data, table, self.validator)
         check_selection(config, self.validator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
@@ -78,9 +86,10 @@ class Trainer:
         if config.system.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)
+        check_gradients(config, self.model, self.criterion, len(self.skeleton), ranks.device)
         torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
-        precision = choose_precision(config.system.precision, ranks.device)
-        step = TrainStep(self.model, self.criterion, precision, config.system.compile)
+        precision = choose_precision(config.system.precision, ranks.device, self.model)
+        step = TrainStep(self.model, self.criterion, precision.dtype, config.system.compile)
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
             device_ids = [ranks.device] if ranks.device.type == "cuda" else None
@@ -93,10 +102,11 @@ class Trainer:
         decay = config.train.average_decay
         self.average = None if decay is None else WeightAverage(self.model, self.criterion, decay)
         self.state = RunState(
-            config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses, self.average
+            config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses, precision, self.average
         )
         if resume:
             self._take_up_newest()
+            step.precision = self.state.precision.dtype
 
     @property
     def num_persons(self) -> dict[str, int]:
@@ -116,6 +126,7 @@ class Trainer:
             self.skeleton,
             self.model,
             self.criterion,
+            self.state.precision,
         )
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
         epochs, size = self.config.train.epochs, self.batches.batch_size

@@ -62,8 +62,7 @@ def sigma_px(validator: Validator, predictions: Predictions) -> Floats:
 
 def areas(validator: Validator) -> Floats:
     """(N,) px², the persons' sizes in OKS."""
-    annotations = {annotation["id"]: annotation for annotation in validator.coco.annotations}
-    return np.array([annotation_area(annotations[identity]) for identity in validator.table.person_ids.tolist()])
+    return np.array([annotation_area(annotation) for annotation in validator.annotations()])
 
 
 def judge_uncertainty(

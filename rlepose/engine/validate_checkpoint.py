@@ -11,6 +11,7 @@ from rlepose.engine.checkpoint import Checkpoint, open_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.model_card import card_path, with_calibration
+from rlepose.engine.nme import write_nme
 from rlepose.engine.origin import origin
 from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.uncertainty import (
@@ -21,6 +22,7 @@ from rlepose.engine.uncertainty import (
     location_scale,
     write_calibration,
 )
+from rlepose.engine.validator import Validator
 from rlepose.engine.validators import build_validator
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
@@ -47,8 +49,8 @@ def validate_checkpoint(
 
     Writes metrics.json, validation.json (where its numbers come from), the poses (COCO results, or joints in space) and
     pictures and, with `calibration`, for ground-truth boxes, calibration.json and its diagrams, and the calibration in
-    the checkpoint's model card. With `onnx`, a file that was exported from the checkpoint predicts in its place.
-    InputError where something asked for cannot be had.
+    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file that was
+    exported from the checkpoint predicts in its place. InputError where something asked for cannot be had.
     """
     if calibration and "gt" not in boxes:
         raise InputError(
@@ -68,6 +70,8 @@ def validate_checkpoint(
         metrics |= new
         if results is not None:
             validator.write(out, results)
+            if isinstance(validator, Validator) and validator.nme is not None:
+                write_nme(out, validator.nme.evaluate(predictions))
             _draw_persons(out, validator, predictions, criterion)
             if calibration and validator.prefix == "gt":
                 observations, report = judge_uncertainty(in_2d(validator), predictions, criterion)

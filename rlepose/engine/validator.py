@@ -1,5 +1,7 @@
-"""From predictions in 2-D to numbers: COCO's table and PCK."""
+"""From predictions in 2-D to numbers: COCO's table, PCK and NME."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from rlepose.datasets.images import read_image
 from rlepose.datasets.joint_kinds import JointKind, own_joints
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
-from rlepose.engine.pose_validator import PoseValidator
+from rlepose.engine.nme import NmeEvaluator
+from rlepose.engine.pose_validator import PoseValidator, metric_text
 from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco, mean_table
+from rlepose.evaluation.nme import NME_ERRORS, NME_LEFT_OUT, NME_METRICS, check_reference
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, write_results
@@ -21,6 +25,14 @@ from rlepose.evaluation.slices import crowd_index, slices
 from rlepose.evaluation.truth import truth_of
 from rlepose.geometry import Floats
 from rlepose.visualize import Picture, truth_and_prediction
+
+log = logging.getLogger(__name__)
+
+# The columns of the two tables that are printed.
+_COLUMNS = (
+    (*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))),
+    (*NME_METRICS, NME_LEFT_OUT),
+)
 
 
 class Validator(PoseValidator[list[CocoResults]]):
@@ -30,10 +42,12 @@ class Validator(PoseValidator[list[CocoResults]]):
     'gt/' or 'det/' accordingly. recalibration: corrects the predicted sigma; scores, and so AP, stay the network's.
     Where categories have different joints, results and COCO's numbers are of each kind on its own, with its own joints,
     and the numbers without a kind's name are the kinds' mean. Benchmarks' parts (evaluation/slices.py) have numbers of
-    their own, too: 'gt face/AP'.
+    their own, too: 'gt face/AP'. PCK and NME are of the persons of all kinds together, in their annotated boxes.
+    nme: what judges poses by their NME; None with detected boxes, and where `eval.nme_reference` is null.
     """
 
     selected_by = "gt/AP"
+    errors = tuple(f"gt/{name}" for name in NME_ERRORS)
 
     def __init__(self, config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None) -> None:
         data = config.data
@@ -45,15 +59,20 @@ class Validator(PoseValidator[list[CocoResults]]):
         self.kinds = self.coco.kinds
         self.truths = [truth_of(self.coco, kind) for kind in self.kinds]
         self.crowd_index = crowd_index(self.coco)
-        skeleton = self.coco.skeleton(data.oks_sigmas)
+        skeleton = self.coco.skeleton(data.oks_sigmas, data.flip_pairs)
         images = root / data.val_images
         if self.detected:
             table = persons_from_detections(self.coco, images, boxes, self.kinds, data.detection_boxes == "clipped")
         else:
             table = persons_from_annotations(self.coco, images)
-        reference_joints(config.eval.pck_reference, skeleton)  # an InputError now rather than after an epoch
+        # An InputError now rather than after an epoch.
+        reference_joints(config.eval.pck_reference, skeleton)
+        check_reference(config.eval.nme_reference, skeleton, self.kinds)
         super().__init__(config, table, skeleton, ranks, recalibration)
         self.own_joints = own_joints(self.kinds, self.table.category_ids)
+        self.nme: NmeEvaluator | None = None
+        if not self.detected and config.eval.nme_reference is not None:
+            self.nme = NmeEvaluator(config.eval.nme_reference, self.table, self.annotations(), skeleton)
 
     @property
     def selectable(self) -> tuple[str, ...]:
@@ -61,20 +80,32 @@ class Validator(PoseValidator[list[CocoResults]]):
         one_a_picture = len(np.unique(self.table.image_index)) == len(self.table)
         if one_a_picture or self.config.eval.pck_reference != "box":
             names += [f"PCK@{t:g}" for t in PCK_THRESHOLDS[self.config.eval.pck_reference]]
+        if self.nme is not None:
+            names += NME_METRICS
         return tuple(f"{self.prefix}/{name}" for name in names)
 
-    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[CocoResults]]:
-        poses, backend = self.detected_poses if self.detected else self.poses, self.config.eval.backend
+    def coco_tables(self, predictions: Predictions) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
+        """COCO's numbers of each kind, and the poses that they were computed from."""
+        poses = self.detected_poses if self.detected else self.poses
         results = [poses(predictions, kind) for kind in self.kinds]
         tables = [
-            evaluate_coco(truth, found, self.oks_sigmas(kind), backend)
+            evaluate_coco(truth, found, self.oks_sigmas(kind), self.config.eval.backend)
             for kind, truth, found in zip(self.kinds, self.truths, results, strict=True)
         ]
+        return tables, results
+
+    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[CocoResults]]:
+        tables, results = self.coco_tables(predictions)
         metrics = mean_table(tables)
         valid = np.flatnonzero(predictions.valid)
         one_a_picture = len(np.unique(self.table.image_index[valid])) == len(valid)
         if not self.detected and (one_a_picture or self.config.eval.pck_reference != "box"):
             metrics |= self._pck(predictions.keypoints[valid], valid)
+        if self.nme is not None:
+            judged = self.nme.evaluate(predictions)
+            log.info("NME             relative to %s; persons left out: %s", judged.reference, judged.reasons())
+            metrics |= judged.metrics()
+        backend = self.config.eval.backend
         if len(self.kinds) > 1:
             rows = {kind.name: table for kind, table in zip(self.kinds, tables, strict=True)}
         else:
@@ -85,6 +116,11 @@ class Validator(PoseValidator[list[CocoResults]]):
         for row, table in rows.items():
             named |= {f"{self.prefix} {row}/{name}": value for name, value in table.items()}
         return named, results
+
+    def annotations(self) -> list[dict[str, Any]]:
+        """The annotation file's entries of the table's persons."""
+        by_id = {annotation["id"]: annotation for annotation in self.coco.annotations}
+        return [by_id[identity] for identity in self.table.person_ids.tolist()]
 
     def oks_sigmas(self, kind: JointKind) -> Floats:
         """The OKS constants of a kind's joints."""
@@ -122,13 +158,21 @@ class Validator(PoseValidator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as a table: a row for the kind of boxes, of joints and each part, a column a number."""
-        kinds = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
-        names = [*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))]
-        names = [name for name in names if any(f"{kind}/{name}" in metrics for kind in kinds)]
-        width = max(5, *map(len, kinds))
-        lines = [f"{'boxes':<{width}} " + " ".join(f"{name:>7}" for name in names)]
-        for kind in kinds:
-            values = (metrics.get(f"{kind}/{name}") for name in names)
-            lines.append(f"{kind:<{width}} " + " ".join("      –" if v is None else f"{v:7.4f}" for v in values))
-        return "\n".join(lines)
+        """The metrics as tables: a row for the kind of boxes, of joints and each part, a column a number."""
+        return "\n".join(text for columns in _COLUMNS if (text := _table(metrics, columns)))
+
+
+def _table(metrics: dict[str, Any], columns: Sequence[str]) -> str:
+    """The rows that have a number of these columns, and the columns that a row has; '' without any."""
+    named = [name.partition("/") for name in metrics]
+    rows = sorted({row for row, _, column in named if column in columns}, reverse=True)
+    names = [name for name in columns if any(f"{row}/{name}" in metrics for row in rows)]
+    if not rows:
+        return ""
+    lines = [["boxes", *names]]
+    lines += [[row, *(metric_text(metrics.get(f"{row}/{name}")) for name in names)] for row in rows]
+    first, widths = max(map(len, ["boxes", *rows])), [max(7, len(name)) for name in names]
+    return "\n".join(
+        " ".join([head.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
+        for head, *cells in lines
+    )

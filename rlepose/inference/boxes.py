@@ -1,6 +1,6 @@
 """Where the boxes of a picture's persons come from: given, found by a detector, or the whole picture."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,11 @@ Detect = Callable[[NDArray[np.uint8]], Boxes]
 BoxSource = Callable[[int, Frame], Boxes]
 GivenBoxes = None | str | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
+_EXPECTED = (
+    "boxes: expected 'whole', 'detector' or boxes (x, y, width, height in px and perhaps a score: (N, 4) or (N, 5) for "
+    "one picture, a list of such for several, or a dict by file name), got"
+)
+
 
 def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Detect]) -> BoxSource:
     """The boxes of picture number i.
@@ -38,16 +43,20 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
     Raises InputError for boxes of another kind, or for more or fewer pictures.
     """
     if boxes is None or (isinstance(boxes, str) and boxes == "detector"):
-        detector = detect()
-        return lambda _, frame: detector(_pixels(frame))
+        return _of_detector(detect())
     if isinstance(boxes, str):
         if boxes != "whole":
-            raise InputError(f"boxes: expected 'whole', 'detector' or boxes, got {boxes!r}")
+            raise InputError(f"{_EXPECTED} {boxes!r}")
         return lambda _, frame: Boxes(np.array([[0, 0, *_size_wh(frame)]], float), np.zeros(1))
     if isinstance(boxes, Mapping):
         return _by_name(boxes)
-    in_order = list(boxes)  # type: ignore[arg-type]
-    if pictures == 1 and not (len(in_order) == 1 and np.ndim(in_order[0]) == 2):
+    if isinstance(boxes, Iterator):
+        boxes = list(boxes)
+    try:
+        in_order = list(boxes)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(f"{_EXPECTED} {boxes!r}") from error
+    if pictures == 1 and not (len(in_order) == 1 and _dimensions(in_order[0]) == 2):
         return lambda _, frame: _boxes(boxes, frame.name)
     if pictures is not None and pictures != len(in_order):
         raise InputError(f"boxes: {len(in_order)} entries for {pictures} pictures; give an entry a picture")
@@ -60,14 +69,38 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
     return of_number
 
 
+def _of_detector(detector: Detect) -> BoxSource:
+    def of_picture(_: int, frame: Frame) -> Boxes:
+        found = detector(_pixels(frame))
+        if not isinstance(found, Boxes):
+            raise InputError(
+                f"detector: {frame.name}: expected rlepose.inference.boxes.Boxes from it, got {type(found).__name__}"
+            )
+        return found
+
+    return of_picture
+
+
+def _dimensions(values: ArrayLike) -> int:
+    """How many axes an array of these values has, 0 where they make none."""
+    try:
+        return np.ndim(values)
+    except ValueError:  # rows of several lengths
+        return 0
+
+
 def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
     """The boxes under the name that the picture's path ends with, else those of the only file that is called so.
 
     An empty list says that nobody is there; a name that is missing is a mistake.
     """
+    given: dict[str, ArrayLike] = {}
     of_same_name: dict[str, list[str]] = {}
-    for name in boxes:
-        of_same_name.setdefault(Path(name).name, []).append(name)
+    for name, values in boxes.items():
+        if not isinstance(name, str | Path):
+            raise InputError(f"boxes: expected file names as the keys, got {name!r}")
+        given[str(name)] = values
+        of_same_name.setdefault(Path(name).name, []).append(str(name))
 
     def of_picture(_: int, frame: Frame) -> Boxes:
         path = Path(frame.name).absolute()
@@ -78,7 +111,7 @@ def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
         if len(names) > 1 and not _parts_at_end(path, Path(name)):
             problem = f"{frame.name}: the given boxes have it in several folders: {', '.join(names)}; rename its folder"
             return Boxes(*NO_BOXES, (problem,))
-        return _boxes(boxes[name], frame.name)
+        return _boxes(given[name], frame.name)
 
     return of_picture
 

@@ -50,7 +50,7 @@ def _frames_of_path(path: Path, max_pixels: int) -> Iterator[Frame]:
     if is_video(path):
         with Video(path) as video:
             yield from video
-    elif path.is_dir():
+    elif is_folder(path):
         for file in pictures_in(path):
             yield _frame_of_file(file, max_pixels)
     else:
@@ -59,7 +59,12 @@ def _frames_of_path(path: Path, max_pixels: int) -> Iterator[Frame]:
 
 def is_video(path: Path) -> bool:
     """Whether a file's name ends as that of a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_folder(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this path."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -78,7 +83,7 @@ class Video:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise InputError(f"{path}: no such video; check the path")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg talks to stderr; we say what matters
         self._capture = cv2.VideoCapture(str(path))
@@ -129,7 +134,7 @@ def _frame_of_pixels(image: Any, name: str) -> Frame:
     try:
         upright = ImageOps.exif_transpose(image)
         return _frame_of_array(np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB")), name)
-    except OSError as error:  # PIL reads its pixels only now
+    except Exception as error:  # PIL reads its pixels only now, and each of its formats has its own errors
         return Frame(name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again")
 
 

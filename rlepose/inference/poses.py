@@ -16,16 +16,15 @@ from rlepose.losses import LocationScale
 
 
 class ResidualDensity:
-    """What a loss has learned of (position − prediction) / scale; what takes seconds is computed once."""
+    """What a loss has learned of (position − prediction) / scale in 2-D; what takes seconds is computed once.
 
-    def __init__(self, likelihood: LocationScale, joints: int) -> None:
+    spread (K, 2): the standard deviation of each joint's residual.
+    """
+
+    def __init__(self, likelihood: LocationScale, spread: Floats) -> None:
         self._likelihood = likelihood
-        self._joints = torch.arange(joints)
-
-    @cached_property
-    def spread(self) -> Floats:
-        """The standard deviation of each joint's residual: (K, 2)."""
-        return self._likelihood.residual_spread().expand(len(self._joints), -1).numpy()
+        self.spread = spread
+        self._joints = torch.arange(len(spread))
 
     @cached_property
     @torch.no_grad()

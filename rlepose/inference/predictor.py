@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,15 @@ from rlepose.codec import joint_scores
 from rlepose.config_reading import with_overrides
 from rlepose.datasets.images import warp_crop
 from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.engine.distributed import Ranks, choose_device
 from rlepose.engine.forward import in_picture, predict_crops
+from rlepose.engine.precision import choose_precision
+from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
-from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_video
+from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_folder, is_video
 from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
 from rlepose.losses import LocationScale
 
@@ -37,6 +40,7 @@ class Predictor:
     before they are decoded.
 
     A model in 3-D gives depth besides; joints in space come from inference/space.py.
+    Raises InputError for any other argument, and for what is no checkpoint of this project.
 
     >>> predictor = Predictor("exp/demo/checkpoints/best.pt")
     >>> for picture in predictor.predict("holiday/", boxes="whole"):
@@ -52,6 +56,7 @@ class Predictor:
         detector: Detect | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
         path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
@@ -61,11 +66,9 @@ class Predictor:
         self.detector = detector
         self._recalibration = loaded.recalibration
         self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
+        self._precision = choose_precision(self.config.system.precision, self.device, self._model).dtype
         self.gives_sigma = self._criterion.main.needs_sigma or self._recalibration is not None
-        likelihood = copy.deepcopy(self._criterion.main).cpu()
-        # `basic` has a density of absolute positions, none around a prediction.
-        residuals = ResidualDensity(likelihood, len(self.skeleton)) if isinstance(likelihood, LocationScale) else None
-        self._residuals = residuals
+        self._criterion_on_host = copy.deepcopy(self._criterion).cpu()
         permutation = torch.tensor(self.skeleton.flip_permutation, device=self.device)
         self._flip_permutation = permutation if self.config.eval.flip_test else None
 
@@ -76,7 +79,7 @@ class Predictor:
         of PIL; or a list of paths, arrays and images. InputError for anything else. Coordinates belong to the upright
         picture, after its EXIF rotation.
         boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
-        (N, 5) for one picture, a list of such for several, or a dict by file name.
+        (N, 5) for one picture, a list of such for several, or a dict by file name. InputError for anything else.
         """
         return [poses for _, poses in self.stream(images, boxes)]
 
@@ -95,6 +98,20 @@ class Predictor:
                 yield from self._finish(waiting)
                 waiting = []
         yield from self._finish(waiting)
+
+    @cached_property
+    def _spread(self) -> Floats:
+        """The standard deviation of each joint's residual, in units of sigma: (K, D)."""
+        return self._criterion_on_host.residual_spread(len(self.skeleton)).numpy()
+
+    @cached_property
+    def _residuals(self) -> ResidualDensity | None:
+        """None in 3-D, where joints have densities of different dimensions, and for `basic`, which has a density of
+        absolute positions, none around a prediction."""
+        likelihood = self._criterion_on_host.main
+        if self.config.dims == 3 or not isinstance(likelihood, LocationScale):
+            return None
+        return ResidualDensity(likelihood, self._spread)
 
     def _detect(self) -> Detect:
         if self.detector is None:
@@ -127,9 +144,8 @@ class Predictor:
         size_hw = self.config.data.input_size_hw
         root_depth = self.config.loss.root_depth
         keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, matrices, size_hw, root_depth)
-        residuals = self._residuals
-        spread = 1.0 if residuals is None else residuals.spread
-        sigma = None if scale is None else scale * spread
+        sigma = None if scale is None else scale * self._spread
+        residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
@@ -140,20 +156,17 @@ class Predictor:
                 sigma=None if sigma is None else sigma[i, :, :2],
                 joint_scores=joints[i],
                 score=float(scores[i]),
-                density=None
-                if residuals is None or scale is None or in_space
-                else PoseDensity(residuals, keypoints[i], scale[i]),
+                density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
                 depth=keypoints[i, :, 2] if in_space else None,
                 depth_sigma=sigma[i, :, 2] if in_space and sigma is not None else None,
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
         """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
-        precision = choose_precision(self.config.system.precision, self.device)
         parts: list[list[Tensor | None]] = []
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16),
         ):
             for part in torch.split(images, self.config.eval.batch_size):
                 output = predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
@@ -161,6 +174,25 @@ class Predictor:
         mu, sigma, scores = (_on_host(batches) for batches in zip(*parts, strict=True))
         assert mu is not None and scores is not None
         return mu, sigma, scores
+
+
+def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: object, max_pixels: object) -> None:
+    """InputError for an argument of the Predictor that is of another kind than it takes."""
+    if not isinstance(checkpoint, str | Path):
+        raise InputError(f"checkpoint: expected the path of a file that training wrote, got {checkpoint!r}")
+    if (
+        isinstance(overrides, str)
+        or not isinstance(overrides, Sequence)
+        or not all(isinstance(text, str) for text in overrides)
+    ):
+        raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+    if detector is not None and not callable(detector):
+        raise InputError(
+            "detector: expected a function of RGB pixels (H, W, 3) that gives rlepose.inference.boxes.Boxes, got "
+            f"{detector!r}"
+        )
+    if not isinstance(max_pixels, int) or max_pixels < 1:
+        raise InputError(f"max_pixels: expected a whole number above 0, got {max_pixels!r}")
 
 
 def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
@@ -180,5 +212,5 @@ class _Waiting(NamedTuple):
 def _count(images: Images) -> int | None:
     """How many pictures there are; None for folders and videos."""
     if isinstance(images, str | Path):
-        return None if Path(images).is_dir() or is_video(Path(images)) else 1
+        return None if is_folder(Path(images)) or is_video(Path(images)) else 1
     return len(images) if isinstance(images, Sequence) else 1

@@ -12,7 +12,7 @@ import torch
 from rlepose.codec import PoseOutput, average_outputs
 from rlepose.config import LossConfig
 from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
-from rlepose.engine.distributed import choose_precision
+from rlepose.engine.precision import choose_precision
 from rlepose.errors import DivergedError, InputError, first_line
 from rlepose.evaluation.mpjpe import errors_by_action
 from rlepose.lifting.network import LiftingNet
@@ -70,7 +70,7 @@ def train_lifting(poses: LiftingPoses, options: LiftingOptions, report: Callable
     if batches == 0:
         raise InputError(f"--batch-size is {options.batch_size}, but there are {len(poses.inputs)} poses; give less")
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * batches)
-    precision = choose_precision("auto", torch.device("cpu"))
+    precision = choose_precision("auto", torch.device("cpu"), network).dtype
     started = time.perf_counter()
     for epoch in range(options.epochs):
         total = 0.0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlepose.config import FlowConfig, LossConfig, options_of
+from rlepose.datasets.h36m import ROOT
 from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
@@ -27,10 +28,11 @@ FLOWS: dict[str, Callable[..., Flow]] = {"realnvp": RealNVP, "nsf": NSF, "maf": 
 
 
 def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Criterion:
-    """The loss of a config. In 3-D, joints without depth label have a likelihood of x and y."""
+    """The loss of a config. In 3-D, joints without depth label, as the root may be, have a likelihood of x and y."""
     if config.name == "heatmap_mse":
         return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
-    return Criterion([_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])])
+    likelihoods = [_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
+    return Criterion(likelihoods, planar=[ROOT] if dims == 3 and not config.root_depth else [])
 
 
 def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:

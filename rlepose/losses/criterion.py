@@ -16,6 +16,7 @@ class Criterion(nn.Module):
     """The loss of each person, Σ over labelled joints of weight × the likelihood's loss.
 
     likelihoods: one for D coordinates, then, for 3-D, one for joints whose label lacks the depth.
+    planar: numbers of the joints whose labels always lack the depth, because it is known: the second scores them.
     A joint is scored by the likelihood of the first coordinates where its weight is above 0; what a coordinate without
     weight holds (NaN, infinity) reaches neither loss nor gradient: harmless numbers stand in for it from the start.
 
@@ -25,9 +26,10 @@ class Criterion(nn.Module):
 
     labels: Tensor
 
-    def __init__(self, likelihoods: Sequence[JointLikelihood]) -> None:
+    def __init__(self, likelihoods: Sequence[JointLikelihood], planar: Sequence[int] = ()) -> None:
         super().__init__()
         self.likelihoods = nn.ModuleList(likelihoods)
+        self.planar = list(planar)
         # A row a likelihood: which coordinates' labels it scores.
         axes = torch.arange(max(likelihood.dims for likelihood in likelihoods))
         labels = torch.stack([axes < likelihood.dims for likelihood in likelihoods])
@@ -35,8 +37,23 @@ class Criterion(nn.Module):
 
     @property
     def main(self) -> JointLikelihood:
-        """The likelihood of a completely labelled joint."""
-        likelihood = self.likelihoods[0]
+        """The likelihood of a joint whose D coordinates are labelled; in 3-D other joints have another."""
+        return self._likelihood(0)
+
+    def residual_spread(self, joints: int) -> Tensor:
+        """Standard deviation of target − mu in units of sigma, in the density that scores each joint: (K, D).
+
+        joints: K. That of a joint's labels as they are when nothing is missing. The depth of planar joints is known: 0.
+        """
+        spread = self.main.residual_spread().expand(joints, -1)
+        if self.planar:
+            in_plane = self._likelihood(1).residual_spread().expand(joints, -1)
+            spread = spread.clone()
+            spread[self.planar] = nn.functional.pad(in_plane[self.planar], (0, self.main.dims - in_plane.shape[1]))
+        return spread
+
+    def _likelihood(self, number: int) -> JointLikelihood:
+        likelihood = self.likelihoods[number]
         assert isinstance(likelihood, JointLikelihood)
         return likelihood
 

@@ -60,13 +60,13 @@ class Backbone(nn.Module):
             raise InputError(f"model.backbone: timm cannot build '{name}' with {options or {}}: {error}") from error
         if pretrained:
             _load_pretrained(name, weights, arguments, self)
-        count = 1 if first_map_only else None
-        self.channels: list[int] = list(self.features.feature_info.channels())[:count]
-        self.reductions: list[int] = list(self.features.feature_info.reduction())[:count]
+        self.channels: list[int] = list(self.features.feature_info.channels())
+        self.reductions: list[int] = list(self.features.feature_info.reduction())
         if first_map_only and is_hrnet:
             # A parameter without gradient would be an error to DDP.
             last = self.features.stage4[-1]
             last.fuse_layers = last.fuse_layers[:1]
+            self.channels, self.reductions = self.channels[:1], self.reductions[:1]
         # Swin and a few others give (B, H, W, C)
         self._channels_last_maps = getattr(self.features, "output_fmt", "NCHW") == "NHWC"
 

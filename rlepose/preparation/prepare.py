@@ -16,11 +16,14 @@ from rlepose.preparation.unpack import unpack
 log = logging.getLogger(__name__)
 
 
-def prepare(source: Source, root: Path) -> None:
+def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
     """Fetch, unpack, convert and check a data set in the folder `root`. What was done before is not done again.
 
+    checkout: of the data set's repository, for one that is made from it.
     Raises InputError, before anything is fetched, where files are missing that only a person can fetch.
     """
+    if checkout is not None and source.from_checkout is None:
+        raise InputError(f"--source: {source.title} is not made from a checkout; leave it out")
     log.info("%s: %s", source.title, source.page)
     log.info("licence: %s", source.licence)
     log.info("to cite: %s", source.citation)
@@ -40,6 +43,12 @@ def prepare(source: Source, root: Path) -> None:
             else:
                 convert_file(root / old, root / new, CONVERSIONS[name])
             log.info("%s: written from %s", root / new, old)
+    if source.from_checkout is not None and not all((root / annotations).exists() for annotations, _ in source.checked):
+        if checkout is None:
+            raise InputError(
+                f"{root}: is made from a checkout; git clone {source.page}, and pass --source with its folder"
+            )
+        source.from_checkout(checkout, root)
     for annotations, images in source.checked:
         _check(root / annotations, root / images, source.category)
 

@@ -1,7 +1,10 @@
 """Where data sets come from, under which licence, and what becomes of their files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
+
+from rlepose.preparation.livestock import ALL, SPECIES, SPLITS, make_livestock
 
 
 class Archive(NamedTuple):
@@ -29,6 +32,8 @@ class Source(NamedTuple):
 
     converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS or lsp.LSP_SPLITS).
     checked: (annotation file, picture folder) of each split. category: what `data.category` is to be.
+    from_checkout: where the checked files are made from a checkout of the page's repository, what makes them, given the
+    checkout and the data set's folder; their annotations come last.
     """
 
     title: str
@@ -41,6 +46,7 @@ class Source(NamedTuple):
     converted: tuple[tuple[str, str, str], ...]
     checked: tuple[tuple[str, str], ...]
     category: str | None = None
+    from_checkout: Callable[[Path, Path], None] | None = None
 
 
 # The addresses stand on https://cocodataset.org/#download; the checksums in PaddleDetection's ppdet/utils/download.py
@@ -187,5 +193,20 @@ SOURCES: Mapping[str, Source] = {
         manual=(Manual(("joints.mat", "images"), "http://sam.johnson.io/research/lspet.html", "lspet_dataset.zip"),),
         converted=(("joints.mat", "annotations/lspet_train.json", "lspet_train"),),
         checked=(("annotations/lspet_train.json", "images"),),
+    ),
+    "livestock": Source(
+        title="LivestockKeypoints v1.0, animals cut out",
+        root="data/livestock",
+        page="https://github.com/yww0411/Livestock-keypoint-detection",
+        licence="CC BY 4.0; attribution: Yiwei Wang et al., LivestockKeypoints, v1.0, licensed under CC BY 4.0",
+        citation="Wang et al., Performance evaluation of a state-of-the-art keypoint detection method for precision "
+        "livestock farming, Computers and Electronics in Agriculture 240, 2026",
+        archives=(),
+        manual=(),
+        converted=(),
+        checked=tuple(
+            (f"annotations/{name}_{split}.json", f"images/{split}") for name in (ALL, *SPECIES) for split in SPLITS
+        ),
+        from_checkout=make_livestock,
     ),
 }

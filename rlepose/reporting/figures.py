@@ -18,13 +18,16 @@ _TYPE_COLORS = ("#8fbf8f", "#f2d16b", "#d9742b", "#7d6bb5", "#a33b3b")
 
 
 def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
-    """Loss, AP and learning rate against training images. One for each loss: their values do not compare."""
+    """Loss, AP, NME and learning rate against training images. One for each loss: their values do not compare."""
     losses = dict.fromkeys(experiment.config.loss.name for experiment in experiments)
     figures = {
         f"loss ({loss})": _curves("train/loss", [e for e in experiments if e.config.loss.name == loss], experiments)
         for loss in losses
     }
     figures["AP, annotated boxes"] = _curves("gt/AP", experiments, experiments)
+    with_nme = [e for e in experiments if e.nme is not None]
+    if with_nme:
+        figures["NME, annotated boxes"] = _curves("gt/NME", with_nme, experiments)
     figures["learning rate"] = _curves("train/lr", experiments, experiments)
     for label, figure in figures.items():
         figure.axes[0].set_ylabel(label)
@@ -41,7 +44,7 @@ def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measu
     for experiment in shown:
         points = curve(experiment.history, name, experiment.config.train.batch_size)
         images, values = np.reshape(points, (-1, 2)).T
-        marker = "o" if name == "gt/AP" else None  # often a single point
+        marker = "o" if name.startswith("gt/") else None  # often a single point
         color = f"C{experiments.index(experiment) % 10}"
         axes.plot(images, values, marker=marker, markersize=4, linewidth=1.2, color=color, label=experiment.name)
     axes.set(xlabel="training images", xlim=(0, None))

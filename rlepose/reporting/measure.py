@@ -22,8 +22,10 @@ from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, ranking_report
+from rlepose.evaluation.coco import mean_table
 from rlepose.evaluation.errors_by_type import ERROR_TYPES, corrected, count_types, error_types
 from rlepose.evaluation.joint_ap import joint_ap
+from rlepose.evaluation.nme import PersonErrors
 from rlepose.evaluation.oks import joint_similarity
 from rlepose.evaluation.results import CocoResults
 from rlepose.geometry import Floats
@@ -58,6 +60,7 @@ class Measured:
     epoch: None for a converted checkpoint.
     history: lines of metrics.jsonl. metrics: of the validation with each kind of boxes. persons: validated ones.
     labels (K,) number, joint_ap (K,), joint_oks (K,): of each joint, NaN without label; mean_oks over persons.
+    nme: of each person, None without `eval.nme_reference`.
     ranking: risk-coverage, None where all confidences are equal. uncertainty: or, in words, why there is none.
     All but metrics and history with the annotated boxes.
     """
@@ -73,6 +76,7 @@ class Measured:
     joint_ap: Floats
     joint_oks: Floats
     mean_oks: float
+    nme: PersonErrors | None
     ranking: dict[str, Any] | None
     uncertainty: Uncertainty | str
     mistakes: Mistakes
@@ -148,6 +152,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         joint_ap=_joint_ap(validator, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(oks.mean()),
+        nme=None if validator.nme is None else validator.nme.evaluate(predictions),
         ranking=ranking_report(confidence, oks) if sure else None,
         uncertainty=_uncertainty(validator, predictions, criterion),
         mistakes=_mistakes(validator, predictions),
@@ -191,7 +196,10 @@ def _mistakes(validator: Validator, predictions: Predictions) -> Mistakes:
     def ap_with(poses: Floats) -> float:
         everywhere = predictions.keypoints.copy()
         everywhere[valid] = poses
-        return validator.evaluate(dataclasses.replace(predictions, keypoints=everywhere))[0]["gt/AP"]
+        tables, _ = validator.coco_tables(dataclasses.replace(predictions, keypoints=everywhere))
+        ap = mean_table(tables)["AP"]
+        assert ap is not None  # the table has labelled persons
+        return ap
 
     corrected_ap = tuple(ap_with(corrected(keypoints, truth, types, mistake)) for mistake in ERROR_TYPES[1:])
     return Mistakes(count_types(types), ap_with(keypoints), corrected_ap)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlepose.engine.pose_validator import metric_text
 from rlepose.evaluation.coco import COCO_METRICS
 from rlepose.evaluation.errors_by_type import ERROR_TYPES
-from rlepose.plots import density_figure, reliability_figure, risk_coverage_figure
+from rlepose.evaluation.nme import NME_LEFT_OUT, NME_METRICS
+from rlepose.plots import density_figure, nme_figure, reliability_figure, risk_coverage_figure
 from rlepose.reporting.figures import learning_figures, mistakes_figure
 from rlepose.reporting.html import figure_image, heading, note, page, picture_image, row, table, wide
 from rlepose.reporting.measure import Measured, Uncertainty
@@ -22,6 +24,7 @@ def write_report(path: Path, experiments: Sequence[Measured]) -> None:
         ("Summary", summary(experiments)),
         ("Learning curves", curves(experiments)),
         ("COCO's numbers", coco_numbers(experiments)),
+        *([("Normalised error", normalised_error(experiments))] if any(e.nme for e in experiments) else []),
         ("Joints", joints(experiments)),
         ("Uncertainty", uncertainty(experiments)),
         ("Kinds of mistakes", mistakes(experiments)),
@@ -34,16 +37,16 @@ def write_report(path: Path, experiments: Sequence[Measured]) -> None:
 def summary(experiments: Sequence[Measured]) -> str:
     """The few numbers to compare by, and what they were measured on."""
     pck = sorted({name for e in experiments for name in e.metrics if name.startswith("gt/PCK")})
+    nme = ["gt/NME"] if any(e.nme for e in experiments) else []
     header = ["experiment", "loss", "head", "backbone", "crop", "epoch", "persons", "AP", "AR", "mean OKS"]
-    header += [f"{name.removeprefix('gt/')}" for name in pck]
+    header += [f"{name.removeprefix('gt/')}" for name in (*pck, *nme)]
     rows = []
     for e in experiments:
         height, width = e.config.data.input_size_hw
         loss, head = e.config.loss.name, e.config.model.head.name
-        cells = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
-        rows.append(
-            [*cells, e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)]
-        )
+        cells: list[Any] = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
+        cells += [e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)]
+        rows.append([*cells, *(metric_text(e.metrics.get(name)) for name in nme)])
     files: dict[Path, list[str]] = {}
     for e in experiments:
         files.setdefault(Path(e.config.data.root) / e.config.data.val_annotations, []).append(e.name)
@@ -76,6 +79,29 @@ def coco_numbers(experiments: Sequence[Measured]) -> str:
             numbers = [e.metrics[f"{prefix}/{name}"] for name in COCO_METRICS]
             rows.append([e.name, f"{_BOXES[kind]}, {part}" if part else _BOXES[kind], *numbers])
     return table(["experiment", "boxes", *COCO_METRICS], rows)
+
+
+def normalised_error(experiments: Sequence[Measured]) -> str:
+    """The cumulative error curve and NME's numbers, of those that have a reference length."""
+    judged = {e.name: e.nme for e in experiments if e.nme is not None}
+    figure = nme_figure(
+        {name: [each.measured] for name, each in judged.items()}, [each.reference for each in judged.values()]
+    )
+    rows: list[list[Any]] = []
+    for e in experiments:
+        if e.nme is not None:
+            numbers = [e.metrics[f"gt/{name}"] for name in NME_METRICS]
+            left_out = e.metrics[f"gt/{NME_LEFT_OUT}"]
+            rows.append([e.name, e.nme.reference, metric_text(numbers[0]), *numbers[1:], left_out, e.nme.reasons()])
+    header = ["experiment", "relative to", *(name.removeprefix("NME_") for name in NME_METRICS), "left out", "why"]
+    text = (
+        "A person's NME is the mean distance of its labelled joints from their labels over a length of the person; NME "
+        "is the mean over persons. The curve gives the share of persons whose NME is at most x; AUC@t is its mean up "
+        "to t, and failures@t the share of persons above t. Only equal references compare."
+    )
+    without = [e.name for e in experiments if e.nme is None]
+    content = row([figure_image(figure, "Share of persons against NME")], 34) + table(header, rows) + note(text)
+    return content + (note(f"Without eval.nme_reference, so not here: {', '.join(without)}.") if without else "")
 
 
 def joints(experiments: Sequence[Measured]) -> str:

@@ -108,7 +108,8 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             """The joint that somebody clicked on."""
             if seen is None:
                 return gradio.skip()
-            who, number = view.nearest_joint(seen, np.array(event.index, float))
+            # gradio gives the distance from the picture's corner, half a pixel before the centre of the first pixel.
+            who, number = view.nearest_joint(seen, np.array(event.index, float) - 0.5)
             return {joint: names[number], person: view.person_titles(seen)[who], **show(seen, who, number)}
 
         filled = list(widgets)

@@ -130,8 +130,11 @@ def _text(value: float, places: int) -> str:
 
 
 def nearest_joint(seen: Seen, point: Floats) -> tuple[int, int]:
-    """Number of the person and of the joint, from 0, that lie nearest to a point (2,) px of the `drawn` picture."""
-    point = point / enlargement(seen)
+    """Number of the person and of the joint, from 0, that lie nearest to a point (2,) px of the `drawn` picture.
+
+    Pixel centres are at integers, in the drawn picture too.
+    """
+    point = (point + 0.5) / enlargement(seen) - 0.5
     distances = [np.linalg.norm(person.keypoints - point, axis=1) for person in seen.poses.persons]
     person = int(np.argmin([of_person.min() for of_person in distances]))
     return person, int(distances[person].argmin())

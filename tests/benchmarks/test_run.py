@@ -33,7 +33,7 @@ def test_the_rows_of_each_part_come_into_table_and_json(
     for split, pictures in (("train2017", 3), ("val2017", 2)):
         write_synthetic(tmp_path / "coco", split, pictures, seed=0)
     # Not `scaling`, which starts three processes more.
-    groups = ["items", "evaluation", "loss", "step", "inference", "start"]
+    groups = ["items", "evaluation", "loss", "step", "precision", "inference", "start"]
     arguments = ["--quick", "--data", tmp_path / "coco", "--json", tmp_path / "out.json", "--rows", *groups]
     result = run_script("run.py", *arguments, folder="benchmarks")
     assert result.returncode == 0, result.stderr
@@ -52,6 +52,7 @@ def test_the_rows_of_each_part_come_into_table_and_json(
         "flow + loss, forward",
         "flow + loss, batch 32",
         "training step, ResNet-18, batch 2",
+        "training step, mobilenetv3_large_100 (3.1% depthwise), batch 2",
         "inference",
         "import all that training needs",
         "a worker's own memory",

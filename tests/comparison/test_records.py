@@ -58,6 +58,7 @@ def test_a_record_holds_the_numbers_the_curves_and_what_they_come_from(tmp_path:
     record = json.loads(text)
     assert (record["suite"], record["row"], record["seed"]) == ("mine", "b", 1)
     assert record["metrics"]["gt/AP"] == pytest.approx(0.3)
+    assert record["nme"] == {"reference": "the box", "errors": [0.04, 0.05]}
     assert record["selected_by"] == "gt/AP"
     assert record["validations"] == [[1, 20, 0.25], [2, 40, 0.5]]
     assert record["losses"] == [[1, 2.5], [2, 0.5]]
@@ -77,7 +78,8 @@ def test_a_record_holds_the_numbers_the_curves_and_what_they_come_from(tmp_path:
 def test_tables_of_records_are_those_of_the_runs(tmp_path: Path) -> None:
     suite = finished(tmp_path)
     text = write_tables(suite, records_of_runs(suite))
-    files = {name: (suite.out / name).read_bytes() for name in ("results.md", "results.csv", "results.png")}
+    names = ("results.md", "results.csv", "results.png", "nme_curves.png")
+    files = {name: (suite.out / name).read_bytes() for name in names}
     recorded(suite, tmp_path / "records")
     (tmp_path / "out").rename(tmp_path / "elsewhere")
     assert write_tables(suite, read_records(tmp_path / "records", suite)) == text
@@ -204,10 +206,10 @@ def test_the_mean_and_deviation_over_seeds_are_tabulated(tmp_path: Path) -> None
     suite = finished(tmp_path, text, seeds=[0, 1, 2])
     text = write_tables(suite, records_of_runs(suite))
     costs = ("parameters_M", "multiply_adds_G", "train_images_per_second")
-    assert f"| seeds | gt/AP | gt/PCK@0.5 | {' | '.join(costs)} | published |" in text
+    assert f"| seeds | gt/AP | gt/PCK@0.5 | gt/NME | {' | '.join(costs)} | published |" in text
     assert f"--seeds 0 1 2 --out {suite.out}`" in text
     parameters = model_cost(suite.runs()[0].config).parameters / 1e6
-    assert f"| 0, 1, 2 | 0.100 ± 0.100 | 1.000 ± 0.000 | {parameters:.3f} ± 0.000 | " in text
+    assert f"| 0, 1, 2 | 0.100 ± 0.100 | 1.000 ± 0.000 | 0.0500 ± 0.0000 | {parameters:.3f} ± 0.000 | " in text
     assert " | AP 12.3 |" in text
     assert "Not finished" not in text
 
@@ -216,11 +218,23 @@ def test_a_suite_names_its_columns_in_their_order(tmp_path: Path) -> None:
     suite = finished(tmp_path, f"columns: [train_seconds, gt/NME, gt/nonsense]\n{SUITE}")
     text = write_tables(suite, records_of_runs(suite))
     assert "| seeds | train_seconds | gt/NME | gt/nonsense |\n" in text
-    assert "| 0, 1 | 3.500 ± 0.000 | 0.050 ± 0.000 | – |\n" in text
+    assert "| 0, 1 | 3.500 ± 0.000 | 0.0500 ± 0.0000 | – |\n" in text
     assert "No finished run has gt/nonsense; there is gt/AP, gt/PCK@0.5, gt/NME, train_images_per_second, " in text
     assert "Validated with `data.val_annotations=other.json`." in text
     with (suite.out / "results.csv").open() as file:
         assert next(csv.reader(file)) == ["row", "seed", "train_seconds", "gt/NME", "gt/nonsense"]
+
+
+def test_a_plot_of_nme_is_made_only_of_runs_that_have_one(tmp_path: Path) -> None:
+    suite = finished(tmp_path, seeds=[0])
+    first, second = suite.runs()
+    make_validated(first, {"gt/AP": 0.5, "gt/NME": None})
+    assert "| – |" in write_tables(suite, records_of_runs(suite))
+    assert (suite.out / "nme_curves.png").exists()
+    make_validated(second, {"gt/AP": 0.5})
+    (suite.out / "nme_curves.png").unlink()
+    write_tables(suite, records_of_runs(suite))
+    assert not (suite.out / "nme_curves.png").exists()
 
 
 def test_without_a_finished_run_no_column_is_called_unknown(tmp_path: Path) -> None:

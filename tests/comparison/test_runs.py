@@ -20,7 +20,7 @@ from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.trainer import train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
-from tests.comparison.made_runs import CONFIG, suite_of
+from tests.comparison.made_runs import CONFIG, make_trained, make_validated, suite_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 SUITE = """
@@ -133,6 +133,16 @@ def test_what_a_run_left_tells_how_far_it_is(suite: Suite) -> None:
     assert state_of(run).kind == "interrupted"
     run.experiment.previous.write_bytes(b"")
     assert state_of(run).kind == "other"
+
+
+def test_a_run_whose_validation_has_no_nme_is_not_finished(tmp_path: Path) -> None:
+    text = "{validate_set: [eval.nme_reference=box], rows: [{name: a, cfg: CONFIG}]}"
+    (run,) = suite_of(tmp_path, text, out=tmp_path / "out").runs()
+    make_trained(run)
+    make_validated(run, {"gt/AP": 0.5})
+    assert state_of(run).detail == "validated without gt/NME"
+    make_validated(run, {"gt/AP": 0.5, "gt/NME": 0.1})
+    assert state_of(run).kind == "finished"
 
 
 def test_results_without_their_last_checkpoint_are_not_taken_for_a_new_run(suite: Suite, tmp_path: Path) -> None:

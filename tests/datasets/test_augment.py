@@ -195,6 +195,14 @@ def test_bright_colours_stay_bytes() -> None:
     assert changed.dtype == np.uint8 and changed.max() == 255 and changed.min() >= 124
 
 
+def test_a_changed_colour_is_rounded_and_not_cut_off() -> None:
+    levels = np.arange(200, dtype=np.uint8)
+    crop = np.broadcast_to(levels[:, None, None], (200, 1, 3))
+    changed = [random_color(sample_generator(0, 0, i), AugmentConfig(color=0.2), crop)[:, 0] for i in range(50)]
+    offsets = [np.polyfit(levels, channels, 1)[1] for channels in changed]  # changed = factor · level + offset
+    assert np.abs(np.mean(offsets)) < 0.05  # -0.5 where all are cut off
+
+
 # --- how far crops reach --------------------------------------------------------------------------------------------
 
 

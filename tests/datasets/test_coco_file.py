@@ -215,3 +215,33 @@ def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
 def test_names_that_may_hide_their_sides_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     CocoFile(write_coco(category={"keypoints": ["nose", "lhip", "rhip"]})).skeleton()
     assert "lhip, rhip: taken for joints in the middle of the body" in caplog.text
+
+
+# --- pairs ----------------------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_given_by_name(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
+    coco = CocoFile(write_coco(category={"keypoints": ["nose", "hipleft", "hipright"]}))
+    assert coco.skeleton((0.1, 0.1, 0.1), [("hipleft", "hipright")]).flip_permutation == (0, 2, 1)
+    assert not caplog.records
+
+
+def test_no_pairs_leave_every_joint_in_its_place(write_coco: WriteCoco) -> None:
+    coco = CocoFile(write_coco())
+    assert coco.skeleton().flip_permutation == (0, 2, 1)
+    assert coco.skeleton(flip_pairs=[]).flip_permutation == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([("left_hip", "right_hop")], "no joint 'right_hop'; it has nose, left_hip, right_hip"),
+        ([("left_hip", "right_hip"), ("nose", "left_hip")], "'left_hip' stands in it twice"),
+        ([("nose", "nose")], "'nose' stands in it twice"),
+    ],
+)
+def test_pairs_of_joints_that_are_not_there_or_not_distinct_are_refused(
+    write_coco: WriteCoco, pairs: list[tuple[str, str]], message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"data\.flip_pairs: .*{message}"):
+        CocoFile(write_coco()).skeleton(flip_pairs=pairs)

@@ -9,20 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from rlepose.config import Config
+from rlepose.config import AugmentConfig, Config
 from rlepose.datasets import crop_cache
+from rlepose.datasets.augment import reachable_region
 from rlepose.datasets.images import ImageFiles
 from rlepose.datasets.loading import PoseDataset
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.training import training_dataset, use_crop_cache
 from rlepose.errors import InputError
 from rlepose.geometry import crop_matrix
+from rlepose.skeleton import COCO
 
 EXTREME = "augment={flip_prob: 0.5, scale: 0.25, rotation_deg: 45, rotation_prob: 1, half_body_prob: 0.5}"
 
@@ -68,11 +70,11 @@ def test_a_shrunk_crop_is_a_smoother_version_of_the_files_crop(cached: Callable[
     assert (error.mean(axis=(1, 2, 3)) < 12).all()
 
 
-def test_a_shrunk_crop_lies_where_the_files_crop_lies(tmp_path: Path) -> None:
-    ramp = np.broadcast_to(4 * np.arange(60)[None, :, None], (60, 60, 3)).astype(np.uint8)
-    Image.fromarray(ramp).save(tmp_path / "ramp.png")
-    table = PersonTable(
-        image_root=tmp_path,
+def table_of(folder: Path, picture: NDArray[np.uint8]) -> PersonTable:
+    """One person in one picture, which is written to the folder."""
+    cv2.imwrite(str(folder / "picture.bmp"), picture)
+    return PersonTable(
+        image_root=folder,
         person_ids=np.array([1]),
         category_ids=np.array([1]),
         image_index=np.array([0]),
@@ -81,14 +83,38 @@ def test_a_shrunk_crop_lies_where_the_files_crop_lies(tmp_path: Path) -> None:
         keypoints=np.zeros((1, 1, 2), np.float32),
         visible=np.ones((1, 1), np.uint8),
         image_ids=np.array([1]),
-        image_files=np.array(["ramp.png"]),
-        image_size_wh=np.array([[60, 60]], np.int32),
+        image_files=np.array(["picture.bmp"]),
+        image_size_wh=np.array([picture.shape[1::-1]], np.int32),
     )
+
+
+def test_a_shrunk_crop_lies_where_the_files_crop_lies(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(4 * np.arange(60)[None, :, None], (60, 60, 3)).astype(np.uint8)
+    table = table_of(tmp_path, ramp)
     cache = crop_cache.crop_cache(tmp_path, "raw", table, np.array([[0, 0, 60, 60]]), np.array([0.25]), "error")
     assert cache.view(0).pixels.shape == (15, 15, 3)
     matrix = crop_matrix((30, 30), (40, 40), (32, 32), rotation_deg=30)
     difference = cache.view(0).crop(matrix, (32, 32)).astype(int) - ImageFiles(table).view(0).crop(matrix, (32, 32))
     assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 30, 45])
+def test_a_crop_that_is_shrunk_much_has_no_black_border(tmp_path: Path, rotation_deg: float) -> None:
+    """A crop of 1600 px for an input of 64 px, where a stored pixel is 12.5 px: as of 6400 px for 256 px."""
+    side, crop_side, crop_size = 3000, 1600, (64, 64)
+    row, column = np.ogrid[:side, :side]
+    waves = 180 + 35 * np.sin(row / 300) + 35 * np.cos(column / 200)
+    table = table_of(tmp_path, np.repeat(waves[..., None], 3, axis=2).astype(np.uint8))
+    config = AugmentConfig(scale=0.25, rotation_deg=rotation_deg, rotation_prob=1, half_body_prob=0)
+    center, scale = np.full((1, 2), side / 2), np.full((1, 2), float(crop_side))
+    reach = reachable_region(config, COCO, center, scale, table.keypoints, table.visible)
+    cache = crop_cache.crop_cache(tmp_path, "raw", table, reach, np.array([2 * 64 / crop_side]), "error")
+    files = ImageFiles(table)
+    for turn in {rotation_deg, -rotation_deg, rotation_deg / 2}:
+        for flip in (False, True):
+            matrix = crop_matrix(center[0], 1.25 * scale[0], crop_size, turn, flip)
+            difference = cache.view(0).crop(matrix, crop_size).astype(int) - files.view(0).crop(matrix, crop_size)
+            assert np.abs(difference).max() <= 2
 
 
 def test_jpeg_crops_differ_from_raw_ones_by_the_compression(cached: Callable[..., PoseDataset]) -> None:

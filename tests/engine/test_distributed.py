@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rlepose.config import SystemConfig
-from rlepose.engine.distributed import Ranks, choose_device, choose_precision
+from rlepose.engine.distributed import Ranks, choose_device
 from rlepose.engine.distributed import ranks as join_ranks
 from rlepose.errors import InputError
 
@@ -84,12 +84,6 @@ def test_cuda_that_is_not_there_is_refused() -> None:
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(InputError, match=r"system\.device: cuda"):
         choose_device("cuda")
-
-
-def test_the_precision_is_the_one_asked_for() -> None:
-    cpu = torch.device("cpu")
-    assert choose_precision("bfloat16", cpu) == torch.bfloat16
-    assert choose_precision("float32", cpu) == torch.float32
 
 
 def test_matrices_are_multiplied_in_exact_float32(monkeypatch: pytest.MonkeyPatch) -> None:

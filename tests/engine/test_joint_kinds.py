@@ -13,6 +13,7 @@ from pycocotools.cocoeval import COCOeval
 from rlepose.config import Config
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.validator import Validator
+from rlepose.errors import InputError
 from rlepose.skeleton import COCO as PERSON
 from tests.engine.test_validator import ALONE
 
@@ -112,3 +113,20 @@ def test_confidence_and_pictures_are_of_own_joints(kinds_config: Callable[..., C
     np.testing.assert_array_equal(validator.confidence(predictions), validator.confidence(changed))
     drawn = [validator.draw(0, those, None, "") for those in (predictions, changed)]
     np.testing.assert_array_equal(*drawn)
+
+
+def test_nme_is_of_all_kinds_together_relative_to_a_length_that_all_have(
+    kinds_config: Callable[..., Config],
+) -> None:
+    arms = "eval.nme_reference=[left_shoulder, right_shoulder]"
+    validator = Validator(kinds_config("all", arms), "gt", ALONE)
+    predictions = near_the_labels(validator)
+    errors = validator.nme.evaluate(predictions).errors
+    for kind in validator.kinds:
+        alone = Validator(kinds_config(kind.name, arms), "gt", ALONE)
+        rows = np.isin(validator.table.person_ids, alone.table.person_ids)
+        moved = predictions.keypoints[rows][:, kind.joints]
+        expected = alone.nme.evaluate(dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
+        np.testing.assert_allclose(errors[rows], expected, rtol=1e-6)
+    with pytest.raises(InputError, match="left_hip is no joint of the category ape"):
+        Validator(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)

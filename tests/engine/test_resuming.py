@@ -134,6 +134,25 @@ def test_another_set_of_backbone_options_is_told_when_resuming(
     assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("select_by", "option", "before", "now", "kept"),
+    [
+        ("gt/NME", "eval.nme_reference", "box", "box", True),
+        ("gt/NME", "eval.nme_reference", "box", "area", False),
+        ("gt/PCK@0.1", "eval.pck_reference", "torso", "torso", True),
+        ("gt/AP", "eval.nme_reference", "box", "area", True),
+    ],
+)
+def test_the_best_so_far_is_forgotten_where_its_number_is_now_relative_to_another_length(
+    tiny_config: Callable[..., Config], select_by: str, option: str, before: str, now: str, kept: bool
+) -> None:
+    trainer = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={before}"), ALONE)
+    trainer.state.best = 0.1
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    resumed = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={now}"), ALONE, resume=True)
+    assert resumed.state.best == (0.1 if kept else None)
+
+
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
     trainer = Trainer(tiny_config(), ALONE)
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))

@@ -134,6 +134,31 @@ def test_a_number_that_validation_does_not_give_cannot_choose_the_best(tiny_conf
         Trainer(tiny_config("train.select_by=AP"), ALONE)
 
 
+@pytest.mark.parametrize(
+    ("select_by", "best_epoch"), [("gt/NME", 2), ("gt/NME_failures@0.08", 3), ("gt/NME_AUC@0.1", 1)]
+)
+def test_the_lowest_nme_and_the_highest_area_under_its_curve_are_the_best(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    names = ("gt/NME", "gt/NME_failures@0.08", "gt/NME_AUC@0.1")
+    values = iter([(0.5, 0.4, 0.9), (0.3, 0.5, 0.2), (0.4, 0.1, 0.3)])
+    options = ("train.epochs=3", "model.backbone.name=test_resnet", "eval.nme_reference=box")
+    config = tiny_config(*options, f"train.select_by={select_by}")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    monkeypatch.setattr(
+        trainer.validator, "run", lambda *_: (dict(zip(names, next(values), strict=True)), [], predictions)
+    )
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    assert load_checkpoint(Experiment.of(config).best).progress["epoch"] == best_epoch
+
+
+def test_nme_cannot_choose_the_best_without_a_reference(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.select_by: gt/NME: .*set eval\.nme_reference"):
+        Trainer(tiny_config("train.select_by=gt/NME"), ALONE)
+
+
 def test_in_space_a_smaller_error_is_better(tiny_3d_config: Callable[..., Config]) -> None:
     validator = Trainer(tiny_3d_config("train.select_by=PA_MPJPE"), ALONE).validator
     assert validator.better("PA_MPJPE", 40.0, 41.0) and not validator.better("PA_MPJPE", 42.0, 41.0)
@@ -146,6 +171,19 @@ def test_each_tensors_gradient_is_limited_where_asked(tiny_config: Callable[...,
     norms = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()])
     assert norms.max() == pytest.approx(0.01, rel=1e-3)
     assert (norms > 0.0099).sum() > 10
+
+
+def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_gives(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config("data.flip_pairs=[[left_eye, right_eye]]", "train.epochs=1")
+    trainer = Trainer(config, ALONE)
+    expected = [0, 2, 1, *range(3, 17)]
+    assert list(trainer.dataset.skeleton.flip_permutation) == expected
+    assert trainer.validator._flip_permutation.tolist() == expected
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    assert list(load_checkpoint(Experiment.of(config).last).skeleton.flip_permutation) == expected
 
 
 def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:

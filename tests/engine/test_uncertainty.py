@@ -1,7 +1,10 @@
 """Judging and correcting the uncertainty of a trained checkpoint."""
 
 import json
+import re
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.experiment import Experiment
 from rlepose.engine.recalibrate_checkpoint import recalibrate_checkpoint
 from rlepose.engine.trainer import train
-from rlepose.engine.uncertainty import CALIBRATION_METRICS
+from rlepose.engine.uncertainty import CALIBRATION_METRICS, judge_uncertainty
 from rlepose.engine.validate_checkpoint import validate_checkpoint, validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
@@ -87,7 +90,7 @@ def test_a_correction_that_does_harm_is_warned_of(
     absurd = Recalibration("scale", (1000.0,))
     monkeypatch.setattr("rlepose.engine.recalibrate_checkpoint.fit_recalibration", lambda *_: absurd)
     recalibrate_checkpoint(path, config, load_checkpoint(path), "scale", tmp_path / "new.pt", tmp_path, ALONE)
-    assert "the correction does not carry over to the other half" in caplog.text
+    assert "the correction does not carry over to the others" in caplog.text
 
 
 def test_what_cannot_be_recalibrated_is_refused_before_predicting(
@@ -98,3 +101,60 @@ def test_what_cannot_be_recalibrated_is_refused_before_predicting(
     monkeypatch.setattr("rlepose.engine.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"--method isotonic: .*last\.pt has no learned sigma \(loss l1\)"):
         recalibrate_checkpoint(path, config, load_checkpoint(path), "isotonic", path, tmp_path, ALONE)
+
+
+@pytest.fixture
+def other_file() -> tuple[str, str]:
+    """Persons to fit on who are not those to judge on."""
+    return "annotations/person_keypoints_train.json", "train"
+
+
+def test_a_correction_is_fitted_on_one_file_and_judged_on_all_of_another(
+    checkpoint: Callable[..., Path], other_file: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = checkpoint()
+    loaded = load_checkpoint(path)
+    to = tmp_path / "new.pt"
+    numbers = recalibrate_checkpoint(path, loaded.config, loaded, "scale", to, tmp_path, ALONE, other_file)
+    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
+    fitting_config = load_checkpoint(path).config
+    data = replace(fitting_config.data, val_annotations=other_file[0], val_images=other_file[1])
+    fitting = validator_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
+    for validator, name in ((fitting, "fitted"), (validator_of(path, loaded.config, loaded, "gt", ALONE), "judged")):
+        assert re.search(rf"{name} on {len(validator.table)} (persons|others) of {validator.path}", caplog.text)
+    _, report = judge_uncertainty(validator, validator.predict(model, criterion), criterion)
+    assert numbers["before"]["NLL"] == report["overall"]["NLL"]
+    # The factor is the best for the persons that it was fitted on: a little more or less fits them worse.
+    predictions = fitting.predict(model, criterion)
+    factor = load_checkpoint(to).recalibration.scale[0]
+
+    def nll(factor: float) -> float:
+        scaled = replace(predictions, sigma=predictions.sigma * factor)
+        return judge_uncertainty(fitting, scaled, criterion)[1]["overall"]["NLL"]
+
+    assert nll(factor) < min(nll(0.9 * factor), nll(1.1 * factor))
+
+
+def test_a_correction_is_not_judged_on_what_it_was_fitted_on(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    path = checkpoint()
+    loaded = load_checkpoint(path)
+    same = (loaded.config.data.val_annotations, loaded.config.data.val_images)
+    with pytest.raises(InputError, match=r"--fit-annotations: 12 pictures of .*_val\.json are also in .*_val\.json"):
+        recalibrate_checkpoint(path, loaded.config, loaded, "scale", path, tmp_path, ALONE, same)
+
+
+def test_the_command_fits_on_the_file_it_is_given(
+    run_script: Callable[..., subprocess.CompletedProcess[str]],
+    checkpoint: Callable[..., Path],
+    other_file: tuple[str, str],
+    tmp_path: Path,
+) -> None:
+    path, (annotations, images) = checkpoint(), other_file
+    command = ("recalibrate.py", "--checkpoint", path, "--out", tmp_path, "--fit-images", images)
+    result = run_script(*command, "--fit-annotations", annotations)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"fitted on \d+ persons of .*person_keypoints_train\.json", result.stdout)
+    assert load_checkpoint(path).recalibration is not None
+    result = run_script(*command)
+    assert result.returncode == 2 and "--fit-images: is of the pictures of --fit-annotations" in result.stderr

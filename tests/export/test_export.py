@@ -304,7 +304,7 @@ def test_the_example_in_the_docs_gives_what_validation_gives(
     names: dict[str, NDArray] = {}
     exec(example, names)
     assert np.abs(names["keypoints"] - predictions.keypoints[person]).max() < 0.02
-    deviation = predictions.sigma[person] * criterion.main.residual_spread().numpy()
+    deviation = predictions.sigma[person] * criterion.residual_spread(17).numpy()
     assert np.allclose(names["deviation"], deviation, rtol=1e-3)
     assert np.allclose(names["score"][0], predictions.joint_scores[person], atol=1e-5)
 

@@ -101,6 +101,18 @@ def test_what_is_no_picture_is_told_and_the_rest_goes_on(tmp_path: Path, content
     assert good.pixels is not None
 
 
+@pytest.mark.parametrize("path", ["no\0path.png", "x" * 5000])
+def test_what_can_be_no_path_is_told(path: str) -> None:
+    assert "cannot read the picture" in only(path).problem
+    assert "cannot read the picture" in only([path]).problem
+
+
+def test_a_closed_image_of_pil_is_told() -> None:
+    image = Image.fromarray(ramp())
+    image.close()
+    assert "cannot be decoded as a picture" in only(image).problem
+
+
 def test_a_cut_off_picture_is_told(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "cut.jpg")

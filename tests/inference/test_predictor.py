@@ -57,7 +57,7 @@ def test_predicts_what_the_validator_does(
 
     persons = [person for picture in pictures for person in picture.persons]
     assert len(persons) == len(validator.table)
-    spread = criterion.main.residual_spread().numpy()
+    spread = criterion.residual_spread(17).numpy()
     order = np.argsort(validator.table.image_index, kind="stable")
     for row, person in zip(order, persons, strict=True):
         np.testing.assert_allclose(person.bbox_xywh, validator.table.bbox_xywh[row])
@@ -148,19 +148,68 @@ def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Pa
     assert len(entries[0]["keypoints"]) == 51 and len(entries[0]["sigma"]) == 34
 
 
+ACCEPTED = r"expected 'whole', 'detector' or boxes \(x, y, width, height"
+BOX = [5, 5, 50, 80]
+
+
 @pytest.mark.parametrize(
     ("boxes", "message"),
     [
-        ("nowhere", "expected 'whole', 'detector' or boxes"),
+        ("nowhere", f"{ACCEPTED}.*, got 'nowhere'"),
+        (3, f"{ACCEPTED}.*, got 3"),
+        (np.array(3), ACCEPTED),
+        (Path("boxes.json"), ACCEPTED),
+        (print, ACCEPTED),
         ([[1, 2, 3]], "expected numbers"),
-        ([[0, 0, 1, np.nan]], "expected"),
+        ([[0, 0, 1, np.nan]], "expected numbers"),
+        ([None], "expected numbers"),
+        ([[BOX, [1, 2]]], "expected numbers"),
+        ([[[BOX]]], "expected numbers"),
+        ([{"bbox": BOX}], "expected numbers"),
+        ({3: [BOX]}, "expected file names as the keys, got 3"),
     ],
 )
 def test_boxes_that_are_none_are_refused(
     checkpoint: Callable[..., Path], synthetic: Path, boxes: object, message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"^boxes: .*{message}"):
         Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[0], boxes)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("checkpoint", None, "expected the path of a file that training wrote, got None"),
+        ("checkpoint", "x" * 5000, "no such checkpoint"),
+        ("device", 3, "expected one of auto, cuda, cpu, got 3"),
+        ("overrides", "eval.flip_test=false", "expected a list of 'section.key=value', got 'eval.flip_test=false'"),
+        ("overrides", [None], "expected a list of 'section.key=value'"),
+        ("overrides", None, "expected a list of 'section.key=value'"),
+        ("detector", 3, "expected a function of RGB pixels .*, got 3"),
+        ("max_pixels", "many", "expected a whole number above 0, got 'many'"),
+        ("max_pixels", 0, "expected a whole number above 0, got 0"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(
+    checkpoint: Callable[..., Path], argument: str, value: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(**{"checkpoint": checkpoint(), "device": "cpu", argument: value})
+
+
+def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
+    files = sorted((case_folder / "not_checkpoints").iterdir())
+    assert files
+    for file in files:
+        with pytest.raises(InputError, match=f"{file.name}: not a readable checkpoint") as refusal:
+            Predictor(file, "cpu")
+        assert "weights_only" not in str(refusal.value)
+
+
+def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path]) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: np.array([BOX]))
+    with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes from it, got ndarray"):
+        predictor.predict(np.zeros((90, 90, 3), np.uint8))
 
 
 def test_boxes_for_other_numbers_of_pictures_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:

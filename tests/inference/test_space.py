@@ -130,7 +130,7 @@ def test_the_predictor_gives_what_the_validation_sees(
     assert person.depth is not None and person.depth_sigma is not None and person.sigma is not None
     np.testing.assert_allclose(person.keypoints, expected.keypoints[3, :, :2], atol=1e-3)
     np.testing.assert_allclose(person.depth, expected.keypoints[3, :, 2], atol=1e-2)
-    spread = trainer.criterion.main.residual_spread().numpy()
+    spread = trainer.criterion.residual_spread(18).numpy()
     assert expected.sigma is not None
     np.testing.assert_allclose(person.depth_sigma, (expected.sigma[3] * spread)[:, 2], rtol=1e-3)
 

@@ -1,11 +1,15 @@
 """What reaches the loss, what does not, and what the losses say of plain cases."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from rlepose.codec import PoseOutput
 from rlepose.config import FlowConfig, LossConfig
+from rlepose.datasets.h36m import ROOT
 from rlepose.errors import InputError
 from rlepose.losses import L1, L2, LIKELIHOODS, RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
@@ -18,6 +22,14 @@ VARIANTS = {
     "dle nsf": LossConfig(name="dle", flow=FlowConfig(name="nsf", depth=2, width=8)),
 }
 every_loss = pytest.mark.parametrize("config", list(VARIANTS.values()), ids=list(VARIANTS))
+quick_losses = pytest.mark.parametrize(
+    "config",
+    [
+        LossConfig(name="laplace"),
+        *(LossConfig(name="dle", flow=FlowConfig(depth=2, width=8, per_joint=each)) for each in (False, True)),
+    ],
+    ids=["laplace", "dle", "dle per joint"],
+)
 dims_2_and_3 = pytest.mark.parametrize("dims", [2, 3])
 
 
@@ -141,6 +153,46 @@ def test_inside_autocast_loss_and_gradients_are_those_of_float32(config: LossCon
     losses.sum().backward()
     assert torch.equal(losses, expected)
     assert all(torch.equal(a, b) for a, b in zip(gradients(output, criterion), expected_gradients, strict=True))
+
+
+@dims_2_and_3
+@every_loss
+def test_each_joint_is_scored_by_exactly_one_likelihood(config: LossConfig, dims: int) -> None:
+    """The one whose coordinates are labelled; none where nothing is, or depth without a place."""
+    criterion = criterion_of(config, dims)
+    output, target, weight = random_batch(dims=dims)
+    weight[3] = 0.5
+    if dims == 3:
+        weight[3, 0, 2], weight[3, 1] = 0, torch.tensor([0.0, 0, 1])
+    expected, scored = torch.zeros(4), dict.fromkeys(criterion.likelihoods, 0)
+    for person, joint in np.ndindex(4, K):
+        labelled = weight[person, joint] > 0
+        for likelihood in criterion.likelihoods:
+            if labelled[: likelihood.dims].all() and not labelled[likelihood.dims :].any():
+                mu, sigma, label = (t[person, joint, None, : likelihood.dims] for t in (*output[:2], target))
+                loss = likelihood.loss(mu, sigma, label, torch.tensor([joint]))
+                expected[person] += loss[0].detach() * weight[person, joint, 0]
+                scored[likelihood] += 1
+    assert all(scored.values()) and sum(scored.values()) == (weight[..., 0] > 0).sum()
+    torch.testing.assert_close(criterion(output, target, weight), expected, rtol=1e-5, atol=1e-4)
+
+
+@quick_losses
+def test_a_spread_is_that_of_the_likelihood_that_scores_the_joint(config: LossConfig) -> None:
+    """In 3-D the root's labels lack the depth, which is known: its spread is 0."""
+    criterion = criterion_of(config, dims=3)
+    in_space, in_plane = (likelihood.residual_spread().expand(K, -1) for likelihood in criterion.likelihoods)
+    spread = criterion.residual_spread(K)
+    assert spread.shape == (K, 3)
+    assert torch.equal(spread[ROOT], torch.cat([in_plane[ROOT], torch.zeros(1)]))
+    others = [joint for joint in range(K) if joint != ROOT]
+    assert torch.equal(spread[others], in_space[others])
+
+
+@quick_losses
+def test_a_root_with_a_depth_label_has_the_spread_of_the_others(config: LossConfig) -> None:
+    criterion = criterion_of(dataclasses.replace(config, root_depth=True), dims=3)
+    assert torch.equal(criterion.residual_spread(K), criterion.main.residual_spread().expand(K, -1))
 
 
 def test_weights_scale_a_joints_loss() -> None:

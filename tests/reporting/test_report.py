@@ -56,6 +56,25 @@ def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
     assert "Learned density of each joint: laplace" in text and "Learned density of each joint: l1" not in text
 
 
+def test_nme_stands_beside_its_curve_for_those_that_have_a_reference(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    l1 = ("train.epochs=1", "loss.name=l1")
+    configs = [tiny_config(*l1, "name=eyes", "eval.nme_reference=[left_eye, right_eye]"), tiny_config(*l1, "name=none")]
+    measured = measure_all([trained(config) for config in configs], pictures=1)
+    write_report(tmp_path / "report.html", measured)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    section = text.partition("<h2>Normalised error</h2>")[2].partition("</section>")[0]
+    assert 'alt="Share of persons against NME"' in section
+    assert "<td>the distance between left_eye and right_eye</td>" in section
+    assert f"<td>{measured[0].metrics['gt/NME']:.4f}</td>" in section and section.count("<tr>") == 2
+    assert "Without eval.nme_reference, so not here: none." in section
+    assert measured[0].nme.metrics()["NME"] == measured[0].metrics["gt/NME"]
+
+    write_report(tmp_path / "without.html", measured[1:])
+    assert "NME" not in (tmp_path / "without.html").read_text(encoding="utf-8")
+
+
 def test_a_converted_checkpoint_has_a_page_without_epoch_and_learning_curves(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:

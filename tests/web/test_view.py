@@ -93,7 +93,17 @@ def test_a_click_on_a_drawn_joint_finds_it(checkpoint: Checkpoint, picture: Path
     assert factor > 1
     for who, person in enumerate(seen.poses.persons):
         for joint in (0, 9):
-            assert view.nearest_joint(seen, person.keypoints[joint] * factor) == (who, joint)
+            assert view.nearest_joint(seen, (person.keypoints[joint] + 0.5) * factor - 0.5) == (who, joint)
+
+
+@pytest.mark.parametrize(("side", "factor"), [(100, 8), (300, 2), (1000, 1)])
+def test_the_pixel_of_a_drawn_joint_is_nearest_to_this_joint(side: int, factor: int) -> None:
+    keypoints = 40 + np.array([[0.0, 0], [0.8, 0], [0, 0.8], [-0.8, 0], [0, -0.8]])
+    person = PersonPose(np.array([0.0, 0, side, side]), keypoints, None, np.ones(5), 1.0, None)
+    seen = Seen(np.zeros((side, side, 3), np.uint8), PicturePoses("black", (side, side), (person,), ()))
+    assert view.enlargement(seen) == factor
+    drawn = (keypoints + 0.5) * factor - 0.5  # pixel centres are at integers in both
+    assert [view.nearest_joint(seen, point) for point in drawn] == [(0, joint) for joint in range(5)]
 
 
 @pytest.mark.parametrize(("side", "factor"), [(100, 8), (300, 2), (1000, 1)])

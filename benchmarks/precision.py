@@ -1,0 +1,77 @@
+"""A training step in float32 and in bfloat16 for several backbones, on the CPU; `system.precision` chooses by this."""
+
+import functools
+from functools import partial
+
+import inputs
+import torch
+from bench import Bench
+from measuring import Row, cpu_seconds
+
+from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
+from rlepose.engine.optimization import build_optimizer
+from rlepose.engine.precision import depthwise_share
+from rlepose.engine.train_step import TrainStep
+from rlepose.losses import build_criterion
+from rlepose.models.backbones import Backbone
+from rlepose.models.pose_model import build_model
+
+# By falling share of depthwise weights.
+BACKBONES = (
+    "tf_efficientnet_lite0",
+    "efficientnet_b0",
+    "mobilenetv2_100",
+    "mobilenetv3_large_100",
+    "convnext_atto",
+    "edgenext_small",
+    "tf_efficientnetv2_s",
+    "convnext_tiny",
+    "repvit_m1",
+    "hrnet_w32",
+    "resnet50",
+    "resnet18",
+)
+
+
+def rows(bench: Bench) -> list[Row]:
+    """One thread, processor time."""
+    persons, size_hw = (2, (64, 64)) if bench.quick else (8, (128, 96))
+    return [
+        Row(
+            f"training step, {name} ({_share(name):.1%} depthwise), batch {persons} of {'x'.join(map(str, size_hw))}",
+            "ms a person",
+            {
+                str(precision).removeprefix("torch."): partial(_train, name, precision, persons, size_hw)
+                for precision in (torch.float32, torch.bfloat16)
+            },
+        )
+        for name in (BACKBONES[4:5] if bench.quick else BACKBONES)
+    ]
+
+
+def _share(name: str) -> float:
+    with torch.device("meta"):
+        return depthwise_share(Backbone(name))
+
+
+@functools.cache
+def _trained(name: str, precision: torch.dtype) -> tuple[TrainStep, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    config = ModelConfig(backbone=BackboneConfig(name=name, pretrained=False))
+    model = build_model(config, inputs.JOINTS, predict_sigma=True).to(memory_format=torch.channels_last)
+    step = TrainStep(model, build_criterion(LossConfig(), inputs.JOINTS), precision).train()
+    return step, build_optimizer(OptimizerConfig(), step.parameters())
+
+
+def _train(name: str, precision: torch.dtype, persons: int, size_hw: tuple[int, int]) -> float:
+    step, optimizer = _trained(name, precision)
+    image = torch.randint(0, 256, (persons, 3, *size_hw), dtype=torch.uint8).to(memory_format=torch.channels_last)
+    target = torch.from_numpy(inputs.predicted(persons)[2])
+
+    def work() -> None:
+        loss = step(image, target, torch.ones_like(target)).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return cpu_seconds(work) / persons * 1e3

@@ -1,0 +1,89 @@
+"""An annotation file in parts by what they decide: to train on, to choose on, to fit a correction of sigma on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rlepose.datasets.coco import row_of_image
+from rlepose.datasets.coco_file import Pictures, entries, read_json
+from rlepose.datasets.groups import REST, contiguous_blocks, picture_groups, split_groups
+from rlepose.errors import InputError
+from rlepose.evaluation.results import write_json
+
+BLOCKS = 20
+
+
+class Part(NamedTuple):
+    """One file that was written, and how many groups, pictures and annotated persons it has."""
+
+    name: str
+    path: Path
+    groups: int
+    pictures: int
+    persons: int
+
+
+def split_file(
+    source: Path,
+    out: Path,
+    shares: Mapping[str, float],
+    group_key: str | None = None,
+    blocks: int = BLOCKS,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Part]:
+    """Write a COCO file for each share and one for the rest into the folder `out`; -> the parts, the rest first.
+
+    Each has its own images and annotations, unchanged and in the file's order, and all else of `source`. group_key: the
+    images' key that says which belong together; None: `blocks` contiguous blocks of the file's order do. Pictures
+    without annotations are in no share, unless their group is. Raises InputError where the file cannot be split so, and
+    before anything is written where a file is there already and `overwrite` is not set.
+    """
+    tree = read_json(source, "annotation file", "check the path")
+    pictures = Pictures(source, tree)
+    rows = {image["id"]: row for row, image in enumerate(pictures.images)}
+    annotations = entries(source, tree, "annotations")
+    row = np.array([row_of_image(pictures, annotation, rows) for annotation in annotations], np.intp)
+    groups = contiguous_blocks(len(rows), blocks) if group_key is None else picture_groups(pictures, group_key)
+    if len(np.unique(groups)) < 2:
+        what = "has fewer than two pictures" if group_key is None else f"has one group only by '{group_key}'"
+        raise InputError(f"{source}: {what}, which cannot be split; name another key, or split it by hand")
+    paths = {name: out / _file_name(source, name) for name in (REST, *shares)}
+    _refuse_to_replace(source, list(paths.values()), overwrite)
+    part = split_groups(groups, np.bincount(row, minlength=len(rows)), shares, seed)
+    parts = []
+    for name, path in paths.items():
+        chosen = part == name
+        images = [image for image, ours in zip(pictures.images, chosen, strict=True) if ours]
+        persons = [annotation for annotation, ours in zip(annotations, chosen[row], strict=True) if ours]
+        try:
+            write_json(path, tree | {"images": images, "annotations": persons})
+        except ValueError as error:
+            raise InputError(f"{source}: has NaN or infinity, which are no numbers in JSON; correct it") from error
+        parts.append(Part(name, path, len(np.unique(groups[chosen])), len(images), len(persons)))
+    return parts
+
+
+def _file_name(source: Path, part: str) -> str:
+    """faces_train.json -> faces_tune.json; hands.json, which names no part, -> hands_tune.json."""
+    before, train, after = source.stem.rpartition("train")
+    return f"{before}{part}{after}.json" if train else f"{source.stem}_{part}.json"
+
+
+def _refuse_to_replace(source: Path, paths: list[Path], overwrite: bool) -> None:
+    for path in paths:
+        if path.resolve() == source.resolve():
+            raise InputError(f"{path}: a part would replace the file that is split; give the part another name")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: is there already; pass --overwrite to replace it, or --out FOLDER")
+
+
+def format_parts(parts: list[Part]) -> str:
+    """The parts as a table."""
+    width = max(len("part"), *(len(part.name) for part in parts))
+    lines = [f"{'part':<{width}}  groups  pictures  persons  file"]
+    for name, path, groups, pictures, persons in parts:
+        lines.append(f"{name:<{width}}  {groups:6d}  {pictures:8d}  {persons:7d}  {path}")
+    return "\n".join(lines)
