@@ -1,6 +1,6 @@
 """Diagrams of uncertainty, with matplotlib."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
-from rlepose.evaluation.nme import NME_THRESHOLDS, PersonErrors, cumulative_curve
+from rlepose.evaluation.nme import NME_THRESHOLDS, cumulative_curve
 from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
 
@@ -59,25 +59,29 @@ def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def nme_figure(judged: Mapping[str, Sequence[PersonErrors]]) -> "Figure":
-    """Share of persons whose NME is at most x: a colour a name, a line for each of its runs. Dotted: AUC's limits."""
+def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]) -> "Figure":
+    """Share of persons whose NME is at most x: a colour a name, a line for each of its runs. Dotted: AUC's limits.
+
+    errors: the persons' NME, (N,) of each run, by name. references: what these are relative to, in words.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5, 4.5))
     axes = figure.subplots()
-    runs = [run for of_name in judged.values() for run in of_name if len(run.measured)]
-    limit = max([NME_THRESHOLDS[-1], *(float(np.quantile(run.measured, 0.95)) for run in runs)])
-    for number, (name, of_name) in enumerate(judged.items()):
-        measured = [run.measured for run in of_name if len(run.measured)]
-        label = f"{name}: NME {np.mean([errors.mean() for errors in measured]):.4f}" if measured else name
-        for errors in measured:
-            x, share = cumulative_curve(errors)
+    limit = max(
+        [NME_THRESHOLDS[-1], *(float(np.quantile(run, 0.95)) for some in errors.values() for run in some if len(run))]
+    )
+    for number, (name, of_name) in enumerate(errors.items()):
+        runs = [run for run in of_name if len(run)]
+        label = f"{name}: NME {np.mean([run.mean() for run in runs]):.4f}" if runs else name
+        for run in runs:
+            x, share = cumulative_curve(run)
             x, share = np.concatenate([[0], x, [max(limit, x[-1])]]), np.concatenate([[0], share, [1]])
             axes.plot(x, share, drawstyle="steps-post", linewidth=1.2, color=f"C{number % 10}", label=label)
             label = "_"  # one entry of the legend for all runs
     for threshold in NME_THRESHOLDS:
         axes.axvline(threshold, color="0.6", linewidth=1, linestyle=":")
-    relative_to = " or ".join(sorted({run.reference for run in runs}))
+    relative_to = " or ".join(sorted(set(references)))
     axes.set(xlabel=f"NME, relative to {relative_to}", ylabel="share of persons", xlim=(0, limit), ylim=(0, 1))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return figure

@@ -1,79 +1,166 @@
-"""Bringing every run of a suite to its end, each in a process of its own."""
+"""Bringing every run of a suite to its end, each in processes of its own, until time is up or a signal comes."""
 
 import logging
-import os
+import math
 import queue
-import subprocess
-import sys
-import threading
+import signal
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from rlepose.comparison.state import state_of
+from rlepose.comparison.processes import Processes, ProcessStoppedError, places
+from rlepose.comparison.record import record_of
+from rlepose.comparison.record_files import write_record
+from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Run, Suite, run_name
+from rlepose.engine.signals import STOP_SIGNALS, handled
 
 log = logging.getLogger(__name__)
+
+# What the main thread waits for: a run that comes to its end, or the number of a signal.
+_Events = queue.SimpleQueue[Future[State] | int]
+
+
+@dataclass
+class Outcome:
+    """How a comparison ended, by the names of its runs; of those that are interrupted with how far they are."""
+
+    finished: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
+    not_begun: list[str] = field(default_factory=list)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether more would have been done, had nothing stopped it."""
+        return bool(self.interrupted or self.not_begun)
+
+    def __str__(self) -> str:
+        names = ("finished", "failed", "interrupted", "not begun")
+        lists = (self.finished, self.failed, self.interrupted, self.not_begun)
+        return "\n".join(f"{name}: {', '.join(some)}" for name, some in zip(names, lists, strict=True) if some)
 
 
 def run_all(
     suite: Suite,
     scripts: Path,
     rows: Sequence[str] | None = None,
+    *,
     jobs: int | None = None,
+    threads: int | None = None,
     overwrite: bool = False,
-) -> list[str]:
-    """Train and validate what is not finished; -> the names of the runs that failed, which stop no other.
+    until: float = math.inf,
+    records: Path | None = None,
+) -> Outcome:
+    """Train and validate what is not finished; a run that fails stops no other.
 
-    scripts: folder of train.py and validate.py. rows: their names, default all. jobs: runs at a time, default one for
-    each CUDA device, or one. overwrite: train anew what is there with another config; without it such a run fails.
+    scripts: folder of train.py and validate.py. rows: their names, default all. jobs, threads: as of `places`.
+    overwrite: train anew what is there with another config; without it such a run fails. until: when nothing more is
+    begun, on the clock of `time.monotonic`. records: folder for a record of each run as soon as it is finished.
     Output goes to logs/<run>.log below the suite's folder.
+
+    At `until`, and at SIGINT, SIGTERM, SIGUSR1 or SIGHUP, trainings save and end, and validations in progress come to
+    their end. The second SIGINT kills them all.
     """
-    runs = suite.runs(rows)
-    (suite.out / "logs").mkdir(parents=True, exist_ok=True)
-    free: queue.SimpleQueue[Mapping[str, str]] = queue.SimpleQueue()
-    places = _places(jobs)
-    for place in places:
-        free.put(place)
-    processes = _Processes(free)
-    futures: dict[str, Future[None]] = {}
-    pool = ThreadPoolExecutor(len(places))
-    failed = []
+    runs = {run.name: run for run in suite.runs(rows)}
+    for folder in filter(None, (suite.out / "logs", records)):
+        folder.mkdir(parents=True, exist_ok=True)
+    events: _Events = queue.SimpleQueue()
+    where = places(jobs, threads)
+    processes = Processes(where, until)
+    futures: dict[str, Future[State]] = {}
+    pool = ThreadPoolExecutor(len(where))
     try:
-        for run in runs:
-            earlier = futures[run_name(run.row.after, run.seed)] if run.row.after else None
-            futures[run.name] = pool.submit(_finish, suite, run, scripts, processes, earlier, overwrite)
-        names = {future: name for name, future in futures.items()}
-        for number, future in enumerate(as_completed(names), 1):
-            problem = future.exception()
-            if problem is not None:
-                failed.append(names[future])
-                log.error("%d/%d  %s FAILED: %s", number, len(runs), names[future], problem)
-            else:
-                log.info("%d/%d  %s is finished", number, len(runs), names[future])
+        with _signals_among(events):
+            for name, run in runs.items():
+                earlier = futures[run_name(run.row.after, run.seed)] if run.row.after else None
+                futures[name] = pool.submit(_finish, suite, run, scripts, processes, earlier, overwrite)
+                futures[name].add_done_callback(events.put)
+            names = {future: name for name, future in futures.items()}
+            for number, future in enumerate(_as_they_end(len(runs), events, processes), 1):
+                name, problem = names[future], future.exception()
+                if problem is None:
+                    log.info("%d/%d  %s is finished", number, len(runs), name)
+                    if records is not None:
+                        write_record(records, record_of(suite, runs[name], future.result()))
+                elif not isinstance(problem, ProcessStoppedError):
+                    log.error("%d/%d  %s FAILED: %s", number, len(runs), name, problem)
     finally:
-        # Reached early when somebody stops the comparison: nothing may go on training unseen.
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Reached early when something unforeseen ends the comparison: nothing may go on training unseen.
         processes.stop()
-    return [run.name for run in runs if run.name in failed]
+        pool.shutdown(cancel_futures=True)
+    return _outcome(runs.values(), futures)
+
+
+def _outcome(runs: Iterable[Run], futures: Mapping[str, Future[State]]) -> Outcome:
+    outcome = Outcome()
+    for run in runs:
+        problem = futures[run.name].exception()
+        if problem is None:
+            outcome.finished.append(run.name)
+        elif not isinstance(problem, ProcessStoppedError):
+            outcome.failed.append(run.name)
+        elif (state := state_of(run)).kind in ("interrupted", "trained"):
+            outcome.interrupted.append(f"{run.name} ({state.detail})")
+        else:
+            outcome.not_begun.append(run.name)
+    return outcome
+
+
+@contextmanager
+def _signals_among(events: _Events) -> Iterator[None]:
+    """Put signals that ask for a stop into the queue, unless they are ignored, as nohup has SIGHUP."""
+    numbers = (*STOP_SIGNALS, signal.SIGHUP)
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    with handled(heeded, lambda number, _: events.put(number)):
+        yield
+
+
+def _as_they_end(count: int, events: _Events, processes: Processes) -> Iterator[Future[State]]:
+    """This many runs, each as it comes to its end; answers signals and the clock meanwhile."""
+    while count:
+        try:
+            event = events.get(timeout=processes.seconds_to_wait())
+        except queue.Empty:
+            _stop(processes, "the time is up")
+            continue
+        if isinstance(event, Future):
+            count -= 1
+            yield event
+        elif event == signal.SIGINT and processes.stopped:
+            log.warning("the second Ctrl-C: all ends at once")
+            processes.kill()
+        else:
+            _stop(processes, f"{signal.Signals(event).name} came")
+
+
+def _stop(processes: Processes, reason: str) -> None:
+    log.warning("%s: trainings save and end, validations come to their end", reason)
+    processes.stop()
 
 
 def _finish(
-    suite: Suite, run: Run, scripts: Path, processes: "_Processes", earlier: "Future[None] | None", overwrite: bool
-) -> None:
-    """RuntimeError where the run cannot be brought to its end. earlier: the run that it starts from."""
-    start_failed = earlier is not None and earlier.exception() is not None  # waits for it
+    suite: Suite, run: Run, scripts: Path, processes: Processes, earlier: "Future[State] | None", overwrite: bool
+) -> State:
+    """The state of the finished run.
+
+    earlier: the run that it starts from. Raises RuntimeError where the run cannot be brought to its end, and
+    ProcessStoppedError where it shall not be.
+    """
+    problem = None if earlier is None else earlier.exception()  # waits for it
     state, started = state_of(run), time.monotonic()
     if state.kind == "finished":
-        return
+        return state
     if state.kind == "other" and not overwrite:
         raise RuntimeError(f"{state.detail}; pass --overwrite to train it anew, or --out DIR to keep both")
-    if start_failed:
+    if isinstance(problem, ProcessStoppedError):
+        raise ProcessStoppedError
+    if problem is not None:
         raise RuntimeError(f"the row {run.row.after}, which it starts from, failed")
-    data = run.config.data
+    data = run.validation.data
     if data.detections is not None and not (Path(data.root) / data.detections).is_file():
         raise RuntimeError(f"data.detections: {Path(data.root) / data.detections} does not exist")
     log.info("%s: %s", run.name, state.detail)
@@ -81,60 +168,13 @@ def _finish(
     if state.kind != "trained":
         how = "--resume" if state.kind == "interrupted" else "--overwrite"
         arguments = ["--cfg", str(run.row.cfg), how, "--set", *suite.arguments(run.row, run.seed)]
-        processes.run([str(scripts / "train.py"), *arguments], output)
+        processes.run([str(scripts / "train.py"), *arguments], output, resumable=True)
     arguments = ["--checkpoint", str(run.experiment.best), *(["--calibration"] if run.row.calibration else [])]
-    processes.run([str(scripts / "validate.py"), *arguments], output)
+    overrides = suite.validate_arguments(run.row)
+    arguments += ["--set", *overrides] if overrides else []
+    processes.run([str(scripts / "validate.py"), *arguments], output, resumable=False)
     state = state_of(run)
     if state.kind != "finished":
         raise RuntimeError(f"its processes ended well, but it is {state.detail}; see {output}")
     log.info("%s: took %.0f s", run.name, time.monotonic() - started)
-
-
-class _Processes:
-    """The processes of a comparison, each in a free place."""
-
-    def __init__(self, free: "queue.SimpleQueue[Mapping[str, str]]") -> None:
-        self._free = free
-        self._lock = threading.Lock()
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._stopped = False
-
-    def run(self, command: list[str], output: Path) -> None:
-        """A script to its end, its output appended to a file; RuntimeError with its last line where it fails."""
-        place = self._free.get()
-        try:
-            code = self._start(command, output, place).wait()
-        finally:
-            self._free.put(place)
-        if code:
-            lines = output.read_text(encoding="utf-8", errors="replace").split("\n")
-            last = next((line for line in reversed(lines) if line.strip()), "no output")
-            raise RuntimeError(f"{last.removeprefix('error: ')} (exit code {code}, see {output})")
-
-    def _start(self, command: list[str], output: Path, place: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        with self._lock, output.open("ab") as file:
-            if self._stopped:
-                raise RuntimeError("stopped")
-            process = subprocess.Popen(
-                [sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, env=os.environ | place
-            )
-            self._running.append(process)
-            return process
-
-    def stop(self) -> None:
-        """End all, and start no more."""
-        with self._lock:
-            self._stopped = True
-            for process in self._running:
-                process.terminate()  # does nothing to one that has ended
-
-
-def _places(jobs: int | None) -> list[Mapping[str, str]]:
-    """Where runs can run at a time: the environment variables of each place."""
-    count = torch.cuda.device_count()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",")[:count] if visible else [str(number) for number in range(count)]
-    jobs = jobs or max(1, len(devices))
-    if devices:
-        return [{"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} for number in range(jobs)]
-    return [{"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}] * jobs
+    return state

@@ -7,29 +7,32 @@ from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
 from rlepose.config import Config
+from rlepose.config_reading import config_from_dict
 from rlepose.engine.checkpoint import load_checkpoint, newest_whole, results_folder
 from rlepose.engine.run_state import differences
+from rlepose.engine.validate_checkpoint import METRICS_FILE, VALIDATION_FILE
 from rlepose.engine.validators import VALIDATORS
 from rlepose.errors import InputError
 
 # Options that change where or how fast a run computes, but not what.
-_WITHOUT_EFFECT = ("output_dir:", "system.workers:", "train.log_every:")
+WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
 
 
 @dataclass(frozen=True)
 class State:
     """kind: how far a run is. 'other': its folder holds a run of another config. detail: the same in words.
 
-    metrics: of the validation of its best checkpoint, where it is finished.
+    metrics, validation: what the validation of its best checkpoint wrote, where it is finished.
     """
 
     kind: Literal["new", "interrupted", "trained", "finished", "other"]
     detail: str
     metrics: dict[str, Any] | None = None
+    validation: dict[str, Any] | None = None
 
 
 def state_of(run: Run) -> State:
-    """By the last checkpoint's config and progress, and by a metrics.json that is younger than the best checkpoint."""
+    """By the last checkpoint's config and progress, and by a validation that is younger than the best checkpoint."""
     experiment, epochs = run.experiment, run.config.train.epochs
     if not experiment.has_checkpoint():
         if experiment.has_results():
@@ -41,11 +44,7 @@ def state_of(run: Run) -> State:
         checkpoint = load_checkpoint(newest_whole((experiment.last, experiment.previous)), whole=True)
     except InputError as error:
         return State("other", str(error))
-    changed = [
-        line
-        for line in differences(checkpoint.config.to_dict(), run.config.to_dict())
-        if not line.startswith(_WITHOUT_EFFECT)
-    ]
+    changed = _changed(checkpoint.config, run.config)
     if changed:
         return State("other", f"{experiment.folder} holds a run of another config ({'; '.join(changed)})")
     start = run.config.model.init_from
@@ -54,10 +53,18 @@ def state_of(run: Run) -> State:
     epoch = checkpoint.progress["epoch"]
     if epoch < epochs or checkpoint.progress["validated"] < epochs or not experiment.best.exists():
         return State("interrupted", f"stopped after epoch {epoch} of {epochs}")
-    metrics = _validation(run)
-    if metrics is None:
-        return State("trained", "not validated")
-    return State("finished", "finished", metrics)
+    return _validated(run)
+
+
+def expected_metrics(run: Run) -> set[str]:
+    """Names that the metrics of a finished run have at least."""
+    config = run.validation
+    return (
+        {VALIDATORS[config.data.format].selected_by}
+        | ({"det/AP"} if config.data.detections else set())
+        | ({"gt/NLL"} if run.row.calibration else set())
+        | ({"gt/NME"} if config.eval.nme_reference is not None else set())
+    )
 
 
 def _last_trained(folder: Path) -> float:
@@ -66,23 +73,34 @@ def _last_trained(folder: Path) -> float:
     return numbers.stat().st_mtime if numbers.exists() else 0.0
 
 
-def _validation(run: Run) -> dict[str, Any] | None:
-    """What validate.py wrote of the best checkpoint; None where it did not, or left something out."""
+def _validated(run: Run) -> State:
+    """Of a trained run, by what validate.py wrote of its best checkpoint."""
     best = run.experiment.best
-    file = results_folder(best) / "metrics.json"
-    if not file.exists() or file.stat().st_mtime < best.stat().st_mtime:
-        return None
+    results = results_folder(best)
+    about = results / VALIDATION_FILE
+    metrics, validation = _read(results / METRICS_FILE), _read(about)
+    if metrics is None or validation is None or about.stat().st_mtime < best.stat().st_mtime:
+        return State("trained", "not validated")
     try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
-        return None  # cut off
-    return metrics if _expected(run.config, run.row.calibration) <= metrics.keys() else None
+        changed = _changed(config_from_dict(validation["config"], source=str(about)), run.validation)
+    except InputError as error:
+        return State("trained", f"validated by another version of rlepose ({error})")
+    if changed:
+        return State("trained", f"validated with other options ({'; '.join(changed)})")
+    missing = expected_metrics(run) - metrics.keys()
+    if missing:
+        return State("trained", f"validated without {', '.join(sorted(missing))}")
+    return State("finished", "finished", metrics, validation)
 
 
-def _expected(config: Config, calibration: bool) -> set[str]:
-    return (
-        {VALIDATORS[config.data.format].selected_by}
-        | ({"det/AP"} if config.data.detections else set())
-        | ({"gt/NLL"} if calibration else set())
-        | ({"gt/NME"} if config.eval.nme_reference is not None else set())
-    )
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):  # not there, or cut off
+        return None
+
+
+def _changed(old: Config, new: Config) -> list[str]:
+    """'train.epochs: 20 -> 30' for each option with an effect that differs."""
+    lines = differences(old.to_dict(), new.to_dict())
+    return [line for line in lines if not line.startswith(tuple(f"{name}:" for name in WITHOUT_EFFECT))]

@@ -8,12 +8,14 @@ from typing import Any
 
 from rlepose.comparison.published import published_row
 from rlepose.config import Config
-from rlepose.config_reading import load_config, read_yaml
+from rlepose.config_reading import load_config, read_yaml, with_overrides
 from rlepose.engine.experiment import Experiment
 from rlepose.errors import InputError
 
-_SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "rows")
-_ROW_KEYS = ("name", "cfg", "set", "calibration", "after", "published")
+_SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "validate_set", "columns", "rows")
+_ROW_KEYS = ("name", "cfg", "set", "validate_set", "calibration", "after", "published")
+
+AFTER = "{after}"  # in options: the best checkpoint of the row that a row starts from
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Row:
     """One line of the table.
 
     calibration: whether its uncertainty is judged as well.
-    overrides: its own, beside the suite's.
+    overrides, validate_overrides: its own, beside the suite's.
     after: name of an earlier row that must be trained first; `{after}` in `overrides` is its best checkpoint.
     published: what a paper reports for it, empty for nothing.
     """
@@ -29,6 +31,7 @@ class Row:
     name: str
     cfg: Path
     overrides: tuple[str, ...]
+    validate_overrides: tuple[str, ...]
     calibration: bool
     after: str | None
     published: str
@@ -36,11 +39,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a row with a seed, in its own folder."""
+    """One training: a row with a seed, in its own folder.
+
+    validation: the config of its last validation, which states its numbers.
+    """
 
     row: Row
     seed: int
     config: Config
+    validation: Config
 
     @property
     def name(self) -> str:
@@ -58,6 +65,8 @@ class Suite:
 
     runs_in: where the runs' folders lie, which suites may share. out: where the tables go.
     common, overrides: options of all rows, before and after a row's own.
+    validate_overrides: options that only the last validation gets, of all rows.
+    columns: names of the table's numbers in their order, None for the usual ones.
     """
 
     path: Path
@@ -67,16 +76,40 @@ class Suite:
     seeds: tuple[int, ...]
     common: tuple[str, ...]
     overrides: tuple[str, ...]
+    validate_overrides: tuple[str, ...]
+    columns: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        """The file's, without its ending."""
+        return self.path.stem
 
     def arguments(self, row: Row, seed: int) -> list[str]:
         """What a run overrides in its row's config: `key=value` each. InputError for `{after}` without `after`."""
         given: Sequence[str] = (*self.common, *row.overrides, *self.overrides)
-        if row.after is not None:
-            after = self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt"
-            given = [text.replace("{after}", str(after)) for text in given]
-        elif any("{after}" in text for text in given):
+        start = self.start(row, seed)
+        if start is not None:
+            given = [text.replace(AFTER, start) for text in given]
+        elif any(AFTER in text for text in given):
             raise InputError(f"{self.path}: row {row.name}: {{after}} needs `after: ROW`, the row that it starts from")
         return [*given, f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
+
+    def validate_arguments(self, row: Row) -> list[str]:
+        """What the last validation of a row's runs overrides in their config: `key=value` each."""
+        return [*self.validate_overrides, *row.validate_overrides]
+
+    def start(self, row: Row, seed: int) -> str | None:
+        """Path of the checkpoint that `{after}` stands for."""
+        return str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else None
+
+    def run(self, row: Row, seed: int) -> Run:
+        """InputError for what is wrong in the row's config."""
+        config = load_config(row.cfg, self.arguments(row, seed))
+        return Run(row, seed, config, with_overrides(config, self.validate_arguments(row)))
+
+    def earlier(self, run: Run) -> Run | None:
+        """The run that a run starts from."""
+        return next((self.run(row, run.seed) for row in self.rows if row.name == run.row.after), None)
 
     def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
         """All runs, or those of some rows and of what they start from; the first seed of every row first.
@@ -84,9 +117,7 @@ class Suite:
         Raises InputError for an unknown row and for what is wrong in a row's config.
         """
         chosen = self.rows if rows is None else self._with_what_they_start_from(rows)
-        return [
-            Run(row, seed, load_config(row.cfg, self.arguments(row, seed))) for seed in self.seeds for row in chosen
-        ]
+        return [self.run(row, seed) for seed in self.seeds for row in chosen]
 
     def _with_what_they_start_from(self, names: Sequence[str]) -> list[Row]:
         known = {row.name: row for row in self.rows}
@@ -112,6 +143,8 @@ def load_suite(
         seeds: [0, 1, 2]                      # default [0]; `seeds` here replaces them
         calibration: true                     # default false: validate.py --calibration; a row may differ
         set: [train.epochs=20]                # for all rows, as on the command line
+        validate_set: [data.val_annotations=annotations/val.json]  # for the last validate.py alone; a row may have more
+        columns: [gt/AP, gt/PCK@0.2, gt/NLL]  # of the table; default: the usual numbers, as far as there are any
         rows:
           - {name: l1, cfg: ../lspet64_l1.yaml}
           - {cfg: ../lspet64_rle.yaml, set: [loss.flow.depth=4], published: ../../docs/published.md#val-rle}
@@ -147,8 +180,10 @@ def load_suite(
         out=tables,
         rows=tuple(rows.values()),
         seeds=tuple(dict.fromkeys(chosen)),
-        common=_texts(path, "", tree),
+        common=_texts(path, "", tree, "set"),
         overrides=tuple(overrides),
+        validate_overrides=_texts(path, "", tree, "validate_set"),
+        columns=_texts(path, "", tree, "columns", "[gt/AP, gt/NLL]") if "columns" in tree else None,
     )
 
 
@@ -169,7 +204,8 @@ def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:
     return Row(
         name=entry.get("name", cfg.stem),
         cfg=cfg,
-        overrides=_texts(path, where, entry),
+        overrides=_texts(path, where, entry, "set"),
+        validate_overrides=_texts(path, where, entry, "validate_set"),
         calibration=_flag(path, where, entry, calibration),
         after=entry.get("after"),
         published="" if link is None else published_row(path.parent, link),
@@ -194,8 +230,10 @@ def _flag(path: Path, where: str, tree: Mapping[str, Any], default: bool) -> boo
     return value
 
 
-def _texts(path: Path, where: str, tree: Mapping[str, Any]) -> tuple[str, ...]:
-    value = tree.get("set", [])
+def _texts(
+    path: Path, where: str, tree: Mapping[str, Any], key: str, example: str = "[train.epochs=20]"
+) -> tuple[str, ...]:
+    value = tree.get(key, [])
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise InputError(f"{path}: {where}set: expected a list like [train.epochs=20], got {value!r}")
+        raise InputError(f"{path}: {where}{key}: expected a list like {example}, got {value!r}")
     return tuple(value)

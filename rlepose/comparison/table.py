@@ -6,18 +6,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rlepose.comparison.curves import curves_figure
-from rlepose.comparison.state import state_of
+from rlepose.comparison.record import Record, Records
 from rlepose.comparison.suite import Row, Run, Suite, default_out
-from rlepose.engine.checkpoint import results_folder
-from rlepose.engine.logging import curve, read_history
-from rlepose.engine.nme import read_nme
-from rlepose.engine.validators import VALIDATORS
+from rlepose.engine.validators import selecting_metric
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
-from rlepose.models.cost import model_cost
 from rlepose.plots import nme_figure, save_figure
 
-# The columns, as far as a run has them; a name that ends in @ stands for one at each threshold.
+# The columns, as far as a run has them, unless a suite names its own; a name that ends in @ stands for one at each
+# threshold.
 METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
     *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NME", "NME_AUC@", "NME_failures@")),
@@ -29,44 +28,46 @@ METRICS = (
     "train_images_per_second",
 )
 
-_SPEED = "train/images_per_second"
-
 # Of each finished run, by its name.
 Numbers = Mapping[str, Mapping[str, Any]]
 
 
-def write_tables(suite: Suite) -> str:
+def write_tables(suite: Suite, records: Records) -> str:
     """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`, and nme_curves.png
-    where runs have an NME; -> the text of results.md. Runs that are not finished are named, not counted."""
+    where runs have an NME; -> the text of results.md. Runs without a record are named, not counted."""
     runs = suite.runs()
-    states = {run.name: state_of(run) for run in runs}
-    finished = [run for run in runs if states[run.name].kind == "finished"]
-    numbers = {run.name: {**(states[run.name].metrics or {}), **_cost(run)} for run in finished}
-    names = _columns(list(numbers.values()))
+    finished = [run for run in runs if run.name in records.found]
+    numbers = {run.name: _numbers(records.found[run.name]) for run in finished}
+    known = list(dict.fromkeys(name for each in numbers.values() for name, value in each.items() if value is not None))
+    names = _usual(known) if suite.columns is None else suite.columns
     suite.out.mkdir(parents=True, exist_ok=True)
     with (suite.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "seed", *names])
         writer.writerows([run.row.name, run.seed, *(numbers[run.name].get(name) for name in names)] for run in finished)
-    missing = {run.name: states[run.name].detail for run in runs if run.name not in numbers}
-    text = _markdown(suite, runs, numbers, missing, names)
+    text = _markdown(suite, runs, numbers, records.missing, names, known)
     (suite.out / "results.md").write_text(text, encoding="utf-8")
-    curves = {row.name: [_curve(run) for run in finished if run.row is row] for row in suite.rows}
-    kinds = {VALIDATORS[run.config.data.format].selected_by for run in runs}
-    drawn = {name: each for name, each in curves.items() if each}
-    save_figure(suite.out / "results.png", curves_figure(drawn, " or ".join(sorted(kinds))))
-    with_nme = [run for run in finished if "gt/NME" in numbers[run.name]]
-    if with_nme:
-        judged = {
-            row.name: [read_nme(results_folder(run.experiment.best)) for run in with_nme if run.row is row]
-            for row in suite.rows
-        }
-        save_figure(suite.out / "nme_curves.png", nme_figure({name: each for name, each in judged.items() if each}))
+    of_rows: dict[str, list[Record]] = {}
+    for run in sorted(finished, key=lambda run: suite.rows.index(run.row)):
+        of_rows.setdefault(run.row.name, []).append(records.found[run.name])
+    metrics = " or ".join(sorted({selecting_metric(run.config) for run in runs}))
+    curves = {row: [_curve(record) for record in some] for row, some in of_rows.items()}
+    save_figure(suite.out / "results.png", curves_figure(curves, metrics))
+    with_nme = {row: [record["nme"] for record in some if record["nme"]] for row, some in of_rows.items()}
+    if any(with_nme.values()):
+        errors = {row: [np.array(nme["errors"]) for nme in some] for row, some in with_nme.items() if some}
+        references = [nme["reference"] for some in with_nme.values() for nme in some]
+        save_figure(suite.out / "nme_curves.png", nme_figure(errors, references))
     return text
 
 
 def _markdown(
-    suite: Suite, runs: Sequence[Run], numbers: Numbers, missing: Mapping[str, str], names: Sequence[str]
+    suite: Suite,
+    runs: Sequence[Run],
+    numbers: Numbers,
+    missing: Mapping[str, str],
+    names: Sequence[str],
+    known: Sequence[str],
 ) -> str:
     published = any(row.published for row in suite.rows)
     header = ["row", "config", "seeds", *names, *(["published"] if published else [])]
@@ -82,15 +83,23 @@ def _markdown(
     if suite.overrides:
         command += f" --set {shlex.join(suite.overrides)}"
     note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
+    if suite.validate_overrides:
+        note += f" Validated with `{shlex.join(suite.validate_overrides)}`."
     parts = [f"`{command}`", "\n".join(lines), note]
+    unknown = [name for name in names if name not in known]
+    if unknown and known:
+        parts.append(f"No finished run has {', '.join(unknown)}; there is {', '.join(known)}.")
     if missing:
         parts.append("\n".join(["Not finished:", "", *(f"* {name}: {detail}" for name, detail in missing.items())]))
     return "\n\n".join(parts) + "\n"
 
 
-def _columns(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    present = dict.fromkeys(name for metrics in found for name, value in metrics.items() if value is not None)
-    return [name for wanted in METRICS for name in present if name == wanted or _at_threshold(name) == wanted]
+def _numbers(record: Record) -> dict[str, Any]:
+    return {**record["metrics"], **record["cost"]}
+
+
+def _usual(known: Sequence[str]) -> list[str]:
+    return [name for wanted in METRICS for name in known if name == wanted or _at_threshold(name) == wanted]
 
 
 def _at_threshold(name: str) -> str:
@@ -99,17 +108,8 @@ def _at_threshold(name: str) -> str:
 
 
 def _config(row: Row) -> str:
-    return " ".join([row.cfg.name, *(f"`{text}`" for text in row.overrides)]).replace("|", "\\|")
-
-
-def _cost(run: Run) -> dict[str, float]:
-    """Of the network, where the config tells its joints, and the median speed of training, validation not counted."""
-    speeds = [entry[_SPEED] for entry in read_history(run.experiment.folder) if _SPEED in entry]
-    cost = {"train_images_per_second": statistics.median(speeds)} if speeds else {}
-    if run.config.data.num_keypoints is not None:
-        network = model_cost(run.config)
-        cost |= {"parameters_M": network.parameters / 1e6, "multiply_adds_G": network.multiply_adds / 1e9}
-    return cost
+    validated = ["validated with", *(f"`{text}`" for text in row.validate_overrides)] if row.validate_overrides else []
+    return " ".join([row.cfg.name, *(f"`{text}`" for text in row.overrides), *validated]).replace("|", "\\|")
 
 
 def _decimals(name: str) -> int:
@@ -125,7 +125,6 @@ def _cell(values: Sequence[float | None], decimals: int) -> str:
     return mean if len(numbers) == 1 else f"{mean} ± {statistics.stdev(numbers):.{decimals}f}"
 
 
-def _curve(run: Run) -> list[tuple[int, float]]:
+def _curve(record: Record) -> list[tuple[int, float]]:
     """(training images seen, the number that chooses the best) of each validation during training."""
-    name = VALIDATORS[run.config.data.format].selected_by
-    return curve(read_history(run.experiment.folder), name, run.config.train.batch_size)
+    return [(images, value) for _, images, value in record["validations"]]

@@ -1,11 +1,13 @@
 """The folder of one experiment: exp/<name>/."""
 
 import fcntl
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,7 +17,8 @@ from rlepose.errors import InputError
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folder: config.yaml, train.log, metrics.jsonl, trace.json, lock, tensorboard/, checkpoints/, results/."""
+    """The folder: config.yaml, starts.jsonl, train.log, metrics.jsonl, trace.json, lock, tensorboard/, checkpoints/,
+    results/."""
 
     folder: Path
 
@@ -26,6 +29,11 @@ class Experiment:
     @property
     def log_file(self) -> Path:
         return self.folder / "train.log"
+
+    @property
+    def starts(self) -> Path:
+        """A line of JSON for each time that training began or went on here."""
+        return self.folder / "starts.jsonl"
 
     @property
     def last(self) -> Path:
@@ -113,6 +121,11 @@ class Experiment:
         self.folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False)
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    def note_start(self, start: Mapping[str, Any]) -> None:
+        """Add a line to `starts`: what computes from now on."""
+        with self.starts.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(start) + "\n")
 
     @property
     def _lock(self) -> Path:

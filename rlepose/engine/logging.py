@@ -47,8 +47,12 @@ def log_to_file(file: Path) -> None:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of an experiment's metrics.jsonl; without the last one, if a run was killed while it was written."""
-    path = folder / "metrics.jsonl"
+    """The lines of an experiment's metrics.jsonl; none where there is no such file."""
+    return read_json_lines(folder / "metrics.jsonl")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; without the last one, if a process was killed while it wrote that; none without a file."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

@@ -9,7 +9,7 @@ from rlepose.codec import DEPTH_UNIT_MM
 from rlepose.config import Config, changed_options
 from rlepose.engine.pose_validator import metric_text
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
-from rlepose.engine.validators import VALIDATORS
+from rlepose.engine.validators import selecting_metric
 from rlepose.losses import LOSSES
 from rlepose.skeleton import Skeleton
 
@@ -22,16 +22,16 @@ def card_path(checkpoint: Path) -> Path:
 
 
 def model_card(
-    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: tuple[int, int]
+    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: Mapping[str, int]
 ) -> str:
-    """The card, in Markdown. epoch: finished ones; persons: how many were trained and validated on.
+    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation.
 
     metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
     """
     data, root = config.data, Path(config.data.root)
     height, width = data.input_size_hw
     newest = config.train.select_by == "last"
-    files = (root / data.train_annotations, root / data.val_annotations)
+    files = {"training": root / data.train_annotations, "validation": root / data.val_annotations}
     lines = [
         f"# {config.name}",
         "",
@@ -41,10 +41,7 @@ def model_card(
         "",
         "## Data",
         "",
-        *(
-            f"* {use}: {count:,} persons of `{file}`"
-            for use, count, file in zip(("training", "validation"), persons, files, strict=True)
-        ),
+        *(f"* {use}: {persons[use]:,} persons of `{file}`" for use, file in files.items()),
         f"* joints: {', '.join(skeleton.names)}",
         "",
         "## Recipe",
@@ -59,8 +56,8 @@ def model_card(
         + (", with flip test." if config.eval.flip_test else ", without flip test."),
         "The checkpoint was chosen for being the last, not by these numbers."
         if newest
-        else f"The checkpoint was chosen by `{config.train.select_by or VALIDATORS[data.format].selected_by}` on these "
-        "same persons, so the numbers are a little too good.",
+        else f"The checkpoint was chosen by `{selecting_metric(config)}` on these same persons, so the numbers are a "
+        "little too good.",
         "",
         "| metric | value |",
         "|---|---|",

@@ -65,7 +65,7 @@ def write_nme(out: Path, judged: PersonErrors) -> None:
         for person, image, error, reason in zip(*(column.tolist() for column in columns), strict=True)
     ]
     write_json(out / NME_FILE, {"reference": judged.reference, "persons": persons})
-    save_figure(out / "nme_curve.png", nme_figure({"all persons": [judged]}))
+    save_figure(out / "nme_curve.png", nme_figure({"all persons": [judged.measured]}, [judged.reference]))
     log.info("diagram         %s", out / "nme_curve.png")
 
 

@@ -3,8 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from types import FrameType
 from typing import Any
@@ -15,7 +15,23 @@ import torch.distributed as dist
 from rlepose.engine.distributed import Ranks
 from rlepose.errors import Stopped
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Have a handler called for signals for as long as this lasts; does nothing outside the main thread, since Python
+    runs handlers there alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 class StopSignals:
@@ -30,18 +46,9 @@ class StopSignals:
         if ranks.world_size > 1:
             self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Let the signals ask for a stop, instead of ending the process, for as long as this lasts."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python runs handlers in the main thread only
-            return
-        before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return handled(STOP_SIGNALS, self._receive)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ from rlepose.engine.loss_sums import LossSums
 from rlepose.engine.model_card import card_path, model_card
 from rlepose.engine.nonfinite import NonFinite
 from rlepose.engine.optimization import TensorClipping, build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.engine.origin import origin
 from rlepose.engine.precision import choose_precision
 from rlepose.engine.prefetch import on_device
 from rlepose.engine.profiling import profile_training
@@ -106,6 +107,11 @@ class Trainer:
         if resume:
             self._take_up_newest()
             step.precision = self.state.precision.dtype
+
+    @property
+    def num_persons(self) -> dict[str, int]:
+        """How many are trained and validated on."""
+        return {"training": len(self.dataset.table), "validation": len(self.validator.table)}
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation.
@@ -317,8 +323,7 @@ class Trainer:
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:
-                persons = len(self.dataset.table), len(self.validator.table)
-                card = model_card(self.config, self.skeleton, self.state.metrics, self.state.epoch, persons)
+                card = model_card(self.config, self.skeleton, self.state.metrics, self.state.epoch, self.num_persons)
                 card_path(self.experiment.best).write_text(card, encoding="utf-8")
 
 
@@ -348,5 +353,7 @@ def train(
         if profile is not None:
             profile_training(trainer, profile)
             return {}
+        if ranks.is_main:
+            experiment.note_start(origin(ranks) | {"persons": trainer.num_persons})
         with trainer.stop.listening():
             return trainer.fit()

@@ -12,6 +12,7 @@ from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
 from rlepose.engine.model_card import card_path, with_calibration
 from rlepose.engine.nme import write_nme
+from rlepose.engine.origin import origin
 from rlepose.engine.pose_validator import PoseValidator
 from rlepose.engine.uncertainty import (
     calibration_metrics,
@@ -31,6 +32,8 @@ from rlepose.visualize import write_picture
 
 log = logging.getLogger(__name__)
 
+METRICS_FILE, VALIDATION_FILE = "metrics.json", "validation.json"
+
 
 def validate_checkpoint(
     path: Path,
@@ -44,10 +47,10 @@ def validate_checkpoint(
 ) -> dict[str, Any]:
     """Validate a checkpoint with each kind of boxes; -> the metrics.
 
-    Writes metrics.json, the poses (COCO results, or joints in space) and pictures and, with `calibration`, for
-    ground-truth boxes, calibration.json and its diagrams, and the calibration in the checkpoint's model card; with
-    `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file that was exported from the checkpoint predicts
-    in its place. InputError where something asked for cannot be had.
+    Writes metrics.json, validation.json (where its numbers come from), the poses (COCO results, or joints in space) and
+    pictures and, with `calibration`, for ground-truth boxes, calibration.json and its diagrams, and the calibration in
+    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file that was
+    exported from the checkpoint predicts in its place. InputError where something asked for cannot be had.
     """
     if calibration and "gt" not in boxes:
         raise InputError(
@@ -75,7 +78,11 @@ def validate_checkpoint(
                 write_calibration(out, observations, report, criterion, validator.skeleton)
                 metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
     if ranks.is_main:
-        write_json(out / "metrics.json", metrics)
+        about = out / VALIDATION_FILE
+        about.unlink(missing_ok=True)  # where it is, it tells of the metrics.json beside it, whatever is killed when
+        write_json(out / METRICS_FILE, metrics)
+        persons = {validator.prefix: len(validator.table) for validator in validators}
+        write_json(about, {"config": config.to_dict(), "persons": persons, "origin": origin(ranks)})
         log.info("results         %s", out)
         log.info("%s", validators[0].format_table(metrics))
         if calibration:

@@ -12,6 +12,12 @@ from rlepose.evaluation.recalibration import Recalibration
 VALIDATORS: dict[str, type[Validator] | type[Validator3D]] = {"coco": Validator, "h36m": Validator3D}
 
 
+def selecting_metric(config: Config) -> str:
+    """Name of the number that chooses the best checkpoint, or, with `train.select_by=last`, would choose it."""
+    chosen = config.train.select_by
+    return VALIDATORS[config.data.format].selected_by if chosen is None or chosen == "last" else chosen
+
+
 def build_validator(
     config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None
 ) -> PoseValidator[Any]:

@@ -94,16 +94,16 @@ def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
 def write_results(path: Path, *results: CocoResults) -> None:
     """Write the file that COCO's server takes, with the poses of all `results`."""
     entries = [entry for part in results for entry in part.entries()]
-    _write(path, orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY))
+    write_whole(path, orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def write_json(path: Path, tree: Any) -> None:
     """Write JSON; NaN and infinity, which JSON does not have (and orjson makes null of), are an error."""
-    _write(path, json.dumps(tree, allow_nan=False).encode())
+    write_whole(path, json.dumps(tree, allow_nan=False).encode())
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Aside and renamed: a process that is killed leaves no half file."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file aside, in a folder that is made, and rename it: a process that is killed leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
     aside.write_bytes(content)

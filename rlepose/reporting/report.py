@@ -84,7 +84,9 @@ def coco_numbers(experiments: Sequence[Measured]) -> str:
 def normalised_error(experiments: Sequence[Measured]) -> str:
     """The cumulative error curve and NME's numbers, of those that have a reference length."""
     judged = {e.name: e.nme for e in experiments if e.nme is not None}
-    figure = nme_figure({name: [errors] for name, errors in judged.items()})
+    figure = nme_figure(
+        {name: [each.measured] for name, each in judged.items()}, [each.reference for each in judged.values()]
+    )
     rows: list[list[Any]] = []
     for e in experiments:
         if e.nme is not None:

@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from rlepose.comparison.suite import Suite, load_suite
+from rlepose.comparison.suite import load_suite
 from rlepose.errors import InputError
+from tests.comparison.made_runs import suite_of
 
 ROOT = Path(__file__).parents[2]
 SUITES = sorted((ROOT / "configs" / "suites").glob("*.yaml"))
-CONFIG = ROOT / "configs" / "synthetic_res18_rle.yaml"
-
-
-def suite_of(folder: Path, text: str, **arguments: object) -> Suite:
-    (folder / "mine.yaml").write_text(text.replace("CONFIG", str(CONFIG)))
-    return load_suite(folder / "mine.yaml", **arguments)
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
@@ -41,6 +36,25 @@ def test_a_rows_options_win_over_the_suites_and_the_command_lines_over_both(tmp_
     assert runs[0].experiment.folder == tmp_path / "out" / "a_seed0"
     elsewhere = suite_of(tmp_path, text, seeds=[5]).runs()
     assert [str(run.experiment.folder) for run in elsewhere] == ["elsewhere/a_seed5", "elsewhere/b_seed5"]
+
+
+def test_the_last_validation_gets_options_of_its_own(tmp_path: Path) -> None:
+    text = """
+        set: [data.val_images=tune, eval.batch_size=7]
+        validate_set: [data.val_images=val, eval.flip_test=false]
+        rows:
+          - {name: a, cfg: CONFIG}
+          - {name: b, cfg: CONFIG, validate_set: [eval.flip_test=true]}
+    """
+    suite = suite_of(tmp_path, text, overrides=["eval.batch_size=9"])
+    for run, flip_test in zip(suite.runs(), (False, True), strict=True):
+        assert run.config.data.val_images == "tune"
+        assert run.validation.data.val_images == "val"
+        assert (run.config.eval.flip_test, run.validation.eval.flip_test) == (True, flip_test)
+        assert run.validation.eval.batch_size == 9
+        assert run.validation.name == run.name
+    assert not [text for text in suite.arguments(suite.rows[0], 0) if "flip_test" in text]
+    assert suite.validate_arguments(suite.rows[1])[-2:] == ["eval.flip_test=false", "eval.flip_test=true"]
 
 
 def test_a_row_can_start_from_the_checkpoint_of_an_earlier_one_with_its_seed(tmp_path: Path) -> None:
@@ -105,6 +119,10 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
         ("rows: [{cfg: CONFIG, set: train.epochs=3}]", "row 1: set: expected a list"),
         ("rows: [{cfg: CONFIG, calibration: maybe}]", "row 1: calibration: expected true or false"),
+        ("{validate_set: a=1, rows: [{cfg: CONFIG}]}", "validate_set: expected a list like [train.epochs=20]"),
+        ("{validate_set: [data.vall=1], rows: [{cfg: CONFIG}]}", "data.vall: no such option"),
+        ("rows: [{cfg: CONFIG, validate_set: 3}]", "row 1: validate_set: expected a list"),
+        ("{columns: gt/AP, rows: [{cfg: CONFIG}]}", "columns: expected a list like [gt/AP, gt/NLL], got 'gt/AP'"),
         ("{runs_in: 3, rows: [{cfg: CONFIG}]}", "runs_in: expected the path of a folder, got 3"),
         ("{seeds: 3, rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers, got 3"),
         ("{seeds: [a], rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers"),

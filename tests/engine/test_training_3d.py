@@ -48,7 +48,12 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
     out = results_folder(best)
     again = validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE)
     assert again["MPJPE"] == pytest.approx(metrics["MPJPE"], rel=1e-5)
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "keypoints_gt.json", "persons_gt.png"}
+    assert {path.name for path in out.iterdir()} == {
+        "metrics.json",
+        "validation.json",
+        "keypoints_gt.json",
+        "persons_gt.png",
+    }
     exported = export_checkpoint(
         best, checkpoint.config, checkpoint, "torchscript", "float32", tmp_path / "x.torchscript"
     )

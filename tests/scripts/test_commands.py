@@ -59,6 +59,7 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
         "keypoints_det.json",
         "keypoints_gt.json",
         "metrics.json",
+        "validation.json",
         "persons_gt.png",
     }
     poses = json.loads((results / "keypoints_gt.json").read_text())

@@ -1,0 +1,71 @@
+"""What a run was made of, in plain types: stored beside its numbers, and compared with what a suite says later."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rlepose.comparison.state import WITHOUT_EFFECT
+from rlepose.comparison.suite import AFTER, Run, Suite
+from rlepose.config import Config, changed_options, option_names, option_value
+
+Recipe = Mapping[str, Any]
+
+
+def recipe_of(suite: Suite, run: Run) -> Recipe:
+    """In JSON types, and without the paths of the suite's folders:
+
+    options, other_options  of the training: those that are not the defaults, and the rest
+    starts_from             the two of the row that this one starts from, and what that starts from; None for none
+    validate_options        options that have another value in the last validation, with that value
+    """
+    training, validation = _values(run.config), _values(run.validation)
+    changed = {name: value for name, value in validation.items() if value != training[name]}
+    return json.loads(json.dumps(_training(suite, run) | {"validate_options": changed}))
+
+
+def changes(old: Recipe, new: Recipe) -> list[str]:
+    """'train.epochs: 20 -> 30' for each option with an effect that differs.
+
+    An option that only one of the two knows, since versions of rlepose have different ones, counts where it is not the
+    default.
+    """
+    lines = _changes(old, new)
+    for name in {**old["validate_options"], **new["validate_options"]}:
+        before, now = (recipe["validate_options"].get(name, "as in training") for recipe in (old, new))
+        if before != now and name not in WITHOUT_EFFECT:
+            lines.append(f"{name} of the last validation: {before} -> {now}")
+    return lines
+
+
+def _training(suite: Suite, run: Run) -> dict[str, Any]:
+    start, earlier = suite.start(run.row, run.seed), suite.earlier(run)
+    values = _values(run.config)
+    if start is not None:
+        values = {name: v.replace(start, AFTER) if isinstance(v, str) else v for name, v in values.items()}
+    changed = changed_options(run.config)
+    return {
+        "options": {name: value for name, value in values.items() if name in changed},
+        "other_options": {name: value for name, value in values.items() if name not in changed},
+        "starts_from": None if earlier is None else _training(suite, earlier),
+    }
+
+
+def _values(config: Config) -> dict[str, Any]:
+    tree = config.to_dict()
+    return {name: option_value(tree, name) for name in option_names() if name != "output_dir"}
+
+
+def _changes(old: Recipe, new: Recipe) -> list[str]:
+    before, now = ({**recipe["options"], **recipe["other_options"]} for recipe in (old, new))
+    lines = []
+    for name in {**before, **now}:
+        both = name in before and name in now
+        if name in WITHOUT_EFFECT or not (both or name in old["options"] or name in new["options"]):
+            continue
+        values = before.get(name, "no such option"), now.get(name, "no such option")
+        if values[0] != values[1]:
+            lines.append(f"{name}: {values[0]} -> {values[1]}")
+    earlier = old["starts_from"], new["starts_from"]
+    if earlier[0] is None or earlier[1] is None:
+        return lines if earlier[0] is earlier[1] else [*lines, "only one of the two starts from another row"]
+    return [*lines, *(f"{line} in the row that it starts from" for line in _changes(*earlier))]

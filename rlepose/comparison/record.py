@@ -1,0 +1,120 @@
+"""A finished run in one piece of JSON: its numbers, its curves, and what they come from. Tables need no more."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rlepose.comparison.recipe import recipe_of
+from rlepose.comparison.state import State, state_of
+from rlepose.comparison.suite import Run, Suite
+from rlepose.config import Config
+from rlepose.engine.checkpoint import results_folder
+from rlepose.engine.logging import curve, read_history, read_json_lines
+from rlepose.engine.nme import read_nme
+from rlepose.engine.validators import selecting_metric
+from rlepose.models.cost import model_cost
+
+Record = Mapping[str, Any]
+_LOSS, _SPEED = "train/loss", "train/images_per_second"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Of a suite's runs, by their names. missing: why there is none."""
+
+    found: Mapping[str, Record]
+    missing: Mapping[str, str]
+
+
+def records_of_runs(suite: Suite) -> Records:
+    """Of what lies in the runs' folders."""
+    runs = suite.runs()
+    states = [state_of(run) for run in runs]
+    both = list(zip(runs, states, strict=True))
+    return Records(
+        found={run.name: record_of(suite, run, state) for run, state in both if state.kind == "finished"},
+        missing={run.name: state.detail for run, state in both if state.kind != "finished"},
+    )
+
+
+def record_of(suite: Suite, run: Run, state: State) -> Record:
+    """The record of a finished run; the same whenever and by whomever it is made.
+
+    suite, row, seed
+    metrics             of the last validation, by name
+    cost                numbers by name: of the network, where the config tells its joints, and of the training,
+                        validation not counted: its seconds and, in the median, its persons a second
+    nme                 where there is one: `reference`, what it is relative to, and the persons' `errors`, rising, to
+                        five decimals; else None
+    selected_by         name of the number that chose the checkpoint
+    validations         [epoch, training persons seen, that number] of each validation during training
+    losses              [epoch, mean training loss]
+    persons             how many were trained on, validated on during training (`selection`), and validated on at last
+                        (`gt`, and `det` for a detector's boxes)
+    trained, validated  where the numbers come from (engine/origin.py); training: each time it began or went on
+    options, …          as `recipe_of` gives them
+    """
+    assert state.metrics is not None
+    assert state.validation is not None
+    folder, size = run.experiment.folder, run.config.train.batch_size
+    history, starts = read_history(folder), read_json_lines(run.experiment.starts)
+    selected_by = selecting_metric(run.config)
+    persons = starts[-1]["persons"] if starts else {"training": None, "validation": None}
+    return {
+        "suite": suite.name,
+        "row": run.row.name,
+        "seed": run.seed,
+        "metrics": state.metrics,
+        "cost": _cost(run.config, history),
+        "nme": _nme(results_folder(run.experiment.best)) if state.metrics.get("gt/NME") is not None else None,
+        "selected_by": selected_by,
+        "validations": [
+            [round(line["epoch"]), *point] for line in history for point in curve([line], selected_by, size)
+        ],
+        "losses": _losses(history, size),
+        "persons": {
+            "training": persons["training"],
+            "selection": persons["validation"],
+            **state.validation["persons"],
+        },
+        "trained": [{name: value for name, value in start.items() if name != "persons"} for start in starts],
+        "validated": state.validation["origin"],
+        **recipe_of(suite, run),
+    }
+
+
+def _nme(results: Path) -> dict[str, Any]:
+    judged = read_nme(results)
+    return {"reference": judged.reference, "errors": sorted(round(error, 5) for error in judged.measured.tolist())}
+
+
+def _losses(history: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[int, float]]:
+    """(epoch, mean loss), of entries that tell the mean since the one before."""
+    sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0])
+    before = 0
+    for line in history:
+        for images, loss in curve([line], _LOSS, batch_size):
+            of_epoch = sums[max(1, math.ceil(line["epoch"]))]
+            of_epoch[0] += (images - before) * loss
+            of_epoch[1] += images - before
+            before = images
+    return [(epoch, total / images) for epoch, (total, images) in sums.items()]
+
+
+def _cost(config: Config, history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    cost = {}
+    speeds = curve(history, _SPEED, config.train.batch_size)
+    if speeds:
+        cost["train_images_per_second"] = statistics.median(speed for _, speed in speeds)
+        cost["train_seconds"] = sum(
+            (images - before) / speed for (before, _), (images, speed) in pairwise([(0, 0.0), *speeds])
+        )
+    if config.data.num_keypoints is not None:
+        network = model_cost(config)
+        cost |= {"parameters_M": network.parameters / 1e6, "multiply_adds_G": network.multiply_adds / 1e9}
+    return cost

@@ -1,0 +1,58 @@
+"""Records in files: FOLDER/SUITE/ROW_seedN.json."""
+
+import json
+import logging
+from pathlib import Path
+
+from rlepose.comparison.recipe import changes, recipe_of
+from rlepose.comparison.record import Record, Records
+from rlepose.comparison.state import expected_metrics
+from rlepose.comparison.suite import Run, Suite, run_name
+from rlepose.evaluation.results import write_whole
+
+log = logging.getLogger(__name__)
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write a record in place of an earlier one of the run, a key a line; the file is whole at any time."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_whole(_path(folder, record["suite"], run_name(record["row"], record["seed"])), text.encode())
+
+
+def read_records(folder: Path, suite: Suite) -> Records:
+    """The records of a suite's runs; warns of those that are not of the suite as it is now, and leaves them out."""
+    found: dict[str, Record] = {}
+    missing = {}
+    files = {_path(folder, suite.name, run.name): run for run in suite.runs()}
+    for path, run in files.items():
+        if not path.exists():
+            missing[run.name] = f"no record {path}"
+            continue
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            problem = _problem(suite, run, record)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # whatever the file is
+            problem = f"is no record of a run ({type(error).__name__}: {error})"
+        if problem is None:
+            found[run.name] = record
+        else:
+            missing[run.name] = f"{path} {problem}"
+            log.warning("left out: %s %s", path, problem)
+    others = sorted({path.name for path in (folder / suite.name).glob("*.json") if path not in files})
+    if others:
+        log.warning("left out: %s, since the rows or the seeds are not among those asked for", ", ".join(others))
+    return Records(found, missing)
+
+
+def _path(folder: Path, suite: str, run: str) -> Path:
+    return folder / suite / f"{run}.json"
+
+
+def _problem(suite: Suite, run: Run, record: Record) -> str | None:
+    """Why a record is not of this run; None where it is."""
+    changed = changes(record, recipe_of(suite, run))
+    if changed:
+        return f"is of another config ({'; '.join(changed)})"
+    missing = expected_metrics(run) - record["metrics"].keys()
+    return f"lacks {', '.join(sorted(missing))}" if missing else None
