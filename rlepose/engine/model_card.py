@@ -8,7 +8,7 @@ from typing import Any
 from rlepose.codec import DEPTH_UNIT_MM
 from rlepose.config import Config, changed_options
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
-from rlepose.engine.validators import VALIDATORS
+from rlepose.engine.validators import selecting_number
 from rlepose.losses import LOSSES
 from rlepose.skeleton import Skeleton
 
@@ -58,8 +58,8 @@ def model_card(
         + (", with flip test." if config.eval.flip_test else ", without flip test."),
         "The checkpoint was chosen for being the last, not by these numbers."
         if newest
-        else f"The checkpoint was chosen by `{config.train.select_by or VALIDATORS[data.format].selected_by}` on these "
-        "same persons, so the numbers are a little too good.",
+        else f"The checkpoint was chosen by `{selecting_number(config)}` on these same persons, so the numbers are a "
+        "little too good.",
         "",
         "| metric | value |",
         "|---|---|",

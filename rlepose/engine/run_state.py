@@ -19,6 +19,7 @@ from rlepose.engine.checkpoint import (
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.loss_sums import LossSums
 from rlepose.engine.precision import Precision
+from rlepose.engine.validators import selecting_number
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -136,7 +137,7 @@ class RunState:
         self.rewinds = progress["rewinds"]
         self.validated, self.metrics = progress["validated"], checkpoint.metrics
         # A value of another number than before cannot be compared with.
-        same_number = checkpoint.config.train.select_by == self._config.train.select_by
+        same_number = selecting_number(checkpoint.config) == selecting_number(self._config)
         self.best = progress["best"] if same_number else None
         self._losses.resume(progress["losses"])
         begun_in = progress.get("precision", self.precision.name)

@@ -17,3 +17,8 @@ def build_validator(
 ) -> PoseValidator[Any]:
     """The validation of a config. boxes: 'gt' for those of the annotation file, else the path of a detection file."""
     return VALIDATORS[config.data.format](config, boxes, ranks, recalibration)
+
+
+def selecting_number(config: Config) -> str:
+    """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
+    return config.train.select_by or VALIDATORS[config.data.format].selected_by
