@@ -17,6 +17,7 @@ from rlepose.geometry import clip_boxes
 
 log = logging.getLogger(__name__)
 
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 # Annotators click on a border joint up to a pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
 
@@ -99,7 +100,8 @@ def persons_from_detections(
             )
         if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        kept.append((number, category, row, score, clip_boxes(box, sizes[row]) if clip else box))
+        bbox_xywh = np.asarray(clip_boxes(box, sizes[row]) if clip else box, np.float32)
+        kept.append((number, category, row, score, bbox_xywh))
     kept = [item for item in kept if min(item[-1][2:]) > 0]
     log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
     num_keypoints = len({joint for kind in kinds for joint in kind.joints})
@@ -165,7 +167,7 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
 
 
 def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many finite numbers as an array (length,), or None if it is something else."""
+    """A list of so many numbers, finite in float32 too, as an array (length,), or None if it is something else."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
@@ -174,7 +176,7 @@ def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
         array = np.array(values, float)
     except OverflowError:  # a whole number too large for a float
         return None
-    return array if np.isfinite(array).all() else None
+    return array if (np.abs(array) <= _LARGEST_FLOAT32).all() else None
 
 
 def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from rlepose.codec import DEPTH_UNIT_MM
 from rlepose.config import Config, changed_options
 from rlepose.engine.pose_validator import metric_text
 from rlepose.engine.uncertainty import CALIBRATION_METRICS
-from rlepose.engine.validators import selecting_metric
+from rlepose.engine.validators import selecting_number
 from rlepose.losses import LOSSES
 from rlepose.skeleton import Skeleton
 
@@ -56,7 +56,7 @@ def model_card(
         + (", with flip test." if config.eval.flip_test else ", without flip test."),
         "The checkpoint was chosen for being the last, not by these numbers."
         if newest
-        else f"The checkpoint was chosen by `{selecting_metric(config)}` on these same persons, so the numbers are a "
+        else f"The checkpoint was chosen by `{selecting_number(config)}` on these same persons, so the numbers are a "
         "little too good.",
         "",
         "| metric | value |",

@@ -19,6 +19,7 @@ from rlepose.engine.checkpoint import (
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.loss_sums import LossSums
 from rlepose.engine.precision import Precision
+from rlepose.engine.validators import selecting_number
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -160,7 +161,7 @@ class RunState:
 
 def _selection(config: Config) -> tuple[str, Any]:
     """The number that chooses the best checkpoint, and what it is relative to."""
-    name = config.train.select_by or ""
+    name = selecting_number(config)
     if name.startswith("gt/PCK"):
         return name, config.eval.pck_reference
     return name, config.eval.nme_reference if name.startswith("gt/NME") else None

@@ -40,7 +40,7 @@ from rlepose.engine.run_state import RunState
 from rlepose.engine.saving import BackgroundSaver
 from rlepose.engine.signals import StopSignals
 from rlepose.engine.train_step import TrainStep, check_compile
-from rlepose.engine.validators import build_validator
+from rlepose.engine.validators import build_validator, selecting_number
 from rlepose.engine.weight_average import WeightAverage
 from rlepose.errors import DivergedError, Stopped
 from rlepose.losses import build_criterion
@@ -317,7 +317,7 @@ class Trainer:
                 run_log.picture("validation", picture, self.state.steps)
         log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
-        select_by = self.config.train.select_by or self.validator.selected_by
+        select_by = selecting_number(self.config)
         value = None if select_by == "last" else self.state.metrics[select_by]
         if select_by == "last" or self.validator.better(select_by, value, self.state.best):
             self.state.best = value

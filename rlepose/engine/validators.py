@@ -12,10 +12,15 @@ from rlepose.evaluation.recalibration import Recalibration
 VALIDATORS: dict[str, type[Validator] | type[Validator3D]] = {"coco": Validator, "h36m": Validator3D}
 
 
+def selecting_number(config: Config) -> str:
+    """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
+    return config.train.select_by or VALIDATORS[config.data.format].selected_by
+
+
 def selecting_metric(config: Config) -> str:
-    """Name of the number that chooses the best checkpoint, or, with `train.select_by=last`, would choose it."""
-    chosen = config.train.select_by
-    return VALIDATORS[config.data.format].selected_by if chosen is None or chosen == "last" else chosen
+    """Name of the metric that makes a checkpoint best.pt or, where the last one is kept, would."""
+    number = selecting_number(config)
+    return VALIDATORS[config.data.format].selected_by if number == "last" else number
 
 
 def build_validator(

@@ -51,10 +51,14 @@ def summary(experiments: Sequence[Measured]) -> str:
     for e in experiments:
         files.setdefault(Path(e.config.data.root) / e.config.data.val_annotations, []).append(e.name)
     where = [str(path) if len(files) == 1 else f"{path} ({', '.join(names)})" for path, names in files.items()]
-    text = "Best checkpoint of each experiment, validated for this page with annotated boxes"
+    text = "The kept checkpoint of each experiment, best.pt, validated for this page with annotated boxes"
     flip = {e.config.eval.flip_test for e in experiments}
     text += {True: " and flip test", False: " without flip test"}[flip.pop()] if len(flip) == 1 else ""
-    text += ". It was chosen as the best on the same persons, so its AP is a little too high."
+    chosen = [e.name for e in experiments if e.epoch is not None and e.config.train.select_by != "last"]
+    if chosen:
+        whose = "It" if len(chosen) == len(experiments) else f"That of {', '.join(chosen)}"
+        text += f". {whose} was chosen on the same persons, so its numbers are a little too good"
+    text += "."
     references = {e.config.eval.pck_reference for e in experiments}
     if pck:
         text += f" PCK is relative to: {', '.join(sorted(references))}."

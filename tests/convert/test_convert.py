@@ -105,7 +105,9 @@ def test_a_model_whose_crops_nobody_tells_has_those_of_the_paper(
     reference: Mapping[str, NDArray], tmp_path: Path, head: str, size_hw: tuple[int, int]
 ) -> None:
     torch.save(AuthorsNetwork(reference, head).state, tmp_path / "theirs.pth")
-    assert convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt").config.data.input_size_hw == size_hw
+    data = convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt").config.data
+    assert data.input_size_hw == size_hw
+    assert data.detection_boxes == ("unchanged" if head == "head2d" else "clipped")  # there are none in 3-D
 
 
 class TheirFlow(torch.nn.Module):
@@ -153,6 +155,7 @@ def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names:
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
     theirs = fc(resnet((image - mean) / std)).view(2, 17, 4)
+    assert checkpoint.config.data.detection_boxes == "unchanged"
     # Their positions are shares of the crop, ours are that minus 0.5.
     torch.testing.assert_close(output.mu + 0.5, theirs[..., :2], rtol=1e-4, atol=1e-5)
     sigma = theirs[..., 2:].sigmoid()

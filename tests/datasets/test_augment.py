@@ -278,7 +278,8 @@ def test_occluders_that_fit_lie_in_the_box_and_all_in_the_picture() -> None:
     boxes = np.array([box for box in occluders() if box is not None])
     assert len(boxes) == 500
     fits = (boxes[:, 2:] - boxes[:, :2] < BOX[2:] - 1).all(axis=1)
-    assert (boxes[fits, :2] >= BOX[:2]).all() and (boxes[fits, 2:] <= BOX[:2] + BOX[2:]).all()
+    # The authors' leave out the box's last pixel: the far corner is drawn below the box's width - 1, then cut off.
+    assert (boxes[fits, :2] >= BOX[:2]).all() and (boxes[fits, 2:].max(axis=0) == BOX[:2] + BOX[2:] - 2).all()
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= PICTURE_WH).all()
     assert not fits.all()  # others reach beyond the box
 

@@ -179,7 +179,8 @@ def test_detected_boxes_are_read_with_their_scores(write_coco: WriteCoco) -> Non
 
 def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) -> None:
     boxes = [[50.25, 50, 500, 500], [-20, -10, 30, 40], [200, 200, 10, 10]]
-    table = detections(write_coco(), [box(bbox=xywh) for xywh in (*boxes, [10, 10, 0, 5])], clip=False)
+    without_inside = [10, 10, 0, 5], [10, 10, 1e-60, 1e-60]  # the latter is none in float32, which tables have
+    table = detections(write_coco(), [box(bbox=xywh) for xywh in (*boxes, *without_inside)], clip=False)
     np.testing.assert_array_equal(table.bbox_xywh, boxes)
 
 
@@ -223,6 +224,8 @@ def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entri
         (box(image_id=...), "no picture None in "),
         (box(bbox=[1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, NAN, 4]), "expected bbox [x, y, w, h] and a finite score"),
+        (box(bbox=[1, 2, 3, 1e39]), "expected bbox [x, y, w, h] and a finite score"),  # infinite in float32
+        (box(score=1e39), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=None), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox="abc"), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=["a", 1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),

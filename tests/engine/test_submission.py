@@ -89,6 +89,21 @@ def test_the_configs_boxes_are_taken_where_none_are_named(config: Config, boxes:
     assert submit_checkpoint(tmp_path / "best.pt", config, checkpoint, None, tmp_path / "out", ALONE).exists()
 
 
+@pytest.mark.parametrize(("detection_boxes", "poses"), [("clipped", 1), ("unchanged", 2)])
+def test_the_test_sets_boxes_are_cut_as_the_config_says(
+    config: Config, tmp_path: Path, detection_boxes: str, poses: int
+) -> None:
+    """Of a box beside its picture nothing is left where boxes are cut."""
+    picture = json.loads(Path(config.data.test_image_info).read_text())["images"][0]
+    inside, beside = [2, 2, 20, 40], [picture["width"] + 5, 2, 20, 40]
+    entries = [{"image_id": picture["id"], "category_id": 1, "bbox": box, "score": 0.9} for box in (inside, beside)]
+    boxes = write(tmp_path / "two_boxes.json", entries)
+    config = with_overrides(config, [f"data.detection_boxes={detection_boxes}", "eval.nms_threshold=1.1"])
+    checkpoint = checkpoint_of(config, tmp_path / "best.pt")
+    submitted = submit_checkpoint(tmp_path / "best.pt", config, checkpoint, str(boxes), tmp_path / "out", ALONE)
+    assert len(json.loads(submitted.with_suffix(".json").read_text())) == poses
+
+
 @pytest.mark.parametrize("category", ["all", "[person, dog]"])
 def test_persons_are_submitted_whatever_was_trained_on(
     config: Config, boxes: Path, tmp_path: Path, category: str

@@ -129,6 +129,26 @@ def test_the_checkpoint_that_select_by_names_is_kept(
     assert ("chosen for being the last" in best.with_suffix(".md").read_text()) == (select_by == "last")
 
 
+@pytest.mark.parametrize(("select_by", "best_epoch"), [("null", 1), ("gt/AP", 1), ("gt/AR", 2), ("last", 2)])
+def test_a_resumed_run_keeps_its_best_unless_another_number_chooses_it(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    """Without a name it is gt/AP, so naming that changes nothing."""
+
+    def go_on(epochs: int, select_by: str, value: float) -> None:
+        config = tiny_config(f"train.epochs={epochs}", f"train.select_by={select_by}")
+        trainer = Trainer(config, ALONE, resume=epochs > 1)
+        predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+        metrics = dict.fromkeys(("gt/AP", "gt/AR"), value)
+        monkeypatch.setattr(trainer.validator, "run", lambda *_: (metrics, [], predictions))
+        Experiment.of(config).open(config, resume=epochs > 1)
+        trainer.fit()
+
+    go_on(1, "null", 0.5)
+    go_on(2, select_by, 0.4)
+    assert load_checkpoint(Experiment.of(tiny_config()).best).progress["epoch"] == best_epoch
+
+
 def test_a_number_that_validation_does_not_give_cannot_choose_the_best(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.select_by: AP: .*set it to last, or to one of gt/AP, gt/AP50"):
         Trainer(tiny_config("train.select_by=AP"), ALONE)

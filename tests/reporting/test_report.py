@@ -32,7 +32,10 @@ def trained(config: Config) -> Path:
 def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
     tiny_config: Callable[..., Config], tmp_path: Path
 ) -> None:
-    configs = [tiny_config("train.epochs=1", f"name={loss}", f"loss.name={loss}") for loss in ("laplace", "l1")]
+    configs = [
+        tiny_config("train.epochs=1", f"name={loss}", f"loss.name={loss}", f"train.select_by={select_by}")
+        for loss, select_by in (("laplace", "gt/AR"), ("l1", "last"))
+    ]
     measured = measure_all([trained(config) for config in configs], pictures=2)
     for experiment, config in zip(measured, configs, strict=True):
         last = [line for line in experiment.history if "gt/AP" in line][-1]
@@ -52,6 +55,7 @@ def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
     assert text.count("data:image/jpeg") == sum(g.picture is not None for e in measured for g in e.galleries)
     for name in ("laplace", "l1"):
         assert f"<td>{name}</td>" in text
+    assert "That of laplace was chosen on the same persons, so its numbers are a little too good." in text
     assert "l1: no reliability and no densities; the loss l1 learns no sigma" in text
     assert "Learned density of each joint: laplace" in text and "Learned density of each joint: l1" not in text
 
@@ -84,7 +88,8 @@ def test_a_converted_checkpoint_has_a_page_without_epoch_and_learning_curves(
     save_checkpoint(Experiment(tmp_path / "converted").best, converted)
     measured = measure_all([tmp_path / "converted"], pictures=0)
     write_report(tmp_path / "report.html", measured)
-    assert measured[0].epoch is None and "converted" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert measured[0].epoch is None and "converted" in text and "chosen" not in text
 
 
 def test_heatmaps_have_risk_and_coverage_but_no_reliability(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
