@@ -272,6 +272,8 @@ def test_occluders_cover_up_to_70_percent_of_the_box_in_shapes_up_to_one_to_thre
     large = width * height > 0.1 * BOX[2:].prod()
     ratio = height[large] / width[large]
     assert 0.27 < ratio.min() < 0.5 and 2.5 < ratio.max() < 3.7
+    # Height over width is uniform from 0.3 to 3.33, so it exceeds 1 with probability 0.77.
+    assert (ratio > 1).mean() == pytest.approx(0.77, abs=0.06)
 
 
 def test_occluders_that_fit_lie_in_the_box_and_all_in_the_picture() -> None:

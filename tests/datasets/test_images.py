@@ -177,3 +177,11 @@ def test_noise_covers_the_pixels_of_its_rectangle_and_no_others(
     expected[rows, columns] = True
     np.testing.assert_array_equal(changed, expected)
     assert (pixels == 7).all()
+
+
+def test_noise_has_all_levels_alike_and_each_channel_its_own() -> None:
+    view = View(np.zeros((64, 64, 3), np.uint8), np.ones(2), np.zeros(2))
+    pixels = view.with_noise(np.array([0, 0, 64, 64]), np.random.default_rng(0)).pixels.reshape(-1, 3)
+    counts = np.bincount(pixels.ravel(), minlength=256)
+    assert counts.min() > 20 and counts.max() < 90  # 48 expected
+    assert np.abs(np.corrcoef(pixels.T) - np.eye(3)).max() < 0.1
