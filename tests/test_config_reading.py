@@ -246,9 +246,14 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ("data: {extra_annotations: a.json}", "data.extra_images: is missing"),
         ("data: {extra_annotations: a.json, extra_images: a}", "data.extra_annotations: belongs to 3-D data"),
         ("loss: {root_depth: true}", "loss.root_depth: belongs to 3-D data"),
+        ("data: {extra_box_scale: 1.25}", "data.extra_box_scale: belongs to 3-D data"),
         ("{model: {head: {name: integral, depth_bins: 8}}}", "model.head.depth_bins: belongs to 3-D data"),
         ("data: {format: h36m, category: person}", "data.category: data.format=h36m does not have it"),
         ("data: {format: h36m, group_key: film}", "data.group_key: data.format=h36m does not have it"),
+        (
+            "data: {format: h36m, detection_boxes: unchanged}",
+            "data.detection_boxes: data.format=h36m does not have it",
+        ),
         ("{data: {format: h36m}, loss: {name: basic}}", "loss.name: basic predicts through one flow"),
         (
             "{data: {format: h36m}, eval: {nme_reference: box}}",
@@ -266,7 +271,12 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
         ),
         ("model: {head: {name: heatmap}}", "model.head.name: the head heatmap cannot learn by the loss rle"),
         ("loss: {name: heatmap_mse}", "model.head.name: the head regression cannot learn by the loss heatmap_mse"),
+        (
+            "{model: {head: {name: heatmap}}, loss: {name: heatmap_mse, outside_weight: 1}}",
+            "loss.outside_weight: heatmaps end at the crop's border",
+        ),
         ("loss: {heatmap: {sigma: 3}}", "loss.heatmap: rle does not have it"),
+        ("train: {clip_grad_by: tensor}", "train.clip_grad_by: needs a limit in train.clip_grad_norm"),
         ("model: {head: {alignment: udp}}", "model.head.alignment: regression does not have it"),
         (
             "{model: {head: {name: heatmap, hidden: [64]}}, loss: {name: heatmap_mse}}",

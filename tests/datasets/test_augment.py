@@ -272,6 +272,9 @@ def test_occluders_cover_up_to_70_percent_of_the_box_in_shapes_up_to_one_to_thre
     large = width * height > 0.1 * BOX[2:].prod()
     ratio = height[large] / width[large]
     assert 0.27 < ratio.min() < 0.5 and 2.5 < ratio.max() < 3.7
+    tall = [box for box in occluders(100 * BOX, count=2000, picture_wh=100 * PICTURE_WH) if box is not None]
+    width, height = np.array([box[2:] - box[:2] for box in tall]).T
+    assert (height / width)[width > 300].max() == pytest.approx(1 / 0.3, rel=0.01)
     # Height over width is uniform from 0.3 to 3.33, so it exceeds 1 with probability 0.77.
     assert (ratio > 1).mean() == pytest.approx(0.77, abs=0.06)
 
@@ -289,7 +292,7 @@ def test_occluders_that_fit_lie_in_the_box_and_all_in_the_picture() -> None:
 def test_a_box_of_the_whole_picture_gets_occluders_that_fit_into_it() -> None:
     boxes = [box for box in occluders(np.array([0.0, 0, 199, 149])) if box is not None]
     assert len(boxes) == 500
-    assert all((box[2:] <= PICTURE_WH).all() for box in boxes)
+    assert all((box[2:] < PICTURE_WH).all() for box in boxes)  # they leave the picture's last pixel, as the authors'
 
 
 def test_a_box_larger_than_its_picture_ends_without_an_occluder_instead_of_never() -> None:

@@ -123,6 +123,19 @@ def test_what_a_head_leaves_without_a_gradient_is_refused(
         check(case("l1"))
 
 
+class WithFrozen(WithSpare):
+    """Has a layer that is not meant to learn."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
+        self.spare.requires_grad_(False)
+
+
+def test_what_is_not_meant_to_learn_needs_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HEADS, "regression", WithFrozen)
+    check(case("l1"))
+
+
 def test_a_head_that_leaves_out_a_map_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HEADS, "regression", LastMapAlone)
     # The first branch's last layers serve nobody, while the others' reach the last.

@@ -182,12 +182,15 @@ def test_halves_must_divide_among_the_ranks(tiny_3d_config: Callable[..., Config
         Trainer(tiny_3d_config("train={batch_size: 6, accumulate: 2}"), ALONE)
 
 
-def test_persons_without_depth_have_crops_of_a_scale_of_their_own(tiny_3d_config: Callable[..., Config]) -> None:
-    dataset = training_dataset(tiny_3d_config("data.box_scale=1.0", "data.extra_box_scale=1.25"))
+@pytest.mark.parametrize(("given", "scale"), [("1.25", 1.25), ("null", 1.5)])
+def test_persons_without_depth_have_crops_of_a_scale_of_their_own(
+    tiny_3d_config: Callable[..., Config], given: str, scale: float
+) -> None:
+    dataset = training_dataset(tiny_3d_config("data.box_scale=1.5", f"data.extra_box_scale={given}"))
     count = dataset.table.num_with_depth
     larger_side = dataset.table.bbox_xywh[:, 2:].max(axis=1)
-    np.testing.assert_allclose(dataset.scale[:count, 0], larger_side[:count])
-    np.testing.assert_allclose(dataset.scale[count:, 0], 1.25 * larger_side[count:])
+    np.testing.assert_allclose(dataset.scale[:count, 0], 1.5 * larger_side[:count])
+    np.testing.assert_allclose(dataset.scale[count:, 0], scale * larger_side[count:])
     assert 0 < count < len(dataset)
 
 
