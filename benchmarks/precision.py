@@ -6,7 +6,8 @@ from functools import partial
 import inputs
 import torch
 from bench import Bench
-from measuring import Row, cpu_seconds
+from measuring import Row
+from step import Size, crops, ms_a_person
 
 from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.engine.optimization import build_optimizer
@@ -63,15 +64,5 @@ def _trained(name: str, precision: torch.dtype) -> tuple[TrainStep, torch.optim.
     return step, build_optimizer(OptimizerConfig(), step.parameters())
 
 
-def _train(name: str, precision: torch.dtype, persons: int, size_hw: tuple[int, int]) -> float:
-    step, optimizer = _trained(name, precision)
-    image = torch.randint(0, 256, (persons, 3, *size_hw), dtype=torch.uint8).to(memory_format=torch.channels_last)
-    target = torch.from_numpy(inputs.predicted(persons)[2])
-
-    def work() -> None:
-        loss = step(image, target, torch.ones_like(target)).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    return cpu_seconds(work) / persons * 1e3
+def _train(name: str, precision: torch.dtype, persons: int, size_hw: Size) -> float:
+    return ms_a_person(*_trained(name, precision), crops(persons, size_hw, tuned=True))

@@ -62,8 +62,12 @@ def _trained(depth: int, tuned: bool) -> tuple[TrainStep, torch.optim.Optimizer]
 
 
 def _train(depth: int, persons: int, size_hw: Size, tuned: bool) -> float:
-    step, optimizer = _trained(depth, tuned)
-    image = crops(persons, size_hw, tuned)
+    return ms_a_person(*_trained(depth, tuned), crops(persons, size_hw, tuned))
+
+
+def ms_a_person(step: TrainStep, optimizer: torch.optim.Optimizer, image: torch.Tensor) -> float:
+    """Processor time of one update from these crops (B, 3, H, W)."""
+    persons = len(image)
     target = torch.from_numpy(inputs.predicted(persons)[2])
 
     def work() -> None:

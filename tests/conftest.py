@@ -56,31 +56,30 @@ def reference3d() -> Mapping[str, NDArray]:
     return np.load(REPOSITORY / "tests" / "data" / "pose3d.npz")
 
 
+def folder_of(variable: str, what: str) -> Path:
+    """The folder that an environment variable names; skips the test where it is not set."""
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set: no {what}")
+    return Path(folder)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with coco_mini/, faces/, livestock/ and lspet/: photographs in COCO's layout."""
-    folder = os.environ.get("RLEPOSE_TEST_DATA")
-    if not folder:
-        pytest.skip("RLEPOSE_TEST_DATA is not set: no real pictures to test on")
-    return Path(folder)
+    return folder_of("RLEPOSE_TEST_DATA", "real pictures to test on")
 
 
 @pytest.fixture(scope="session")
 def reference_folder() -> Path:
     """Folder with numbers that public code computed."""
-    folder = os.environ.get("RLEPOSE_TEST_REFERENCE")
-    if not folder:
-        pytest.skip("RLEPOSE_TEST_REFERENCE is not set: no reference numbers to test against")
-    return Path(folder)
+    return folder_of("RLEPOSE_TEST_REFERENCE", "reference numbers to test against")
 
 
 @pytest.fixture(scope="session")
 def case_folder() -> Path:
     """Folder with inputs that are odd in one respect each."""
-    folder = os.environ.get("RLEPOSE_TEST_CASES")
-    if not folder:
-        pytest.skip("RLEPOSE_TEST_CASES is not set: no odd inputs to test on")
-    return Path(folder)
+    return folder_of("RLEPOSE_TEST_CASES", "odd inputs to test on")
 
 
 @pytest.fixture(scope="session")
