@@ -269,6 +269,8 @@ H36M = skeleton_from_names(
     ),
 )
 
+H36M_ROOT = H36M.names.index("Pelvis")  # what depths are relative to
+
 MPII = skeleton_from_names(
     (
         "right_ankle",

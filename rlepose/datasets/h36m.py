@@ -18,11 +18,10 @@ from rlepose.datasets.coco_file import read_json
 from rlepose.datasets.persons3d import Person3DTable, persons_from_joints
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
-from rlepose.skeleton import H36M
+from rlepose.skeleton import H36M, H36M_ROOT
 
 log = logging.getLogger(__name__)
 
-ROOT = H36M.names.index("Pelvis")
 METRIC_JOINTS = tuple(range(17))  # all but Thorax
 
 # By the number in a picture's name. The last two are only in the project's drawn data set.
@@ -77,7 +76,7 @@ def persons_from_h36m(path: str | Path, image_root: str | Path) -> Person3DTable
     _check_agreement(path, annotations, project(joints, camera["f"], camera["c"]), boxes)
     return persons_from_joints(
         joints,
-        root=ROOT,
+        root=H36M_ROOT,
         focal=camera["f"],
         principal=camera["c"],
         bbox_xywh=boxes,
@@ -181,7 +180,7 @@ def _check_agreement(path: Path, annotations: Sequence[dict[str, Any]], keypoint
         away = np.linalg.norm(keypoints[:, :17] - expected, axis=-1).max(axis=1)
         where = "keypoints_img"
     else:
-        root = keypoints[:, ROOT]
+        root = keypoints[:, H36M_ROOT]
         away = np.abs(root - np.clip(root, boxes[:, :2], boxes[:, :2] + boxes[:, 2:])).max(axis=1)
         where = "the inside of bbox with their pelvis"
     report_disagreement(path, [annotation["id"] for annotation in annotations], away, where)

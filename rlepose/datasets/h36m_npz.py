@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.camera import project
-from rlepose.datasets.h36m import ROOT, persons_from_h36m, report_disagreement, with_thorax
+from rlepose.datasets.h36m import persons_from_h36m, report_disagreement, with_thorax
 from rlepose.datasets.persons3d import Person3DTable, persons_from_joints
 from rlepose.errors import InputError
 from rlepose.geometry import Floats
+from rlepose.skeleton import H36M_ROOT
 
 _NAME = re.compile(r"S(\d+)_(.+)\.(\d+)_(\d+)\.\w+$")
 # Width and height of the videos, by camera.
@@ -56,7 +57,7 @@ def persons_from_h36m_npz(path: str | Path, image_root: str | Path) -> Person3DT
     side = arrays["scale"][:, None] * 200 / _BOX_GROWTH
     return persons_from_joints(
         joints,
-        root=ROOT,
+        root=H36M_ROOT,
         focal=focal,
         principal=principal,
         bbox_xywh=np.concatenate([arrays["center"] - side / 2, side, side], axis=1),

@@ -11,7 +11,6 @@ from rlepose.config import Config
 from rlepose.datasets.augment import reachable_region
 from rlepose.datasets.coco_file import category_skeleton
 from rlepose.datasets.crop_cache import crop_cache
-from rlepose.datasets.h36m import ROOT
 from rlepose.datasets.h36m_npz import read_h36m
 from rlepose.datasets.labelled import labelled_persons
 from rlepose.datasets.loading import PoseDataset
@@ -19,7 +18,7 @@ from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
 from rlepose.errors import InputError
-from rlepose.skeleton import H36M, Skeleton
+from rlepose.skeleton import H36M, H36M_ROOT, Skeleton
 
 Part = Literal["train", "val"]
 
@@ -71,7 +70,7 @@ def _trained_in_space(config: Config, table: Person3DTable) -> Person3DTable:
     data, root = config.data, Path(config.data.root)
     if not config.loss.root_depth:
         depth = table.depth.copy()
-        depth[:, ROOT] = np.nan
+        depth[:, H36M_ROOT] = np.nan
         table = dataclasses.replace(table, depth=depth)
     if data.extra_annotations is not None and data.extra_images is not None:
         table = with_2d_persons(table, persons_as_h36m(root / data.extra_annotations, root / data.extra_images))

@@ -4,11 +4,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from rlepose.codec import PoseOutput, average_outputs, decode, flip_output
-from rlepose.datasets.h36m import ROOT
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.geometry import Floats
 from rlepose.losses import Criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
+from rlepose.skeleton import H36M_ROOT
 
 
 def predict_crops(model: nn.Module, criterion: Criterion, image: Tensor, flip_permutation: Tensor | None) -> PoseOutput:
@@ -44,8 +44,8 @@ def in_picture(
     keypoints, sigma = decode(mu, sigma, matrix, crop_size_hw)
     if keypoints.shape[-1] == 3:
         if root_depth:
-            keypoints[..., 2] -= keypoints[:, [ROOT], 2]
+            keypoints[..., 2] -= keypoints[:, [H36M_ROOT], 2]
         for values in (keypoints, sigma):
             if values is not None:
-                values[:, ROOT, 2] = 0
+                values[:, H36M_ROOT, 2] = 0
     return keypoints, sigma

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rlepose.config import Config
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.datasets.h36m import METRIC_JOINTS
 from rlepose.datasets.h36m_npz import read_h36m
 from rlepose.datasets.images import read_image
 from rlepose.datasets.persons3d import Person3DTable
@@ -18,7 +18,7 @@ from rlepose.evaluation.mpjpe import METRICS, error_table, errors_by_action, joi
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import refuse_nonfinite, write_json
 from rlepose.geometry import Floats
-from rlepose.skeleton import H36M
+from rlepose.skeleton import H36M, H36M_ROOT
 from rlepose.visualize import Picture, truth_and_prediction
 from rlepose.visualize3d import side_and_top
 
@@ -48,7 +48,7 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
         refuse_nonfinite(predictions.keypoints)
         valid = predictions.valid
         joints, truth = self._in_space(predictions.keypoints)[valid], self.table.joints_mm()[valid]
-        report = errors_by_action(joints, truth, self.table.action[valid], ROOT, METRIC_JOINTS)
+        report = errors_by_action(joints, truth, self.table.action[valid], H36M_ROOT, METRIC_JOINTS)
         metrics: dict[str, Any] = dict(report.pop("all"))
         metrics |= {f"{name}/{action}": row[name] for action, row in report.items() for name in METRICS}
         pixels = np.round(predictions.keypoints[valid, :, :2], _DECIMALS).tolist()
@@ -100,7 +100,7 @@ class Validator3D(PoseValidator[list[dict[str, Any]]]):
     def _relative(self, person: int, predictions: Predictions) -> tuple[Floats, Floats]:
         """Truth and prediction of a person relative to the root: (17, 3) mm each."""
         truth, predicted = (
-            relative_to_root(points[person], ROOT)[list(METRIC_JOINTS)]
+            relative_to_root(points[person], H36M_ROOT)[list(METRIC_JOINTS)]
             for points in (self.table.joints_mm(), self._in_space(predictions.keypoints))
         )
         return truth, predicted

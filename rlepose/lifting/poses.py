@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlepose.codec import DEPTH_UNIT_MM, PoseOutput
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.datasets.h36m import METRIC_JOINTS
 from rlepose.datasets.h36m_npz import read_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.evaluation.mpjpe import relative_to_root
 from rlepose.geometry import Floats
-from rlepose.skeleton import H36M, skeleton_from_names
+from rlepose.skeleton import H36M, H36M_ROOT, skeleton_from_names
 
-LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != ROOT)
+LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != H36M_ROOT)
 NUM_LIFTED = len(LIFTED)
 INPUTS = 2 + 2 * NUM_LIFTED
 
@@ -44,7 +44,7 @@ def read_poses(path: Path) -> Person3DTable:
 
 def lifting_poses(table: Person3DTable) -> LiftingPoses:
     """The inputs and targets of all persons of a table."""
-    truth = relative_to_root(table.joints_mm()[:, METRIC_JOINTS], ROOT)
+    truth = relative_to_root(table.joints_mm()[:, METRIC_JOINTS], H36M_ROOT)
     inputs = inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
     return LiftingPoses(inputs, torch.from_numpy(truth[:, LIFTED] / DEPTH_UNIT_MM).float(), truth, table.action)
 
@@ -52,7 +52,7 @@ def lifting_poses(table: Person3DTable) -> LiftingPoses:
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
     """keypoints (N, 17, 2), focal and principal (N, 2), px -> (N, 34)."""
     plane = (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
-    root = plane[:, [ROOT]]
+    root = plane[:, [H36M_ROOT]]
     return torch.from_numpy(np.concatenate([root, plane[:, LIFTED] - root], axis=1).reshape(-1, INPUTS)).float()
 
 

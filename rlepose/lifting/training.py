@@ -11,13 +11,14 @@ import torch
 
 from rlepose.codec import PoseOutput, average_outputs
 from rlepose.config import LossConfig
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.datasets.h36m import METRIC_JOINTS
 from rlepose.engine.precision import choose_precision
 from rlepose.errors import DivergedError, InputError, first_line
 from rlepose.evaluation.mpjpe import errors_by_action
 from rlepose.lifting.network import LiftingNet
 from rlepose.lifting.poses import NUM_LIFTED, LiftingPoses, joints_of, mirror_inputs, mirror_joints, mirror_output
 from rlepose.losses import LIKELIHOODS, Criterion, build_criterion
+from rlepose.skeleton import H36M_ROOT
 
 # Not `basic`: it predicts through its flow, and a lifting network is stored without one.
 TRAINABLE = tuple(name for name in LIKELIHOODS if name != "basic")
@@ -110,7 +111,7 @@ def predict_lifted(network: LiftingNet, poses: LiftingPoses) -> PoseOutput:
 def lifting_errors(network: LiftingNet, poses: LiftingPoses) -> dict[str, dict[str, float | None]]:
     """MPJPE and the like in mm, by action."""
     predicted = joints_of(predict_lifted(network, poses).mu)
-    return errors_by_action(predicted, poses.truth_mm, poses.actions, ROOT, METRIC_JOINTS)
+    return errors_by_action(predicted, poses.truth_mm, poses.actions, H36M_ROOT, METRIC_JOINTS)
 
 
 def save_lifting(path: Path, network: LiftingNet, errors: dict[str, Any]) -> None:

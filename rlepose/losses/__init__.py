@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rlepose.config import FlowConfig, LossConfig, options_of
-from rlepose.datasets.h36m import ROOT
 from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
@@ -13,6 +12,7 @@ from rlepose.losses.heatmap import HeatmapMSE
 from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
 from rlepose.losses.rle import RLE
 from rlepose.losses.zuko_flows import MAF, NSF
+from rlepose.skeleton import H36M_ROOT
 
 LIKELIHOODS: dict[str, type[JointLikelihood]] = {
     "l1": L1,
@@ -32,7 +32,7 @@ def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Crite
     if config.name == "heatmap_mse":
         return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
     likelihoods = [_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
-    return Criterion(likelihoods, planar=[ROOT] if dims == 3 and not config.root_depth else [])
+    return Criterion(likelihoods, planar=[H36M_ROOT] if dims == 3 and not config.root_depth else [])
 
 
 def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from rlepose.camera import project, world_to_camera
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT, persons_from_h36m
+from rlepose.datasets.h36m import METRIC_JOINTS, persons_from_h36m
 from rlepose.datasets.h36m_npz import persons_from_h36m_npz
 from rlepose.datasets.persons3d import check_subjects
 from rlepose.errors import InputError
-from rlepose.skeleton import H36M
+from rlepose.skeleton import H36M, H36M_ROOT
 
 TAKE = "s_01_act_02_subact_01_ca_01"
 CAMERA = {"R": np.eye(3).tolist(), "t": [0, 0, 0], "f": [1100, 1200], "c": [500, 510]}
@@ -62,7 +62,7 @@ def test_joints_in_pixels_and_depth_are_those_of_the_camera(
     table = persons_from_h36m(write_h36m({"keypoints_world": ahead.tolist(), **camera}), "images")
     expected = reference3d["camera/image"]
     np.testing.assert_allclose(table.keypoints[0, :17], expected[:, :2], atol=1e-4)
-    np.testing.assert_allclose(table.depth[0, :17], expected[:, 2] - expected[ROOT, 2], atol=1e-3)
+    np.testing.assert_allclose(table.depth[0, :17], expected[:, 2] - expected[H36M_ROOT, 2], atol=1e-3)
     np.testing.assert_allclose(table.joints_mm()[0, :17], reference3d["camera/cam_plus_4m"], atol=2e-3)
 
 

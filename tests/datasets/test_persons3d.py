@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlepose.datasets.h36m import ROOT, persons_from_h36m
+from rlepose.datasets.h36m import persons_from_h36m
 from rlepose.datasets.images import ImageFiles
 from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects, with_2d_persons
 from rlepose.datasets.synthetic_3d import FILES, MPII_FILE, SIDE
 from rlepose.errors import InputError
+from rlepose.skeleton import H36M_ROOT
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_labels_in_space_stay_and_others_are_unknown(together: Person3DTable, te
     np.testing.assert_array_equal(together.joints_mm()[:64], test_persons.joints_mm())
     assert np.isnan(together.depth[64:]).all() and (together.visible[64:] > 0).any(axis=0).sum() == 16
     assert (together.subject[64:] == -1).all()
-    assert (together.depth[:64, ROOT] == 0).all()
+    assert (together.depth[:64, H36M_ROOT] == 0).all()
 
 
 def test_the_people_to_test_on_are_found_among_those_with_depth(

@@ -9,7 +9,6 @@ import torch
 
 from rlepose.codec import PoseOutput
 from rlepose.config import Config
-from rlepose.datasets.h36m import ROOT
 from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.estimator import Predictions
@@ -19,6 +18,7 @@ from rlepose.engine.trainer import Trainer
 from rlepose.export.network import ExportedNetwork
 from rlepose.geometry import Floats
 from rlepose.inference import Predictor
+from rlepose.skeleton import H36M_ROOT
 
 HIP = 1
 PERSON = 3
@@ -47,7 +47,7 @@ def spread_of_labels(trainer: Trainer, joint: int) -> Floats:
 
 
 @pytest.fixture(
-    params=[("false", ROOT), ("false", HIP), ("true", ROOT)], ids=["root", "hip", "root with a depth label"]
+    params=[("false", H36M_ROOT), ("false", HIP), ("true", H36M_ROOT)], ids=["root", "hip", "root with a depth label"]
 )
 def trained(request: pytest.FixtureRequest, tiny_3d_config: Callable[..., Config]) -> Trained:
     """A model with flows far from each other and from the identity, saved as the best of its experiment."""

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from rlepose.config import Config
-from rlepose.datasets.h36m import ROOT
 from rlepose.datasets.loading import PoseDataset, collate
 from rlepose.datasets.synthetic_3d import FILES, write_h36m
 from rlepose.datasets.training import training_dataset
@@ -21,7 +20,7 @@ from rlepose.engine.export_checkpoint import export_checkpoint
 from rlepose.engine.trainer import Trainer, train
 from rlepose.engine.validate_checkpoint import validate_checkpoint
 from rlepose.errors import InputError
-from rlepose.skeleton import H36M
+from rlepose.skeleton import H36M, H36M_ROOT
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -131,7 +130,7 @@ def test_a_mirrored_crop_has_the_depths_of_the_other_side(tiny_3d_config: Callab
 def test_the_roots_depth_is_a_label_only_if_asked_for(tiny_3d_config: Callable[..., Config], counts: bool) -> None:
     dataset = training_dataset(tiny_3d_config(f"loss.root_depth={str(counts).lower()}"))
     weight = dataset[0, 0]["weight"]
-    assert weight[ROOT].tolist() == [1, 1, float(counts)]
+    assert weight[H36M_ROOT].tolist() == [1, 1, float(counts)]
     assert weight[1:, 2].sum() >= 15
 
 

@@ -10,11 +10,12 @@ import torch
 
 from rlepose.codec import DEPTH_UNIT_MM, PoseOutput
 from rlepose.config import Config, LossConfig
-from rlepose.datasets.h36m import METRIC_JOINTS, ROOT
+from rlepose.datasets.h36m import METRIC_JOINTS
 from rlepose.engine.distributed import Ranks
 from rlepose.engine.validator3d import Validator3D
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.skeleton import H36M_ROOT
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 CRITERION = build_criterion(LossConfig(), 18, dims=3)
@@ -31,7 +32,7 @@ class Oracle(torch.nn.Module):
         for person in range(len(dataset)):
             item = dataset[0, person]
             moved = torch.full((18, 1), 1.0)
-            moved[ROOT] = 0
+            moved[H36M_ROOT] = 0
             mu = item["target"] + moved * torch.tensor(error)
             self.answers[item["image"].numpy().tobytes()] = mu
             mirrored = mu[permutation] * torch.tensor([-1.0, 1, 1]) - torch.tensor([1 / width, 0, 0])
@@ -69,7 +70,7 @@ def test_sigma_is_in_pixels_and_mm_and_the_roots_depth_is_sure(validator: Valida
     assert predictions.sigma is not None
     np.testing.assert_allclose(predictions.sigma[:, 1:, 2], 100, rtol=1e-5)
     np.testing.assert_allclose(predictions.sigma[:, 3, 0], 0.05 * validator.dataset.scale[:, 0], rtol=1e-5)
-    assert (predictions.sigma[:, ROOT, 2] == 0).all() and (predictions.keypoints[:, ROOT, 2] == 0).all()
+    assert (predictions.sigma[:, H36M_ROOT, 2] == 0).all() and (predictions.keypoints[:, H36M_ROOT, 2] == 0).all()
 
 
 def test_a_lower_error_is_better() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from rlepose.camera import project
 from rlepose.config import Config
-from rlepose.datasets.h36m import ROOT, persons_from_h36m
+from rlepose.datasets.h36m import persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.datasets.synthetic_3d import FILES
 from rlepose.engine.checkpoint import save_checkpoint
@@ -25,7 +25,7 @@ from rlepose.evaluation.mpjpe import joint_errors
 from rlepose.inference import PersonPose, PicturePoses, Predictor, absolute_mm, limbs_of, relative_mm, root_depth_mm
 from rlepose.inference.media import Frame
 from rlepose.inference.predict_files import predict_files
-from rlepose.skeleton import H36M
+from rlepose.skeleton import H36M, H36M_ROOT
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +69,16 @@ def test_without_a_camera_joints_are_relative_and_nearly_right(table: Person3DTa
     errors = []
     for person, joints in enumerate(table.joints_mm()):
         found = relative_mm(pose_of(table, person), true_limbs(joints))
-        assert (found[ROOT] == 0).all()
-        errors.append(joint_errors(found, joints - joints[ROOT]).mean())
+        assert (found[H36M_ROOT] == 0).all()
+        errors.append(joint_errors(found, joints - joints[H36M_ROOT]).mean())
     assert np.mean(errors) < 60  # of the perspective, at 2.5 person heights
 
 
 def test_a_person_far_away_is_seen_in_parallel(table: Person3DTable) -> None:
-    joints = table.joints_mm()[0] - table.joints_mm()[0, ROOT] + [0, 0, 2e6]
+    joints = table.joints_mm()[0] - table.joints_mm()[0, H36M_ROOT] + [0, 0, 2e6]
     pixels = project(joints, np.full(2, 1e6), np.zeros(2))
-    pose = PersonPose(np.zeros(4), pixels, None, np.ones(18), 1.0, None, depth=joints[:, 2] - joints[ROOT, 2])
-    np.testing.assert_allclose(relative_mm(pose, true_limbs(joints)), joints - joints[ROOT], atol=1)
+    pose = PersonPose(np.zeros(4), pixels, None, np.ones(18), 1.0, None, depth=joints[:, 2] - joints[H36M_ROOT, 2])
+    np.testing.assert_allclose(relative_mm(pose, true_limbs(joints)), joints - joints[H36M_ROOT], atol=1)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_pose_that_no_distance_fits_is_told_and_the_rest_goes_on(
     table: Person3DTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, frame = pose_of(table, 0), Frame("a.jpg", np.zeros((200, 200, 3), np.uint8))
-    odd = dataclasses.replace(good, depth=np.where(np.arange(18) == ROOT, 0, 9000.0 * (np.arange(18) % 3)))
+    odd = dataclasses.replace(good, depth=np.where(np.arange(18) == H36M_ROOT, 0, 9000.0 * (np.arange(18) % 3)))
     pictures = [PicturePoses(name, (200, 200), (pose,), ()) for name, pose in (("a.jpg", odd), ("b.jpg", good))]
     predictor = SimpleNamespace(skeleton=H36M, stream=lambda *_: ((frame, poses) for poses in pictures))
     (tmp_path / "in").mkdir()

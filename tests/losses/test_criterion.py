@@ -9,10 +9,10 @@ from torch import Tensor
 
 from rlepose.codec import PoseOutput
 from rlepose.config import FlowConfig, LossConfig
-from rlepose.datasets.h36m import ROOT
 from rlepose.errors import InputError
 from rlepose.losses import L1, L2, LIKELIHOODS, RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.skeleton import H36M_ROOT
 
 K = 5
 VARIANTS = {
@@ -184,8 +184,8 @@ def test_a_spread_is_that_of_the_likelihood_that_scores_the_joint(config: LossCo
     in_space, in_plane = (likelihood.residual_spread().expand(K, -1) for likelihood in criterion.likelihoods)
     spread = criterion.residual_spread(K)
     assert spread.shape == (K, 3)
-    assert torch.equal(spread[ROOT], torch.cat([in_plane[ROOT], torch.zeros(1)]))
-    others = [joint for joint in range(K) if joint != ROOT]
+    assert torch.equal(spread[H36M_ROOT], torch.cat([in_plane[H36M_ROOT], torch.zeros(1)]))
+    others = [joint for joint in range(K) if joint != H36M_ROOT]
     assert torch.equal(spread[others], in_space[others])
 
 
