@@ -47,7 +47,7 @@ def record_of(suite: Suite, run: Run, state: State) -> Record:
 
     suite, row, seed
     metrics             of the last validation, by name
-    cost                numbers by name: of the network, where the config tells its joints, and of the training,
+    cost                numbers by name: of the network, where the config gives its joints, and of the training,
                         validation not counted: its seconds and, in the median, its persons a second
     nme                 where there is one: `reference`, what it is relative to, and the persons' `errors`, rising, to
                         five decimals; else None

@@ -50,7 +50,7 @@ def validate_checkpoint(
     Writes metrics.json, validation.json (where its numbers come from), the poses (COCO results, or joints in space) and
     pictures and, with `calibration`, for ground-truth boxes, calibration.json and its diagrams, and the calibration in
     the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file that was
-    exported from the checkpoint predicts in its place. InputError where something asked for cannot be had.
+    exported from the checkpoint predicts in its place. InputError where something asked for is not available.
     """
     if calibration and "gt" not in boxes:
         raise InputError(
@@ -79,7 +79,7 @@ def validate_checkpoint(
                 metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
     if ranks.is_main:
         about = out / VALIDATION_FILE
-        about.unlink(missing_ok=True)  # where it is, it tells of the metrics.json beside it, whatever is killed when
+        about.unlink(missing_ok=True)  # where it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
         persons = {validator.prefix: len(validator.table) for validator in validators}
         write_json(about, {"config": config.to_dict(), "persons": persons, "origin": origin(ranks)})

@@ -56,7 +56,7 @@ def pycocotools_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -
         labels.createIndex()
         found = labels.loadRes(results.entries()) if len(results) else COCO()  # it fails on an empty list
         for pose, area in zip(found.anns.values(), results.area.tolist(), strict=True):
-            pose["area"] = area  # loadRes writes that of all joints of this table
+            pose["area"] = area  # loadRes writes the area of all joints of this table
         evaluation = COCOeval(labels, found, "keypoints")
         evaluation.params.kpt_oks_sigmas = oks_sigmas
         evaluation.evaluate()

@@ -2,7 +2,7 @@
 
 COCO-WholeBody (Jin et al., ECCV 2020; evaluation/myeval_wholebody.py of github.com/jin-s13/COCO-WholeBody): each part's
 OKS over its own joints and constants, relative to the whole person's area; who has no label of a part does not count
-for it. A pose has one score, the whole body's, for all parts, and one area, that of its body's 17 joints, by which it
+for it. A pose has one score, the whole body's, for all parts, and one area, its body's 17 joints', by which it
 counts as medium or large where it matches nobody.
 
 CrowdPose (Li et al., CVPR 2019; crowdposetools/cocoeval.py of github.com/Jeff-sjtu/CrowdPose): pictures are easy,

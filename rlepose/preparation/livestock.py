@@ -166,7 +166,7 @@ def _number(animal: _Animal) -> int:
 
 
 def _cut(animal: _Animal, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Write the cut picture; -> its entry among the images, without id and group, and that of its annotation."""
+    """Write the cut picture; -> its entry among the images, without id and group, and its annotation's entry."""
     picture = read_image(animal.picture)
     corner, size = animal.bbox_xywh[:2], animal.bbox_xywh[2:]
     center, half = corner + size / 2, size * _MARGIN / 2

@@ -16,7 +16,7 @@ from rlepose.comparison.suite import Suite
 from rlepose.engine.signals import handled
 from tests.comparison.made_runs import make_trained, make_validated, suite_of
 
-# Answers SIGTERM as train.py does, and tells validate.py of it, which waits for that.
+# Answers SIGTERM as train.py does, and lets validate.py know, which waits for that.
 TRAIN = """
 import pathlib, signal, sys, time
 here = pathlib.Path(__file__).parent

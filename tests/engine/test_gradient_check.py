@@ -83,7 +83,7 @@ class Detached(RegressionHead):
 
 
 class LastMapAlone(RegressionHead):
-    """Reads the last map, and is told of no other."""
+    """Reads the last map, and gets no other."""
 
     def __init__(self, channels: list[int], reductions: list[int], *args: object, **options: object) -> None:
         super().__init__(channels[-1:], reductions[-1:], *args, **options)  # type: ignore[arg-type]

@@ -118,8 +118,8 @@ def test_persons_without_a_length_are_left_out_told_and_counted(
     validator, predictions = predicted(faces_config(f"eval.nme_reference={EYES}"))
     metrics, _ = validator.evaluate(predictions)
     assert metrics["gt/NME_left_out"] == 3
-    told = "persons left out: 1 × reference without label, 2 × reference of length 0"
-    assert [told in message for message in caplog.messages].count(True) == 1
+    reported = "persons left out: 1 × reference without label, 2 × reference of length 0"
+    assert [reported in message for message in caplog.messages].count(True) == 1
     assert validator.format_table(metrics).splitlines()[-1].split()[-1] == "3"
 
     judged = validator.nme.evaluate(predictions)

@@ -72,10 +72,10 @@ def test_without_git_the_commit_is_unknown(
 
 
 def test_an_origin_names_versions_and_device() -> None:
-    told = origin(ALONE)
-    assert told["torch"] == torch.__version__
-    assert told["threads"] == 1
-    assert told["device"]
+    reported = origin(ALONE)
+    assert reported["torch"] == torch.__version__
+    assert reported["threads"] == 1
+    assert reported["device"]
 
 
 def persons(synthetic: Path, split: str) -> int:
@@ -98,10 +98,10 @@ def test_a_validation_tells_its_options_and_persons(
     loaded = load_checkpoint(path)
     config = with_overrides(loaded.config, ["eval.flip_test=false"])
     validate_checkpoint(path, config, loaded, ["gt"], tmp_path, ALONE)
-    told = json.loads((tmp_path / "validation.json").read_text())
-    assert told["config"] == config.to_dict()
-    assert told["persons"] == {"gt": persons(synthetic, "val")}
-    assert told["origin"].keys() == origin(ALONE).keys()
+    reported = json.loads((tmp_path / "validation.json").read_text())
+    assert reported["config"] == config.to_dict()
+    assert reported["persons"] == {"gt": persons(synthetic, "val")}
+    assert reported["origin"].keys() == origin(ALONE).keys()
 
 
 def test_a_validation_that_is_killed_leaves_no_options_beside_numbers_of_others(
