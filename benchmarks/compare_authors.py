@@ -18,16 +18,16 @@ import torch
 from official import Worker
 from torch import Tensor
 
-from rlepose.config import Config
-from rlepose.config_reading import load_config
-from rlepose.convert.checkpoint import load_flows
+from rlepose.config.config import Config
+from rlepose.config.reading import load_config
+from rlepose.convert.foreign_checkpoint import load_flows
 from rlepose.convert.layouts import from_official
-from rlepose.datasets.synthetic import write_synthetic
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.trainer import Trainer
+from rlepose.drawn_people.people import write_synthetic
 from rlepose.errors import InputError, run_script
-from rlepose.evaluation.coco import COCO_METRICS
+from rlepose.evaluation.coco_table import COCO_METRICS
 from rlepose.evaluation.results import CocoResults
+from rlepose.runtime.distributed import Ranks
+from rlepose.training.trainer import Trainer
 
 REPOSITORY = Path(__file__).parent.parent
 # Their names of the same numbers, in the same order.

@@ -11,18 +11,18 @@ import torch
 from bench import Bench
 from measuring import Row, cpu_seconds
 
-from rlepose.codec import decode
-from rlepose.config import Config, DataConfig
-from rlepose.datasets.coco import CocoFile
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.estimator import Predictions
-from rlepose.engine.validator import Validator
-from rlepose.evaluation.coco import evaluate_coco
+from rlepose.config.config import Config, DataConfig
+from rlepose.datasets.formats.coco import CocoFile
+from rlepose.evaluation.coco_table import evaluate_coco
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.results import coco_results, write_results
 from rlepose.evaluation.truth import truth_of
-from rlepose.geometry import crop_matrix
-from rlepose.skeleton import COCO
+from rlepose.pose.codec import decode
+from rlepose.pose.geometry import crop_matrix
+from rlepose.pose.skeleton import COCO
+from rlepose.runtime.distributed import Ranks
+from rlepose.validation.estimator import Predictions
+from rlepose.validation.validator import Validator
 
 
 def rows(bench: Bench) -> list[Row]:

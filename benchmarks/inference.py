@@ -12,13 +12,13 @@ from bench import Bench
 from measuring import Row, cpu_seconds
 from step import Size, crops, network, scale
 
-from rlepose.engine.precision import choose_precision
 from rlepose.export.description import Description
 from rlepose.export.formats import Run, open_onnx, write_onnx
 from rlepose.export.network import ExportedNetwork
 from rlepose.export.quantize import quantize
 from rlepose.models.pose_model import PoseModel
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
+from rlepose.runtime.precision import choose_precision
 
 
 def rows(bench: Bench) -> list[Row]:

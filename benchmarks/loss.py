@@ -8,9 +8,9 @@ from bench import Bench
 from measuring import Row, cpu_seconds, operators
 from torch import Tensor
 
-from rlepose.codec import PoseOutput
-from rlepose.config import LossConfig
+from rlepose.config.config import LossConfig
 from rlepose.losses import build_criterion
+from rlepose.pose.codec import PoseOutput
 
 
 def rows(bench: Bench) -> list[Row]:

@@ -9,13 +9,13 @@ from bench import Bench
 from measuring import Row
 from step import Size, crops, ms_a_person
 
-from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
-from rlepose.engine.optimization import build_optimizer
-from rlepose.engine.precision import depthwise_share
-from rlepose.engine.train_step import TrainStep
+from rlepose.config.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.losses import build_criterion
 from rlepose.models.backbones import Backbone
 from rlepose.models.pose_model import build_model
+from rlepose.runtime.precision import depthwise_share
+from rlepose.training.optimization import build_optimizer
+from rlepose.training.train_step import TrainStep
 
 # By falling share of depthwise weights.
 BACKBONES = (

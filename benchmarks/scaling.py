@@ -13,12 +13,12 @@ from bench import Bench
 from measuring import Row
 from torch.nn.parallel import DistributedDataParallel
 
-from rlepose.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
-from rlepose.engine.optimization import build_optimizer
-from rlepose.engine.precision import choose_precision
-from rlepose.engine.train_step import TrainStep
+from rlepose.config.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
+from rlepose.runtime.precision import choose_precision
+from rlepose.training.optimization import build_optimizer
+from rlepose.training.train_step import TrainStep
 
 Size = tuple[int, int]
 

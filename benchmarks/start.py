@@ -11,10 +11,10 @@ import numpy as np
 from bench import Bench
 from measuring import Row, cpu_seconds, growth_mib, in_a_fork
 
-from rlepose.config import Config, DataConfig
+from rlepose.config.config import Config, DataConfig
+from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import View
-from rlepose.datasets.loading import PoseDataset
-from rlepose.datasets.training import training_dataset
+from rlepose.datasets.of_config import training_dataset
 
 
 def rows(bench: Bench) -> list[Row]:
@@ -57,7 +57,9 @@ def rows(bench: Bench) -> list[Row]:
 
 
 def _import() -> float:
-    code = "import torch, time; t = time.process_time(); import rlepose.engine.trainer; print(time.process_time() - t)"
+    code = (
+        "import torch, time; t = time.process_time(); import rlepose.training.trainer; print(time.process_time() - t)"
+    )
     return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
 

@@ -15,8 +15,8 @@ from rlepose.comparison.record_files import read_records, write_record
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.suite import load_suite
 from rlepose.comparison.table import write_tables
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import STOPPED, run_script
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rlepose.convert.checkpoint import convert_checkpoint
-from rlepose.engine.logging import setup_logging
+from rlepose.convert.foreign_checkpoint import convert_checkpoint
 from rlepose.errors import run_script
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

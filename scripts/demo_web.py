@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import run_script
 from rlepose.inference import Detector, Predictor
+from rlepose.runtime.run_log import setup_logging
 from rlepose.web.server import serve
 
 

@@ -4,13 +4,13 @@ import argparse
 import typing
 from pathlib import Path
 
-from rlepose.config_reading import with_overrides
-from rlepose.engine.checkpoint import load_checkpoint
-from rlepose.engine.export_checkpoint import export_checkpoint
-from rlepose.engine.logging import setup_logging
+from rlepose.config.reading import with_overrides
 from rlepose.errors import run_script
 from rlepose.export.description import Precision
 from rlepose.export.formats import FORMATS
+from rlepose.jobs.export import export_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import InputError, run_script
-from rlepose.inspection.inspect import inspect_dataset
+from rlepose.inspection.inspect_dataset import inspect_dataset
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

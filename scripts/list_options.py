@@ -1,10 +1,10 @@
-"""Write docs/options.md from rlepose/config.py: python scripts/list_options.py"""
+"""Write docs/options.md from rlepose/config/config.py: python scripts/list_options.py"""
 
 import argparse
 from pathlib import Path
 
+from rlepose.config.options_page import options_page
 from rlepose.errors import run_script
-from rlepose.options_page import options_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "options.md"
 

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from rlepose.datasets.synthetic import make_synthetic
+from rlepose.drawn_people.people import make_synthetic
 from rlepose.errors import run_script
 
 

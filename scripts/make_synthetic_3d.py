@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rlepose.datasets.synthetic_3d import make_synthetic_3d
+from rlepose.drawn_people.people_in_space import make_synthetic_3d
 from rlepose.errors import run_script
 
 

@@ -4,11 +4,11 @@ import argparse
 
 import torch
 
-from rlepose.config_reading import load_config
-from rlepose.engine.distributed import choose_device
+from rlepose.config.reading import load_config
 from rlepose.errors import run_script
 from rlepose.models.cost import format_costs, model_cost
 from rlepose.models.speed import crops_per_second
+from rlepose.runtime.distributed import choose_device
 
 
 def main() -> None:

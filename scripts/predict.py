@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import run_script
 from rlepose.inference import Detector, Predictor
 from rlepose.inference.boxes import read_boxes
-from rlepose.inference.predict_files import predict_files
+from rlepose.jobs.predict import predict_files
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

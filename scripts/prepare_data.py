@@ -7,10 +7,10 @@ checks them. An interrupted run goes on when it is started again. docs/datasets.
 import argparse
 from pathlib import Path
 
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import run_script
 from rlepose.preparation.prepare import prepare
 from rlepose.preparation.sources import SOURCES
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from rlepose.config_reading import load_config, with_overrides
-from rlepose.engine.checkpoint import load_checkpoint, results_folder
-from rlepose.engine.distributed import ranks
-from rlepose.engine.logging import setup_logging
-from rlepose.engine.recalibrate_checkpoint import recalibrate_checkpoint
+from rlepose.config.reading import load_config, with_overrides
 from rlepose.errors import run_script
 from rlepose.evaluation.recalibration import METHODS
+from rlepose.jobs.recalibrate import recalibrate_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.distributed import ranks
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from rlepose.engine.logging import setup_logging
 from rlepose.errors import run_script
 from rlepose.reporting.measure import measure_all
 from rlepose.reporting.report import write_report
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

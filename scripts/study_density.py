@@ -7,8 +7,8 @@ from pathlib import Path
 from rlepose.errors import run_script
 from rlepose.study.cases import run_cases
 from rlepose.study.density import LOSS_CONFIGS
+from rlepose.study.density_report import write_report
 from rlepose.study.noise import NOISES
-from rlepose.study.report import write_report
 
 
 def main() -> None:

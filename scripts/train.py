@@ -2,11 +2,11 @@
 
 import argparse
 
-from rlepose.config_reading import load_config
-from rlepose.engine.distributed import ranks
-from rlepose.engine.logging import setup_logging
-from rlepose.engine.trainer import train
+from rlepose.config.reading import load_config
 from rlepose.errors import run_script
+from rlepose.runtime.distributed import ranks
+from rlepose.runtime.run_log import setup_logging
+from rlepose.training.trainer import train
 
 
 def main() -> None:

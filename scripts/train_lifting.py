@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from rlepose.config import FlowConfig, LossConfig
+from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.datasets.persons3d import check_subjects
-from rlepose.datasets.synthetic_3d import FILES
+from rlepose.drawn_people.people_in_space import FILES
 from rlepose.errors import InputError, run_script
 from rlepose.evaluation.mpjpe import error_table
 from rlepose.lifting.poses import lifting_poses, read_poses

@@ -4,13 +4,13 @@ python scripts/validate.py --checkpoint exp/coco_res50_rle/checkpoints/best.pt""
 import argparse
 from pathlib import Path
 
-from rlepose.config_reading import load_config, with_overrides
-from rlepose.engine.checkpoint import load_checkpoint, results_folder
-from rlepose.engine.distributed import ranks
-from rlepose.engine.logging import setup_logging
-from rlepose.engine.submission import submit_checkpoint
-from rlepose.engine.validate_checkpoint import validate_checkpoint
+from rlepose.config.reading import load_config, with_overrides
 from rlepose.errors import run_script
+from rlepose.jobs.submit import submit_checkpoint
+from rlepose.jobs.validate import validate_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.distributed import ranks
+from rlepose.runtime.run_log import setup_logging
 
 
 def main() -> None:

@@ -13,17 +13,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config import Config
-from rlepose.config_reading import load_config
-from rlepose.datasets.synthetic import write_synthetic
-from rlepose.datasets.synthetic_3d import write_h36m, write_mpii
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
+from rlepose.config.config import Config
+from rlepose.config.reading import load_config
+from rlepose.drawn_people.people import write_synthetic
+from rlepose.drawn_people.people_in_space import write_h36m, write_mpii
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
-from rlepose.preparation.convert import CONVERSIONS, convert_file
+from rlepose.pose.skeleton import COCO
+from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.preparation.sources import SOURCES
-from rlepose.skeleton import COCO
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 from tests.drawn_datasets import draw_dataset
 
 REPOSITORY = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from rlepose.joint_sets import AP10K, CROWDPOSE, HALPE26, WHOLEBODY
+from rlepose.pose.joint_sets import AP10K, CROWDPOSE, HALPE26, WHOLEBODY
 
 SIDE = 96
 PARTS = (("foot", 6), ("face", 68), ("lefthand", 21), ("righthand", 21))

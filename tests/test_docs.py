@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from rlepose.config import option_names
-from rlepose.config_reading import load_config
+from rlepose.config.config import option_names
+from rlepose.config.reading import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("exp/*.md")])

@@ -6,7 +6,7 @@ from typing import Any
 
 from rlepose.comparison.state import WITHOUT_EFFECT
 from rlepose.comparison.suite import AFTER, Run, Suite
-from rlepose.config import Config, changed_options, option_names, option_value
+from rlepose.config.config import Config, changed_options, option_names, option_value
 
 Recipe = Mapping[str, Any]
 

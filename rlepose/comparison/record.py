@@ -12,12 +12,12 @@ from typing import Any
 from rlepose.comparison.recipe import recipe_of
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Run, Suite
-from rlepose.config import Config
-from rlepose.engine.checkpoint import results_folder
-from rlepose.engine.logging import curve, read_history, read_json_lines
-from rlepose.engine.nme import read_nme
-from rlepose.engine.validators import selecting_metric
+from rlepose.config.config import Config
 from rlepose.models.cost import model_cost
+from rlepose.runtime.checkpoint import results_folder
+from rlepose.runtime.run_log import curve, read_history, read_json_lines
+from rlepose.validation.nme_evaluator import read_nme
+from rlepose.validation.validators import selecting_metric
 
 Record = Mapping[str, Any]
 _LOSS, _SPEED = "train/loss", "train/images_per_second"
@@ -56,7 +56,7 @@ def record_of(suite: Suite, run: Run, state: State) -> Record:
     losses              [epoch, mean training loss]
     persons             how many were trained on, validated on during training (`selection`), and validated on at last
                         (`gt`, and `det` for a detector's boxes)
-    trained, validated  where the numbers come from (engine/origin.py); training: each time it began or went on
+    trained, validated  where the numbers come from (runtime/origin.py); training: each time it began or went on
     options, …          as `recipe_of` gives them
     """
     assert state.metrics is not None

@@ -16,7 +16,7 @@ from rlepose.comparison.record import record_of
 from rlepose.comparison.record_files import write_record
 from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Run, Suite, run_name
-from rlepose.engine.signals import STOP_SIGNALS, handled
+from rlepose.training.signals import STOP_SIGNALS, handled
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
-from rlepose.config import Config
-from rlepose.config_reading import config_from_dict
-from rlepose.engine.checkpoint import load_checkpoint, newest_whole, results_folder
-from rlepose.engine.run_state import differences
-from rlepose.engine.validate_checkpoint import METRICS_FILE, VALIDATION_FILE
-from rlepose.engine.validators import VALIDATORS
+from rlepose.config.config import Config
+from rlepose.config.reading import config_from_dict
 from rlepose.errors import InputError
+from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
+from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, results_folder
+from rlepose.training.run_state import differences
+from rlepose.validation.validators import VALIDATORS
 
 # Options that change where or how fast a run computes, but not what.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.comparison.published import published_row
-from rlepose.config import Config
-from rlepose.config_reading import load_config, read_yaml, with_overrides
-from rlepose.engine.experiment import Experiment
+from rlepose.config.config import Config
+from rlepose.config.reading import load_config, read_yaml, with_overrides
 from rlepose.errors import InputError
+from rlepose.runtime.experiment import Experiment
 
 _SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "validate_set", "columns", "rows")
 _ROW_KEYS = ("name", "cfg", "set", "validate_set", "calibration", "after", "published")

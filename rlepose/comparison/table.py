@@ -11,9 +11,9 @@ import numpy as np
 from rlepose.comparison.curves import curves_figure
 from rlepose.comparison.record import Record, Records
 from rlepose.comparison.suite import Row, Run, Suite, default_out
-from rlepose.engine.validators import selecting_metric
+from rlepose.drawing.plots import nme_figure, save_figure
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
-from rlepose.plots import nme_figure, save_figure
+from rlepose.validation.validators import selecting_metric
 
 # The columns, as far as a run has them, unless a suite names its own; a name that ends in @ stands for one at each
 # threshold.

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.config import AugmentConfig
-from rlepose.geometry import Floats, box_to_center_scale
-from rlepose.skeleton import Skeleton
+from rlepose.config.config import AugmentConfig
+from rlepose.pose.geometry import Floats, box_to_center_scale
+from rlepose.pose.skeleton import Skeleton
 
 # As in the original: a half needs this many visible joints, and its crop is the joints' extent times the padding.
 _HALF_BODY_IF_MORE_THAN = 3

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from rlepose.datasets.images import View, read_labelled_image
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 log = logging.getLogger(__name__)
 

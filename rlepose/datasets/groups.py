@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco_file import Pictures
+from rlepose.datasets.formats.coco_file import Pictures
 from rlepose.errors import InputError
 
 REST = "fit"  # the part that no share asks for

@@ -11,7 +11,7 @@ from PIL import Image
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError, first_line
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 MAX_PIXELS = 2**28 // 3  # 256 MiB as RGB
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlepose.camera import back_project, project
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
-from rlepose.geometry import Floats, clip_boxes
+from rlepose.pose.camera import back_project, project
+from rlepose.pose.geometry import Floats, clip_boxes
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rlepose.evaluation.keypoint_ap import of_same_picture
 from rlepose.evaluation.oks import joint_similarity
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 ErrorType = Literal["good", "jitter", "inversion", "swap", "miss"]
 ERROR_TYPES: tuple[ErrorType, ...] = get_args(ErrorType)

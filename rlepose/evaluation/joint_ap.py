@@ -7,7 +7,7 @@ import numpy as np
 from rlepose.evaluation.keypoint_ap import keypoint_ap
 from rlepose.evaluation.results import CocoResults
 from rlepose.evaluation.truth import CocoTruth
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 
 def joint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlepose.evaluation.oks import in_blocks
 from rlepose.evaluation.results import CocoResults
 from rlepose.evaluation.truth import CocoTruth
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # OKS
 RECALLS = np.linspace(0, 1, 101)

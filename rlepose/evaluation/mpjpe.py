@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 METRICS = ("MPJPE", "PA_MPJPE", "PCK3D", "AUC")
 PCK3D_THRESHOLD_MM = 150.0

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.joint_kinds import JointKind
+from rlepose.datasets.category_joints import JointKind
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
-from rlepose.skeleton import Skeleton
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import Skeleton
 
 # Where AUC and failures are given, in reference lengths.
 NME_THRESHOLDS = (0.08, 0.1)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 BLOCK = 4096
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
-from rlepose.skeleton import Skeleton
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import Skeleton
 
 # What is reported, in reference lengths; PCKh is PCK@0.5 relative to the head.
 PCK_THRESHOLDS = {"box": (0.1, 0.2), "torso": (0.1, 0.2), "head": (0.1, 0.5)}

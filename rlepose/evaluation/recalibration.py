@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
 from rlepose.losses.criterion import SMALLEST_SIGMA
+from rlepose.pose.geometry import Floats
 
 Method = Literal["scale", "joint_scale", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)

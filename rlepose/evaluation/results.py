@@ -11,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 _DECIMALS = 4
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.evaluation.results import CocoResults
 from rlepose.evaluation.truth import CocoTruth
-from rlepose.geometry import Floats
-from rlepose.joint_sets import WHOLEBODY, WHOLEBODY_PARTS
+from rlepose.pose.geometry import Floats
+from rlepose.pose.joint_sets import WHOLEBODY, WHOLEBODY_PARTS
 
 # Below which crowd index a picture is of this kind.
 CROWDING = {"easy": 0.2, "medium": 0.8, "hard": np.inf}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.datasets.joint_kinds import JointKind
+from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import rlepose
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.skeleton import Skeleton
+from rlepose.pose.skeleton import Skeleton
 
 Precision = Literal["float32", "float16", "int8"]
 

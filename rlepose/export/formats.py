@@ -15,7 +15,7 @@ from torch import Tensor
 from rlepose.errors import InputError, first_line
 from rlepose.export.description import KEY, Description
 from rlepose.export.network import ExportedNetwork
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 FormatName = Literal["onnx", "torchscript", "torch_export"]
 

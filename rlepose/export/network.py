@@ -4,8 +4,8 @@ import copy
 
 from torch import Tensor, nn
 
-from rlepose.codec import joint_scores
 from rlepose.models.pose_model import PoseModel
+from rlepose.pose.codec import joint_scores
 
 
 class ExportedNetwork(nn.Module):

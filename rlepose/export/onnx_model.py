@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
 from rlepose.errors import InputError
 from rlepose.export.formats import open_onnx
-from rlepose.skeleton import Skeleton
+from rlepose.pose.codec import PoseOutput
+from rlepose.pose.skeleton import Skeleton
 
 
 class OnnxModel(nn.Module):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rlepose.export.formats import Run
 from rlepose.export.network import ExportedNetwork
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 TOLERANCE = 1e-4  # of every output, in network units; in mu 0.02 pixels of a crop of 192
 

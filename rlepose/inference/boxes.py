@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlepose.datasets.coco_file import read_json
+from rlepose.datasets.formats.coco_file import read_json
 from rlepose.errors import InputError
-from rlepose.geometry import Floats, clip_boxes
 from rlepose.inference.media import Frame
+from rlepose.pose.geometry import Floats, clip_boxes
 
 
 class Boxes(NamedTuple):

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rlepose.evaluation.results import coco_results
-from rlepose.geometry import Floats
 from rlepose.losses import LocationScale
+from rlepose.pose.geometry import Floats
 
 
 class ResidualDensity:

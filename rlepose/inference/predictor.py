@@ -12,21 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.codec import joint_scores
-from rlepose.config_reading import with_overrides
+from rlepose.config.reading import with_overrides
 from rlepose.datasets.images import warp_crop
-from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks, choose_device
-from rlepose.engine.forward import in_picture, predict_crops
-from rlepose.engine.precision import choose_precision
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
-from rlepose.geometry import Floats, box_to_center_scale, crop_matrix
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_folder, is_video
 from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
 from rlepose.losses import LocationScale
+from rlepose.models.forward import in_picture, predict_crops
+from rlepose.pose.codec import joint_scores
+from rlepose.pose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.runtime.distributed import Ranks, choose_device
+from rlepose.runtime.precision import choose_precision
 
 _HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
 from rlepose.inference.poses import PersonPose
+from rlepose.pose.geometry import Floats
 
 _SAME_PERSON = 0.3  # least overlap of a person's boxes in successive frames
 _FRAMES_TO_KEEP = 5  # for which an unseen person is remembered

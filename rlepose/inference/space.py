@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlepose.camera import back_project
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
 from rlepose.inference.poses import PersonPose
-from rlepose.skeleton import H36M
+from rlepose.pose.camera import back_project
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import H36M
 
 Limbs = Mapping[tuple[str, str], float]  # names of two joints -> mm between them
 

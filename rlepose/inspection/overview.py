@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.datasets.joint_kinds import category_oks_sigmas
+from rlepose.datasets.category_joints import category_oks_sigmas
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
-from rlepose.skeleton import Skeleton
+from rlepose.pose.skeleton import Skeleton
 
 
 def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from rlepose.config_reading import config_from_dict
+from rlepose.config.reading import config_from_dict
 
 
 def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None) -> str:

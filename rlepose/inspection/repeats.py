@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlepose.datasets.persons import PersonTable
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 _SAME_BOX = 0.8  # least intersection over union
 _FEWEST = 10  # repeats of a joint that an estimate needs

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
-from rlepose.geometry import Floats
 from rlepose.inspection.repeats import repeated_labels
-from rlepose.skeleton import Skeleton
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import Skeleton
 
 _OUTSIDE = 0.1  # of the box's longer side
 _TOO_LONG = 1.5  # times what 19 of 20 bones of this kind have

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
 from rlepose.lifting.poses import INPUTS, NUM_LIFTED
+from rlepose.pose.codec import PoseOutput
 
 # sigma = 0.047, 95 mm: near what it learns. One metre, as models/heads.py starts with, takes long to shrink.
 _FIRST_SIGMA_LOGIT = -3.0

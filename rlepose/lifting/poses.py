@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.codec import DEPTH_UNIT_MM, PoseOutput
-from rlepose.datasets.h36m import METRIC_JOINTS
-from rlepose.datasets.h36m_npz import read_h36m
+from rlepose.datasets.formats.h36m import METRIC_JOINTS
+from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.evaluation.mpjpe import relative_to_root
-from rlepose.geometry import Floats
-from rlepose.skeleton import H36M, H36M_ROOT, skeleton_from_names
+from rlepose.pose.codec import DEPTH_UNIT_MM, PoseOutput
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import H36M, H36M_ROOT, skeleton_from_names
 
 LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != H36M_ROOT)
 NUM_LIFTED = len(LIFTED)

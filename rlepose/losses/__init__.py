@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rlepose.config import FlowConfig, LossConfig, options_of
+from rlepose.config.config import FlowConfig, LossConfig, options_of
 from rlepose.errors import InputError
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L1, L2
@@ -12,7 +12,7 @@ from rlepose.losses.heatmap import HeatmapMSE
 from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
 from rlepose.losses.rle import RLE
 from rlepose.losses.zuko_flows import MAF, NSF
-from rlepose.skeleton import H36M_ROOT
+from rlepose.pose.skeleton import H36M_ROOT
 
 LIKELIHOODS: dict[str, type[JointLikelihood]] = {
     "l1": L1,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
 from rlepose.losses.likelihood import JointLikelihood
+from rlepose.pose.codec import PoseOutput
 
 # A sigma below counts as this: some ten-thousandths of a pixel. Keeps a saturated sigmoid from giving log 0.
 SMALLEST_SIGMA = 1e-6

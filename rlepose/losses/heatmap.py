@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from rlepose.codec import PoseOutput
 from rlepose.losses.criterion import Criterion
 from rlepose.losses.distance import L2
+from rlepose.pose.codec import PoseOutput
 
 
 class HeatmapMSE(Criterion):

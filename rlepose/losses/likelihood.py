@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
 from rlepose.losses.densities import DENSITIES, SimpleDensity, log_gaussian
 from rlepose.losses.flows import JointFlows
+from rlepose.pose.codec import PoseOutput
 
 SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlepose.config import PACKAGE, ModelConfig
+from rlepose.config.config import PACKAGE, ModelConfig
 from rlepose.errors import InputError, first_line
 from rlepose.models.package_weights import package_weights
 

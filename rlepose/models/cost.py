@@ -6,7 +6,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from rlepose.config import Config
+from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.models.pose_model import PoseModel, network_of
 

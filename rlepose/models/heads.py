@@ -13,10 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput, heatmap_output
-from rlepose.config import HeadConfig, options_of
-from rlepose.heatmaps import Alignment, Heatmaps, Refinement, pixel_positions
+from rlepose.config.config import HeadConfig, options_of
 from rlepose.models.backbones import Backbone
+from rlepose.pose.codec import PoseOutput, heatmap_output
+from rlepose.pose.heatmaps import Alignment, Heatmaps, Refinement, pixel_positions
 
 POSITIVE: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "softplus": nn.functional.softplus}
 

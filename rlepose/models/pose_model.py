@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
-from rlepose.config import Config, ModelConfig
+from rlepose.config.config import Config, ModelConfig
 from rlepose.losses import LOSSES
 from rlepose.models.backbones import Backbone, init_backbone
 from rlepose.models.heads import HEADS, Head, build_head
+from rlepose.pose.codec import PoseOutput
 
 
 class PoseModel(nn.Module):

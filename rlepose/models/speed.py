@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from rlepose.config import Config
+from rlepose.config.config import Config
 from rlepose.models.cost import untrained_model
 
 

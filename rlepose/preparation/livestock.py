@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from rlepose.datasets.coco import finite_numbers
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import finite_numbers
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
-from rlepose.geometry import Floats
-from rlepose.joint_sets import LIVESTOCK
+from rlepose.pose.geometry import Floats
+from rlepose.pose.joint_sets import LIVESTOCK
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from rlepose.errors import InputError, first_line
 from rlepose.evaluation.results import write_json
-from rlepose.geometry import Floats, clip_boxes
+from rlepose.pose.geometry import Floats, clip_boxes
 
 JOINTS = [
     "right_ankle",

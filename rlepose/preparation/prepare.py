@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.inspection.overview import overview
-from rlepose.preparation.convert import CONVERSIONS, convert_file
+from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.preparation.download import fetch
 from rlepose.preparation.lsp import LSP_SPLITS, convert_lsp
 from rlepose.preparation.sources import Archive, Source

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlepose.datasets.coco import row_of_image
-from rlepose.datasets.coco_file import Pictures, entries, read_json
+from rlepose.datasets.formats.coco import row_of_image
+from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
 from rlepose.datasets.groups import REST, contiguous_blocks, picture_groups, split_groups
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json

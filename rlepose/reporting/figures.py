@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.engine.logging import curve
 from rlepose.evaluation.errors_by_type import ERROR_TYPES
+from rlepose.runtime.run_log import curve
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.engine.estimator import Predictions
-from rlepose.engine.validator import Validator
-from rlepose.geometry import Floats
+from rlepose.drawing.overlays import Picture
 from rlepose.losses import Criterion
-from rlepose.visualize import Picture
+from rlepose.pose.geometry import Floats
+from rlepose.validation.estimator import Predictions
+from rlepose.validation.validator import Validator
 
 WRONG_OKS = 0.5  # below it a pose counts as found in none of COCO's figures
 

@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.config import Config
-from rlepose.config_reading import with_overrides
-from rlepose.engine.checkpoint import Checkpoint, load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks, ranks
-from rlepose.engine.estimator import Predictions
-from rlepose.engine.experiment import Experiment
-from rlepose.engine.logging import read_history
-from rlepose.engine.uncertainty import areas, in_2d, judge_uncertainty, location_scale
-from rlepose.engine.validate_checkpoint import validator_of
-from rlepose.engine.validator import Validator
+from rlepose.config.config import Config
+from rlepose.config.reading import with_overrides
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, ranking_report
-from rlepose.evaluation.coco import mean_table
+from rlepose.evaluation.coco_table import mean_table
 from rlepose.evaluation.errors_by_type import ERROR_TYPES, corrected, count_types, error_types
 from rlepose.evaluation.joint_ap import joint_ap
 from rlepose.evaluation.nme import PersonErrors
 from rlepose.evaluation.oks import joint_similarity
 from rlepose.evaluation.results import CocoResults
-from rlepose.geometry import Floats
+from rlepose.jobs.validate import validator_of
 from rlepose.losses import Criterion, LocationScale
+from rlepose.pose.geometry import Floats
 from rlepose.reporting.gallery import Gallery, galleries
+from rlepose.runtime.checkpoint import Checkpoint, load_checkpoint, open_checkpoint
+from rlepose.runtime.distributed import Ranks, ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.runtime.run_log import read_history
+from rlepose.validation.estimator import Predictions
+from rlepose.validation.uncertainty import areas, in_2d, judge_uncertainty, location_scale
+from rlepose.validation.validator import Validator
 
 log = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlepose.engine.pose_validator import metric_text
-from rlepose.evaluation.coco import COCO_METRICS
+from rlepose.drawing.plots import density_figure, nme_figure, reliability_figure, risk_coverage_figure
+from rlepose.evaluation.coco_table import COCO_METRICS
 from rlepose.evaluation.errors_by_type import ERROR_TYPES
 from rlepose.evaluation.nme import NME_LEFT_OUT, NME_METRICS
-from rlepose.plots import density_figure, nme_figure, reliability_figure, risk_coverage_figure
 from rlepose.reporting.figures import learning_figures, mistakes_figure
-from rlepose.reporting.html import figure_image, heading, note, page, picture_image, row, table, wide
 from rlepose.reporting.measure import Measured, Uncertainty
+from rlepose.reporting.page_parts import figure_image, heading, note, page, picture_image, row, table, wide
+from rlepose.validation.pose_validator import metric_text
 
 _BOXES = {"gt": "annotated", "det": "detected"}
 _UNCERTAINTY = ("NLL", "NLL_relative", "calibration_error", "sharpness", "error", "spearman_sigma_error")

@@ -8,10 +8,10 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor, nn
 
-from rlepose.codec import PoseOutput
-from rlepose.config import LossConfig
+from rlepose.config.config import LossConfig
 from rlepose.losses import L1, LOSSES, Basic, LocationScale, build_criterion
 from rlepose.models.heads import RegressionHead
+from rlepose.pose.codec import PoseOutput
 from rlepose.study.noise import NOISES
 
 INPUTS = 4

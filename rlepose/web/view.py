@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from rlepose.drawing.overlays import Picture, draw_label
+from rlepose.drawing.plots import joint_density_figure
 from rlepose.errors import InputError
-from rlepose.geometry import Floats
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import GivenBoxes
-from rlepose.inference.predict_files import draw_in_space, draw_persons
+from rlepose.jobs.predict import draw_in_space, draw_persons
 from rlepose.losses import LOSSES
 from rlepose.losses.likelihood import FlowDensity
-from rlepose.plots import joint_density_figure
-from rlepose.visualize import Picture, draw_label
+from rlepose.pose.geometry import Floats
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure

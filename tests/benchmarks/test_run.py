@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from rlepose.datasets.synthetic import write_synthetic
+from rlepose.drawn_people.people import write_synthetic
 
 BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 

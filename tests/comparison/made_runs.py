@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.comparison.suite import Run, Suite, load_suite
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 
 CONFIG = Path(__file__).parents[2] / "configs" / "synthetic_res18_rle.yaml"
 ORIGIN = {"time": "2026-01-02T03:04:05+00:00", "commit": "abc", "modified": False, "device": "a CPU"}

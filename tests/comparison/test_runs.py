@@ -16,10 +16,10 @@ from rlepose.comparison.record_files import read_records
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Suite, load_suite
-from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.trainer import train
-from rlepose.engine.validate_checkpoint import validate_checkpoint
+from rlepose.jobs.validate import validate_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.training.trainer import train
 from tests.comparison.made_runs import CONFIG, make_trained, make_validated, suite_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

@@ -13,7 +13,7 @@ import pytest
 
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.suite import Suite
-from rlepose.engine.signals import handled
+from rlepose.training.signals import handled
 from tests.comparison.made_runs import make_trained, make_validated, suite_of
 
 # Answers SIGTERM as train.py does, and lets validate.py know, which waits for that.

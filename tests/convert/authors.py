@@ -9,7 +9,7 @@ import torchvision
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rlepose.skeleton import Skeleton
+from rlepose.pose.skeleton import Skeleton
 
 DEPTH_MM = 2000  # of the cube that their depth is a share of
 

@@ -16,17 +16,17 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.codec import joint_scores
-from rlepose.convert.checkpoint import convert_checkpoint, load_flows, read_state
+from rlepose.convert.foreign_checkpoint import convert_checkpoint, load_flows, read_state
 from rlepose.convert.layouts import convert_state
-from rlepose.engine.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.forward import in_picture
 from rlepose.errors import InputError
 from rlepose.losses import RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.models.forward import in_picture
 from rlepose.models.heads import RegressionHead
-from rlepose.skeleton import H36M
+from rlepose.pose.codec import joint_scores
+from rlepose.pose.skeleton import H36M
+from rlepose.runtime.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
+from rlepose.runtime.distributed import Ranks
 from tests.convert.authors import AuthorsNetwork, reference_state, resnet_state
 
 

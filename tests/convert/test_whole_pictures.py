@@ -14,23 +14,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rlepose.config import Config
-from rlepose.config_reading import with_overrides
-from rlepose.convert.checkpoint import convert_checkpoint
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.config.config import Config
+from rlepose.config.reading import with_overrides
+from rlepose.convert.foreign_checkpoint import convert_checkpoint
+from rlepose.datasets.crops import PoseDataset
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image, warp_crop
-from rlepose.datasets.loading import PoseDataset
+from rlepose.datasets.of_config import labelled_table
 from rlepose.datasets.persons import PersonTable
-from rlepose.datasets.training import labelled_table
-from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.estimator import Estimator
-from rlepose.engine.validator3d import Validator3D
-from rlepose.geometry import box_to_center_scale
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
-from rlepose.skeleton import COCO, H36M
+from rlepose.pose.geometry import box_to_center_scale
+from rlepose.pose.skeleton import COCO, H36M
+from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.validation.estimator import Estimator
+from rlepose.validation.validator3d import Validator3D
 from tests.convert.authors import AuthorsNetwork, in_picture
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

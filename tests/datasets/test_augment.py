@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.config import AugmentConfig
+from rlepose.config.config import AugmentConfig
 from rlepose.datasets.augment import (
     CropChoice,
     half_body,
@@ -16,8 +16,8 @@ from rlepose.datasets.augment import (
     reachable_region,
     sample_generator,
 )
-from rlepose.geometry import crop_matrix, invert_affine, transform_points
-from rlepose.skeleton import COCO, Skeleton, skeleton_from_names
+from rlepose.pose.geometry import crop_matrix, invert_affine, transform_points
+from rlepose.pose.skeleton import COCO, Skeleton, skeleton_from_names
 
 CENTER, SCALE = np.array([100.0, 120.0]), np.array([150.0, 200.0])
 # A person standing upright, seen from the front; COCO's order.

@@ -9,14 +9,14 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from rlepose.config import AugmentConfig
-from rlepose.datasets import loading
+from rlepose.config.config import AugmentConfig
+from rlepose.datasets import crops as loading
 from rlepose.datasets.augment import random_crop
+from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import View
-from rlepose.datasets.loading import PoseDataset
 from rlepose.datasets.persons import PersonTable
-from rlepose.geometry import box_to_center_scale
-from rlepose.skeleton import COCO
+from rlepose.pose.geometry import box_to_center_scale
+from rlepose.pose.skeleton import COCO
 
 PICTURE_WH, CROP_HW, PADDING = (640, 480), (256, 192), 1.25
 FACTOR, ROTATION_DEG = 0.9, -18.0

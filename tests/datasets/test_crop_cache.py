@@ -15,16 +15,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config import AugmentConfig, Config
+from rlepose.config.config import AugmentConfig, Config
 from rlepose.datasets import crop_cache
 from rlepose.datasets.augment import reachable_region
+from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import ImageFiles
-from rlepose.datasets.loading import PoseDataset
+from rlepose.datasets.of_config import training_dataset, use_crop_cache
 from rlepose.datasets.persons import PersonTable
-from rlepose.datasets.training import training_dataset, use_crop_cache
 from rlepose.errors import InputError
-from rlepose.geometry import crop_matrix
-from rlepose.skeleton import COCO
+from rlepose.pose.geometry import crop_matrix
+from rlepose.pose.skeleton import COCO
 
 EXTREME = "augment={flip_prob: 0.5, scale: 0.25, rotation_deg: 45, rotation_prob: 1, half_body_prob: 0.5}"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.groups import REST, contiguous_blocks, picture_groups, split_groups
 from rlepose.errors import InputError
 

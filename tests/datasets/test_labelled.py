@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rlepose.datasets import labelled
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.labelled import labelled_persons
 from rlepose.errors import InputError
 

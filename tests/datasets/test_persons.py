@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 

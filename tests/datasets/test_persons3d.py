@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlepose.datasets.h36m import persons_from_h36m
+from rlepose.datasets.formats.h36m import persons_from_h36m
+from rlepose.datasets.formats.mpii import persons_as_h36m
 from rlepose.datasets.images import ImageFiles
-from rlepose.datasets.mpii import persons_as_h36m
 from rlepose.datasets.persons3d import Person3DTable, check_subjects, with_2d_persons
-from rlepose.datasets.synthetic_3d import FILES, MPII_FILE, SIDE
+from rlepose.drawn_people.people_in_space import FILES, MPII_FILE, SIDE
 from rlepose.errors import InputError
-from rlepose.skeleton import H36M_ROOT
+from rlepose.pose.skeleton import H36M_ROOT
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from rlepose.evaluation.calibration import (
     tail_ratio,
 )
 from rlepose.evaluation.recalibration import METHODS, Recalibration, fit_recalibration
-from rlepose.geometry import Floats
 from rlepose.losses import Gaussian, Laplace, LocationScale
 from rlepose.losses.densities import DENSITIES
+from rlepose.pose.geometry import Floats
 
 N, K = 2000, 3
 

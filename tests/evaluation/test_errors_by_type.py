@@ -9,7 +9,7 @@ from rlepose.evaluation.keypoint_ap import keypoint_ap
 from rlepose.evaluation.oks import joint_similarity
 from rlepose.evaluation.results import coco_results
 from rlepose.evaluation.truth import CocoTruth
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
 
 SIGMAS, FLIP = np.array(COCO.oks_sigmas), list(COCO.flip_permutation)
 PERSONS, PICTURES = 40, 15

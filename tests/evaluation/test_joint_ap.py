@@ -6,7 +6,7 @@ import pytest
 from rlepose.evaluation.joint_ap import joint_ap
 from rlepose.evaluation.results import coco_results
 from rlepose.evaluation.truth import CocoTruth
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
 
 SIGMAS = np.array(COCO.oks_sigmas)
 

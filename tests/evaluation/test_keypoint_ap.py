@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.evaluation.coco import _annotations, pycocotools_ap
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.evaluation.coco_table import _annotations, pycocotools_ap
 from rlepose.evaluation.keypoint_ap import keypoint_ap, similar_pairs
 from rlepose.evaluation.results import CocoResults, coco_results, write_results
 from rlepose.evaluation.truth import CocoTruth, truth_of
-from rlepose.geometry import Floats
+from rlepose.pose.geometry import Floats
 
 RANDOM_SETS = int(os.environ.get("RLEPOSE_RANDOM_SETS", "25"))
 EDGES = (32.0, 96.0)  # px, whose squares part medium and large persons

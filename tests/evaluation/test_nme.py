@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.datasets.joint_kinds import JointKind
+from rlepose.datasets.category_joints import JointKind
 from rlepose.errors import InputError
 from rlepose.evaluation.nme import (
     NME_METRICS,
@@ -17,7 +17,7 @@ from rlepose.evaluation.nme import (
     person_errors,
     reference_length,
 )
-from rlepose.skeleton import skeleton_from_names
+from rlepose.pose.skeleton import skeleton_from_names
 
 FACE = skeleton_from_names(("right_eye_corner", "nose", "left_eye_corner"))
 EYES = ("right_eye_corner", "left_eye_corner")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
 from rlepose.evaluation.oks import oks_nms, oks_of_pairs, oks_with_label
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
 
 SIGMAS = np.array(COCO.oks_sigmas)
 

@@ -10,13 +10,13 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.evaluation.coco import COCO_METRICS, evaluate_coco
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.evaluation.coco_table import COCO_METRICS, evaluate_coco
 from rlepose.evaluation.results import CocoResults, coco_results
 from rlepose.evaluation.slices import area_joints, crowd_index, slices
 from rlepose.evaluation.truth import CocoTruth, truth_of
-from rlepose.geometry import Floats
-from rlepose.joint_sets import WHOLEBODY
+from rlepose.pose.geometry import Floats
+from rlepose.pose.joint_sets import WHOLEBODY
 
 PARTS = {"body": (0, 17), "foot": (17, 23), "face": (23, 91), "left hand": (91, 112), "right hand": (112, 133)}
 PICTURES, PERSONS = 9, 40

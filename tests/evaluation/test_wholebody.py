@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.estimator import Predictions
-from rlepose.engine.validator import Validator
-from rlepose.evaluation.coco import EVALUATORS, evaluate_coco
+from rlepose.config.config import Config
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.evaluation.coco_table import EVALUATORS, evaluate_coco
 from rlepose.evaluation.results import coco_results
 from rlepose.evaluation.slices import area_joints, slices
 from rlepose.evaluation.truth import truth_of
-from rlepose.geometry import Floats
-from rlepose.joint_sets import WHOLEBODY
-from rlepose.preparation.convert import CONVERSIONS, convert_file
+from rlepose.pose.geometry import Floats
+from rlepose.pose.joint_sets import WHOLEBODY
+from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
+from rlepose.runtime.distributed import Ranks
+from rlepose.validation.estimator import Predictions
+from rlepose.validation.validator import Validator
 
 Table = Mapping[str, float]
 LISTS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")

@@ -14,21 +14,21 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.codec import joint_scores
-from rlepose.config import Config
-from rlepose.config_reading import load_config
-from rlepose.datasets.training import crops_of
-from rlepose.engine.checkpoint import Checkpoint, model_from_checkpoint, open_checkpoint, save_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.export_checkpoint import export_checkpoint
-from rlepose.engine.validate_checkpoint import validate_checkpoint, validator_of
+from rlepose.config.config import Config
+from rlepose.config.reading import load_config
+from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.export.formats import FORMATS, Exported, FormatName
 from rlepose.export.onnx_model import OnnxModel
+from rlepose.jobs.export import export_checkpoint
+from rlepose.jobs.validate import validate_checkpoint, validator_of
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
-from rlepose.skeleton import COCO, skeleton_from_names
+from rlepose.pose.codec import joint_scores
+from rlepose.pose.skeleton import COCO, skeleton_from_names
+from rlepose.runtime.checkpoint import Checkpoint, model_from_checkpoint, open_checkpoint, save_checkpoint
+from rlepose.runtime.distributed import Ranks
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))

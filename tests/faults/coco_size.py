@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 import torch.multiprocessing
 
-from rlepose.config import AugmentConfig
+from rlepose.config.config import AugmentConfig
 from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.coco_file import category_skeleton
+from rlepose.datasets.crops import PoseDataset, make_loader
+from rlepose.datasets.formats.coco_file import category_skeleton
 from rlepose.datasets.labelled import labelled_persons
-from rlepose.datasets.loading import PoseDataset, make_loader
-from rlepose.engine import trainer  # noqa: F401 - all that a training imports
+from rlepose.training import trainer  # noqa: F401 - all that a training imports
 
 _STEPS, _WORKERS = 20, 2
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SECONDS = 600  # what a run may take at most; no test needs them unless it fails

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
-from rlepose.skeleton import COCO
+from rlepose.config.config import Config
+from rlepose.pose.skeleton import COCO
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 
 
 def checkpoint(number: int, criterion: dict[str, Any] | None = None) -> Checkpoint:

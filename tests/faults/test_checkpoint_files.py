@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.engine.checkpoint import load_checkpoint, newest_whole, save_checkpoint
 from rlepose.errors import InputError
+from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, save_checkpoint
 from tests.faults.save_loop import checkpoint, save_forever
 
 

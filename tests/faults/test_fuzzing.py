@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
-from rlepose.engine.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.errors import InputError
 from rlepose.evaluation.truth import truth_of
+from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from tests.faults.save_loop import checkpoint
 
 often = pytest.mark.parametrize("examples", [20, pytest.param(1000, marks=pytest.mark.faults)])

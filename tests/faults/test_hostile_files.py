@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile, read_json
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile, read_json
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
 

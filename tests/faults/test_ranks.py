@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.experiment import Experiment
-from rlepose.engine.trainer import Trainer, train
+from rlepose.config.config import Config
 from rlepose.errors import DivergedError, InputError
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import Trainer, train
 
 Start = Callable[..., Any]
 ALONE = Ranks(0, 1, torch.device("cpu"))

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.engine.checkpoint import load_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.experiment import Experiment
-from rlepose.engine.trainer import Trainer, train
+from rlepose.config.config import Config
 from rlepose.errors import Stopped
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import Trainer, train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 # Batch statistics, random numbers within the network, log entries and epochs that end between the stops.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rlepose.engine.checkpoint import load_checkpoint
 from rlepose.errors import STOPPED
+from rlepose.runtime.checkpoint import load_checkpoint
 
 Start = Callable[..., Any]
 LONG = ("train.epochs=1000", "train.validate_every=1000")

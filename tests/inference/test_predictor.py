@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.datasets.coco import CocoFile
+from rlepose.datasets.formats.coco import CocoFile
 from rlepose.datasets.images import read_image
-from rlepose.engine.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.validate_checkpoint import validator_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.inference import Predictor, coco_entries
 from rlepose.inference.boxes import Boxes
+from rlepose.jobs.validate import validator_of
+from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.runtime.distributed import Ranks
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

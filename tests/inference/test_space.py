@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.camera import project
-from rlepose.config import Config
-from rlepose.datasets.h36m import persons_from_h36m
+from rlepose.config.config import Config
+from rlepose.datasets.formats.h36m import persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
-from rlepose.datasets.synthetic_3d import FILES
-from rlepose.engine.checkpoint import save_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.experiment import Experiment
-from rlepose.engine.trainer import Trainer
-from rlepose.engine.validators import build_validator
+from rlepose.drawn_people.people_in_space import FILES
 from rlepose.errors import InputError
 from rlepose.evaluation.mpjpe import joint_errors
 from rlepose.inference import PersonPose, PicturePoses, Predictor, absolute_mm, limbs_of, relative_mm, root_depth_mm
 from rlepose.inference.media import Frame
-from rlepose.inference.predict_files import predict_files
-from rlepose.skeleton import H36M, H36M_ROOT
+from rlepose.jobs.predict import predict_files
+from rlepose.pose.camera import project
+from rlepose.pose.skeleton import H36M, H36M_ROOT
+from rlepose.runtime.checkpoint import save_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import Trainer
+from rlepose.validation.validators import build_validator
 
 
 @pytest.fixture(scope="module")

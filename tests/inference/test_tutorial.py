@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "tutorial.md"
 

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlepose.config_reading import load_config
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
-from rlepose.inspection import inspect
-from rlepose.inspection.inspect import inspect_dataset
+from rlepose.config.reading import load_config
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.inspection.inspect_dataset import inspect_dataset
 from rlepose.inspection.overview import overview
 from rlepose.inspection.repeats import estimate_oks_sigmas, repeated_labels
 from rlepose.inspection.suspicions import Suspicion, suspicions
-from rlepose.skeleton import COCO
+from rlepose.pose.skeleton import COCO
 
 HAND = {
     "keypoints": ["wrist", "thumb_tip", "index_tip"],
@@ -161,9 +160,9 @@ def test_oks_sigmas_are_estimated_from_repeated_labels(write_coco: Callable[...,
 def test_an_estimate_replaces_no_constant_that_is_known(
     write_coco: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect, "estimate_oks_sigmas", lambda *_: ([0.2] * 3, [50] * 3))
+    monkeypatch.setattr("rlepose.inspection.inspect_dataset.estimate_oks_sigmas", lambda *_: ([0.2] * 3, [50] * 3))
     annotations = write_coco(category={"keypoints": ["nose", "left_wing", "right_wing"]})
-    report = inspect.inspect_dataset(annotations, None, tmp_path / "out")
+    report = inspect_dataset(annotations, None, tmp_path / "out")
     assert [joint["oks_sigma"] for joint in report["joints"].values()] == [0.026, 0.2, 0.2]
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.camera import project
-from rlepose.config import LossConfig
-from rlepose.datasets.h36m import persons_from_h36m
+from rlepose.config.config import LossConfig
+from rlepose.datasets.formats.h36m import persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
-from rlepose.datasets.synthetic_3d import FILES, write_h36m
+from rlepose.drawn_people.people_in_space import FILES, write_h36m
 from rlepose.errors import InputError
 from rlepose.lifting.network import LiftingNet
 from rlepose.lifting.poses import (
@@ -34,7 +33,8 @@ from rlepose.lifting.training import (
     save_lifting,
     train_lifting,
 )
-from rlepose.skeleton import H36M
+from rlepose.pose.camera import project
+from rlepose.pose.skeleton import H36M
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rlepose.codec import PoseOutput
-from rlepose.config import LossConfig
+from rlepose.config.config import LossConfig
 from rlepose.losses import LIKELIHOODS, build_criterion
+from rlepose.pose.codec import PoseOutput
 
 NOTHING_COMPUTED = {"aten.empty_like", "aten.new_empty", "aten._unsafe_view", "aten.detach", "aten.alias"}
 # On a CUDA device the size or value of their results makes the host wait.

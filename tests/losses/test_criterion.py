@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlepose.codec import PoseOutput
-from rlepose.config import FlowConfig, LossConfig
+from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.errors import InputError
 from rlepose.losses import L1, L2, LIKELIHOODS, RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
-from rlepose.skeleton import H36M_ROOT
+from rlepose.pose.codec import PoseOutput
+from rlepose.pose.skeleton import H36M_ROOT
 
 K = 5
 VARIANTS = {

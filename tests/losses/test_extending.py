@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from rlepose.codec import PoseOutput
-from rlepose.config import FlowConfig, LossConfig
+from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.losses import FLOWS, build_criterion
+from rlepose.pose.codec import PoseOutput
 from tests.losses import test_flows as of_every_flow
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "extending.md"

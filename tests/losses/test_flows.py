@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from rlepose.config import FlowConfig, options_of
+from rlepose.config.config import FlowConfig, options_of
 from rlepose.losses import FLOWS
 from rlepose.losses.densities import DENSITIES
 from rlepose.losses.flows import Flow, JointFlows, RealNVP

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from rlepose.codec import PoseOutput, heatmap_output
-from rlepose.heatmaps import Heatmaps, pixel_positions
 from rlepose.losses.heatmap import HeatmapMSE
+from rlepose.pose.codec import PoseOutput, heatmap_output
+from rlepose.pose.heatmaps import Heatmaps, pixel_positions
 
 CPU = torch.device("cpu")
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from rlepose import losses
-from rlepose.codec import PoseOutput
-from rlepose.config import FlowConfig, LossConfig
+from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace, build_criterion
 from rlepose.losses.densities import log_laplace
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.losses.likelihood import LocationScale
 from rlepose.losses.rle import unit_points
+from rlepose.pose.codec import PoseOutput
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 

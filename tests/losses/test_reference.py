@@ -6,10 +6,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.codec import joint_scores
 from rlepose.losses import RLE, Criterion
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.heads import RegressionHead
+from rlepose.pose.codec import joint_scores
 
 
 def reference_flow(reference: Mapping[str, NDArray], prefix: str, dims: int) -> RealNVP:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.config_reading import load_config
+from rlepose.config.config import Config
+from rlepose.config.reading import load_config
 from rlepose.errors import InputError
 from rlepose.models.cost import model_cost
 from rlepose.models.speed import crops_per_second

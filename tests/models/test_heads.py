@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlepose.codec import joint_scores
-from rlepose.config import Config, HeadConfig
-from rlepose.config_reading import config_from_dict
-from rlepose.heatmaps import Alignment
+from rlepose.config.config import Config, HeadConfig
+from rlepose.config.reading import config_from_dict
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import HEADS, POSITIVE, IntegralHead, RegressionHead, build_head
 from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.pose.codec import joint_scores
+from rlepose.pose.heatmaps import Alignment
 
 K = 5
 PAIRS = [(head, loss) for head in HEADS for loss in LOSSES if (head == "heatmap") == (loss == "heatmap_mse")]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.config_reading import config_from_dict
+from rlepose.config.config import Config
+from rlepose.config.reading import config_from_dict
 from rlepose.errors import InputError
 from rlepose.losses import LOSSES
 from rlepose.models.pose_model import PoseModel, build_model

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config import BackboneConfig, ModelConfig
+from rlepose.config.config import BackboneConfig, ModelConfig
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import RegressionHead

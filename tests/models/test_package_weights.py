@@ -9,14 +9,14 @@ import pytest
 import timm
 import torch
 
-from rlepose.config import BackboneConfig, ModelConfig
-from rlepose.config_reading import config_from_dict, with_overrides
+from rlepose.config.config import BackboneConfig, ModelConfig
+from rlepose.config.reading import config_from_dict, with_overrides
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.errors import InputError
-from rlepose.geometry import box_to_center_scale, crop_matrix
 from rlepose.models.backbones import Backbone
 from rlepose.models.package_weights import PACKAGES, package_weights
 from rlepose.models.pose_model import build_model
+from rlepose.pose.geometry import box_to_center_scale, crop_matrix
 
 # ImageNet's classes that are these animals: sorrel (a horse), and horse cart; ox, water buffalo, bison; ram, bighorn.
 CLASSES = {"horse": (339, 603), "cattle": (345, 346, 347), "sheep": (348, 349)}

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
-from rlepose.joint_sets import LIVESTOCK
+from rlepose.pose.joint_sets import LIVESTOCK
 from rlepose.preparation.livestock import make_livestock
 from rlepose.preparation.prepare import prepare
 from rlepose.preparation.sources import SOURCES

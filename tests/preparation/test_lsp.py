@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from rlepose.datasets.coco import persons_from_annotations
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.preparation.lsp import JOINTS, LSP_SPLITS, convert_lsp
 from rlepose.preparation.prepare import prepare

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rlepose.config_reading import load_config
-from rlepose.datasets.coco_file import CocoFile
+from rlepose.config.reading import load_config
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.preparation.prepare import prepare
 from rlepose.preparation.sources import SOURCES, Archive, Source

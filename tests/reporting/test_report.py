@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config import Config
-from rlepose.engine.checkpoint import Checkpoint, save_checkpoint
-from rlepose.engine.distributed import Ranks
-from rlepose.engine.experiment import Experiment
-from rlepose.engine.trainer import train
+from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.models.pose_model import build_model
+from rlepose.pose.skeleton import COCO
 from rlepose.reporting.gallery import surest_wrong
-from rlepose.reporting.html import cell, page, table
 from rlepose.reporting.measure import Uncertainty, measure_all
+from rlepose.reporting.page_parts import cell, page, table
 from rlepose.reporting.report import write_report
-from rlepose.skeleton import COCO
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -110,7 +110,7 @@ def test_what_cannot_stand_side_by_side_is_refused_before_the_first_prediction(
     other = folder.parent / "other"
     (other / "checkpoints").mkdir(parents=True)
     torch.save(tree, other / "checkpoints" / "best.pt")
-    monkeypatch.setattr("rlepose.engine.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    monkeypatch.setattr("rlepose.validation.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"other has the 17 joints snout, .*a report for each"):
         measure_all([folder, other])
     with pytest.raises(InputError, match=r"empty: no experiment with a checkpoint, .*best\.pt does not exist"):

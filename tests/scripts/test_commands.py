@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlepose.engine.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CONFIG = "configs/synthetic_res18_rle.yaml"

@@ -24,7 +24,7 @@ from rlepose.study.density import (
     study,
     true_location_and_scale,
 )
-from rlepose.study.report import all_tables
+from rlepose.study.density_report import all_tables
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from rlepose.datasets.images import read_image
+from rlepose.drawing.plots import region_levels
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import Boxes
-from rlepose.plots import region_levels
-from rlepose.skeleton import COCO, H36M
+from rlepose.pose.skeleton import COCO, H36M
 from rlepose.web import view
 from rlepose.web.view import Seen
 

@@ -1,0 +1,90 @@
+"""Categories of one file that have different joints, learned with one head: it predicts the union of their joints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.pose.skeleton import known_oks_sigmas
+
+Category = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class JointKind:
+    """Categories with the same joints.
+
+    name: for people. category_ids: of results the first is written. joints: each own joint's index in what the head
+    predicts, in the file's order.
+    """
+
+    name: str
+    category_ids: tuple[int, ...]
+    joints: tuple[int, ...]
+
+    def rows(self, category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which persons are of this kind: (N,) categories -> (N,)."""
+        return np.isin(category_ids, self.category_ids)
+
+
+def joint_kinds(categories: Sequence[Category]) -> list[JointKind]:
+    """The kinds among entries of categories, in order of appearance. Joints of the same name are the same joint."""
+    union = union_of_joints(categories)
+    alike: dict[tuple[str, ...], list[Category]] = {}
+    for category in categories:
+        alike.setdefault(tuple(category["keypoints"]), []).append(category)
+    return [
+        JointKind(
+            name=str(members[0].get("name")) + (f" + {len(members) - 1}" if len(members) > 1 else ""),
+            category_ids=tuple(member["id"] for member in members),
+            joints=tuple(map(union.index, names)),
+        )
+        for names, members in alike.items()
+    ]
+
+
+def union_of_joints(categories: Sequence[Category]) -> list[str]:
+    """Names of all joints, in order of appearance."""
+    return list(dict.fromkeys(name for category in categories for name in category["keypoints"]))
+
+
+def united(categories: Sequence[Category]) -> dict[str, Any]:
+    """One entry, as of a category, for all: the union of their joints and bones, and they themselves in `members`."""
+    union = union_of_joints(categories)
+    bones = {
+        tuple(union.index(category["keypoints"][end - 1]) + 1 for end in bone): None
+        for category in categories
+        for bone in category.get("skeleton") or []
+    }
+    members = [{key: category.get(key) for key in ("id", "name", "keypoints")} for category in categories]
+    return dict(categories[0]) | {"keypoints": union, "skeleton": [list(bone) for bone in bones], "members": members}
+
+
+def spread(keypoints: Sequence[float], joints: Sequence[int], count: int) -> list[float]:
+    """A person's own joints (x, y, visibility each) among the `count` of the head; the others are without label."""
+    everywhere = [0.0] * 3 * count
+    for own, joint in enumerate(joints):
+        everywhere[3 * joint : 3 * joint + 3] = keypoints[3 * own : 3 * own + 3]
+    return everywhere
+
+
+def category_oks_sigmas(category: Category) -> list[float | None]:
+    """The built-in OKS constants of an entry's joints, None where there is none.
+
+    Those of a united entry are found category by category; a joint that several have gets the first one's.
+    """
+    constants: dict[str, float | None] = {}
+    for member in category.get("members") or [category]:
+        for name, sigma in zip(member["keypoints"], known_oks_sigmas(member["keypoints"]), strict=True):
+            constants.setdefault(name, sigma)
+    return [constants[name] for name in category["keypoints"]]
+
+
+def own_joints(kinds: Sequence[JointKind], category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the head's joints a person of this category has: (N,) -> (N, K)."""
+    own = np.zeros((len(category_ids), len({joint for kind in kinds for joint in kind.joints})), np.bool_)
+    for kind in kinds:
+        own[np.ix_(kind.rows(category_ids), np.array(kind.joints))] = True
+    return own

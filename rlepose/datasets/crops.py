@@ -1,0 +1,184 @@
+"""From a table of persons to batches of tensors."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from rlepose.config.config import AugmentConfig
+from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occluder, sample_generator
+from rlepose.datasets.batches import Key
+from rlepose.datasets.images import ImageFiles, ImageSource
+from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons3d import Person3DTable
+from rlepose.errors import InputError
+from rlepose.pose.codec import encode
+from rlepose.pose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.pose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+_SECONDS_AFTER_SIGTERM = 10  # for the step to end and a checkpoint to be written
+
+
+class PoseDataset(Dataset[dict[str, Any]]):
+    """Crops of persons with their regression targets.
+
+    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, D), D being 3 for a table with
+    depth, else 2; index, the person's row in the table; problem, empty or why the picture could not be read (then the
+    crop is black and all weights are 0). With `augment`, all random choices follow from (seed, epoch, person).
+
+    box_scale: how much larger than the boxes the crops are, a number for all persons or (N,). images: where the pixels
+    come from, None for the picture files. hidden_weight, outside_weight: as codec.encode's.
+    """
+
+    def __init__(
+        self,
+        table: PersonTable,
+        skeleton: Skeleton,
+        input_size_hw: tuple[int, int],
+        box_scale: ArrayLike,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+        images: ImageSource | None = None,
+        hidden_weight: float = 1.0,
+        outside_weight: float = 0.0,
+    ) -> None:
+        self.images = images or ImageFiles(table)
+        self.table = table
+        self.skeleton = skeleton
+        self.input_size_hw = input_size_hw
+        self.augment = augment
+        self.seed = seed
+        self.hidden_weight = hidden_weight
+        self.outside_weight = outside_weight
+        height, width = input_size_hw
+        self.center, self.scale = box_to_center_scale(table.bbox_xywh, width / height, box_scale)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def crop_matrices(self) -> Floats:
+        """(N, 2, 3) from picture to crop, of all persons without augmentation."""
+        return crop_matrix(self.center, self.scale, self.input_size_hw)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, person = key
+        keypoints, visible = self.table.keypoints[person], self.table.visible[person]
+        depth = self.table.depth[person] if isinstance(self.table, Person3DTable) else None
+        choice = CropChoice(self.center[person], self.scale[person])
+        rng = sample_generator(self.seed, epoch, person)
+        if self.augment is not None:
+            choice = random_crop(rng, self.augment, self.skeleton, choice.center, choice.scale, keypoints, visible)
+        matrix = crop_matrix(choice.center, choice.scale, self.input_size_hw, choice.rotation_deg, choice.flip)
+        if choice.flip:
+            permutation = list(self.skeleton.flip_permutation)
+            keypoints, visible = keypoints[permutation], visible[permutation]
+            depth = None if depth is None else depth[permutation]
+        try:
+            view = self.images.view(person)
+        except InputError as error:
+            crop, visible, problem = np.zeros((*self.input_size_hw, 3), np.uint8), visible * 0, str(error)
+        else:
+            problem = ""
+            if self.augment is not None:
+                size_wh = self.table.image_size_wh[self.table.image_index[person]]
+                occluder = random_occluder(rng, self.augment, self.table.bbox_xywh[person], size_wh)
+                view = view if occluder is None else view.with_noise(occluder, rng)
+            crop = view.crop(matrix, self.input_size_hw)
+            if self.augment is not None:
+                crop = random_color(rng, self.augment, crop)
+        target, weight = encode(
+            keypoints, visible, matrix, self.input_size_hw, self.hidden_weight, depth, self.outside_weight
+        )
+        return {
+            "image": torch.from_numpy(crop).permute(2, 0, 1),
+            "target": torch.from_numpy(target),
+            "weight": torch.from_numpy(weight),
+            "index": person,
+            "problem": problem,
+        }
+
+
+def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Items to a batch; images (B, 3, H, W) keep the memory layout of pixels, which is channels_last."""
+    return {
+        "image": torch.stack([item["image"].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2),
+        "target": torch.stack([item["target"] for item in items]),
+        "weight": torch.stack([item["weight"] for item in items]),
+        "index": torch.tensor([item["index"] for item in items]),
+        "problem": [item["problem"] for item in items],
+    }
+
+
+def split_batch(batch: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
+    """A batch in parts of at most `size` items."""
+    for start in range(0, len(batch["index"]), size):
+        yield {name: values[start : start + size] for name, values in batch.items()}
+
+
+class BadImages:
+    """What to do about pictures that cannot be read: `data.on_bad_image`."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.seen: set[str] = set()
+        self._told: set[str] = set()
+
+    def check(self, problems: list[str]) -> None:
+        """Take note of a batch's problems ('' for none); InputError at the first one if the mode is 'error'."""
+        for problem in filter(None, problems):
+            if self.mode == "error":
+                raise InputError(f"{problem}; or set data.on_bad_image=skip to leave such pictures out")
+            self.seen.add(problem)
+
+    def report(self, seen_by_ranks: list[set[str]]) -> None:
+        """Log the pictures left out so far over all ranks, each once."""
+        together = set().union(*seen_by_ranks)
+        for problem in sorted(together - self._told):
+            log.warning("left out: %s", problem)
+        if together - self._told:
+            log.warning("%d pictures could not be read and are left out", len(together))
+        self._told = together
+
+
+def make_loader(
+    dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool
+) -> "DataLoader[dict[str, Any]]":
+    """A DataLoader that keeps its workers, and does not touch the global random state."""
+    # The workers are the parallelism. Here and not in the workers: a process that is forked while OpenCV has threads
+    # hangs in its first call of OpenCV, since it inherits the locks but not the threads.
+    cv2.setNumThreads(0)
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_main_process,
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _leave_signals_to_the_main_process(_: int) -> None:
+    """A signal to the whole group of processes is for the main process to answer, which needs its workers meanwhile.
+
+    But where it fails, it ends them by SIGTERM and waits for them; so they obey, some seconds later.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_AFTER_SIGTERM))
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:
+    """The tensors of a batch on the device; copies from pinned memory do not wait."""
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)}

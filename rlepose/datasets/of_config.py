@@ -1,0 +1,121 @@
+"""The data of a config: the labelled persons of either file, those to train on, and crops for whoever needs some."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlepose.config.config import Config
+from rlepose.datasets.augment import reachable_region
+from rlepose.datasets.crop_cache import crop_cache
+from rlepose.datasets.crops import PoseDataset
+from rlepose.datasets.formats.coco_file import category_skeleton
+from rlepose.datasets.formats.h36m_npz import read_h36m
+from rlepose.datasets.formats.mpii import persons_as_h36m
+from rlepose.datasets.labelled import labelled_persons
+from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
+from rlepose.errors import InputError
+from rlepose.pose.skeleton import H36M, H36M_ROOT, Skeleton
+
+Part = Literal["train", "val"]
+
+
+def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
+    """The persons of the training or of the validation file, and their joints."""
+    data, root = config.data, Path(config.data.root)
+    annotations, images = {
+        "train": (data.train_annotations, data.train_images),
+        "val": (data.val_annotations, data.val_images),
+    }[part]
+    return TABLES[data.format](config, root / annotations, root / images)
+
+
+def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
+    labelled = labelled_persons(annotations, config.data.category, images, _cache_dir(config))
+    data = config.data
+    return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas, data.flip_pairs)
+
+
+def _h36m_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
+    return read_h36m(annotations, images), H36M
+
+
+# By data.format.
+TABLES = {"coco": _coco_table, "h36m": _h36m_table}
+
+
+def training_dataset(config: Config) -> PoseDataset:
+    """The training persons, read from picture files."""
+    data = config.data
+    table, skeleton = labelled_table(config, "train")
+    if isinstance(table, Person3DTable):
+        table = _trained_in_space(config, table)
+    table = table.with_pictures(data.on_bad_image)
+    return PoseDataset(
+        table,
+        skeleton,
+        data.input_size_hw,
+        _box_scale(config, table),
+        config.augment,
+        config.train.seed,
+        hidden_weight=config.loss.hidden_weight,
+        outside_weight=config.loss.outside_weight,
+    )
+
+
+def _trained_in_space(config: Config, table: Person3DTable) -> Person3DTable:
+    data, root = config.data, Path(config.data.root)
+    if not config.loss.root_depth:
+        depth = table.depth.copy()
+        depth[:, H36M_ROOT] = np.nan
+        table = dataclasses.replace(table, depth=depth)
+    if data.extra_annotations is not None and data.extra_images is not None:
+        table = with_2d_persons(table, persons_as_h36m(root / data.extra_annotations, root / data.extra_images))
+    return table
+
+
+def _box_scale(config: Config, table: PersonTable) -> NDArray[np.floating]:
+    """(N,) how much larger than their boxes the crops of a training table's persons are."""
+    data = config.data
+    extra = data.box_scale if data.extra_box_scale is None else data.extra_box_scale
+    return np.where(np.arange(len(table)) < persons_with_depth(table), data.box_scale, extra)
+
+
+def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
+    """At most `count` crops of persons spread evenly over a file: (N, 3, H, W) RGB uint8, not augmented.
+
+    Raises InputError where there are none to be had.
+    """
+    table, skeleton = labelled_table(config, part)
+    table = table.with_pictures("skip")
+    dataset = PoseDataset(table, skeleton, config.data.input_size_hw, config.data.box_scale)
+    chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
+    items = [dataset[0, int(person)] for person in chosen]
+    crops = [item["image"].numpy() for item in items if not item["problem"]]
+    if not crops:
+        raise InputError(f"{table.image_root}: none of the pictures can be read; pass --set data.root=FOLDER")
+    return np.stack(crops)
+
+
+def persons_with_depth(table: PersonTable) -> int:
+    """How many persons, the first ones, a batch is made of alone, or in half where others follow."""
+    return table.num_with_depth if isinstance(table, Person3DTable) else len(table)
+
+
+def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
+    """Have the training persons read from the crop cache that the config asks for; it is made if it is not there."""
+    data, table, scale = config.data, dataset.table, dataset.scale
+    if data.cache == "none":
+        return
+    reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
+    plain = data.input_size_hw[1] / scale[:, 0]  # pixels of a crop without augmentation per pixel of the picture
+    shrink = data.cache_resolution * plain
+    dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
+
+
+def _cache_dir(config: Config) -> Path:
+    data = config.data
+    return Path(data.root) / "rlepose_cache" if data.cache_dir is None else Path(data.cache_dir)

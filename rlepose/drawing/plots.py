@@ -1,0 +1,163 @@
+"""Diagrams of uncertainty, with matplotlib."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
+from rlepose.evaluation.nme import NME_THRESHOLDS, cumulative_curve
+from rlepose.losses import LocationScale
+from rlepose.pose.geometry import Floats
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
+
+    from rlepose.drawing.overlays import Picture
+    from rlepose.inference import PoseDensity
+
+_COLUMNS = 5
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """Write a figure as a picture; the ending of the name chooses the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
+
+
+def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
+    """Share of labels inside the highest-density region against the region's probability; the diagonal is perfect."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4.5))
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    for name, observations in curves.items():
+        error = calibration_error(observations.level)
+        axes.plot(LEVELS, coverage(observations.level), marker="o", label=f"{name}: mean error {error:.3f}")
+    axes.set(xlabel="predicted probability of the region", ylabel="labels inside it", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
+    """Mean 1 − OKS of the persons kept, when the least sure are left out: a curve for each report, by its name."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4.5))
+    axes = figure.subplots()
+    for number, (name, report) in enumerate(reports.items()):
+        overall, curve, color = report["overall"], report["risk_coverage"], f"C{number % 10}"
+        areas = f"area {overall['AURC']:.3f}, best possible {overall['AURC_best']:.3f}"
+        axes.plot(curve["coverage"], curve["risk"], color=color, label=f"{name}: {areas}")
+        axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
+    axes.set(xlabel="share of persons kept, the surest first", ylabel="mean risk, 1 − OKS", xlim=(0, 1), ylim=(0, None))
+    axes.set_title("dotted: in any order", fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
+    return figure
+
+
+def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]) -> "Figure":
+    """Share of persons whose NME is at most x: a colour a name, a line for each of its runs. Dotted: AUC's limits.
+
+    errors: the persons' NME, (N,) of each run, by name. references: what these are relative to, in words.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.5))
+    axes = figure.subplots()
+    limit = max(
+        [NME_THRESHOLDS[-1], *(float(np.quantile(run, 0.95)) for some in errors.values() for run in some if len(run))]
+    )
+    for number, (name, of_name) in enumerate(errors.items()):
+        runs = [run for run in of_name if len(run)]
+        label = f"{name}: NME {np.mean([run.mean() for run in runs]):.4f}" if runs else name
+        for run in runs:
+            x, share = cumulative_curve(run)
+            x, share = np.concatenate([[0], x, [max(limit, x[-1])]]), np.concatenate([[0], share, [1]])
+            axes.plot(x, share, drawstyle="steps-post", linewidth=1.2, color=f"C{number % 10}", label=label)
+            label = "_"  # one entry of the legend for all runs
+    for threshold in NME_THRESHOLDS:
+        axes.axvline(threshold, color="0.6", linewidth=1, linestyle=":")
+    relative_to = " or ".join(sorted(set(references)))
+    axes.set(xlabel=f"NME, relative to {relative_to}", ylabel="share of persons", xlim=(0, limit), ylim=(0, 1))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
+    return figure
+
+
+def density_figure(likelihood: LocationScale, observations: Observations, joints: Sequence[str]) -> "Figure":
+    """For each joint: where labels lie in sigmas around the prediction, and the learned density's regions.
+
+    The contours hold 10, 50 and 90 % of the density; as many of the points should lie inside.
+    """
+    from matplotlib.figure import Figure
+
+    present = [joint for joint in range(len(joints)) if (observations.joint == joint).any()]
+    rows = -(-len(present) // _COLUMNS)
+    figure = Figure(figsize=(2.6 * _COLUMNS, 2.7 * rows), layout="constrained")
+    panels = np.ravel(figure.subplots(rows, _COLUMNS, squeeze=False))
+    reach = float(np.quantile(np.abs(observations.residual), 0.98))
+    axis = np.linspace(-reach, reach, 121)
+    x, y = np.meshgrid(axis, axis)
+    grid = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1)).float()
+    everywhere = grid.repeat(likelihood.num_densities, 1)
+    of_density = torch.arange(likelihood.num_densities).repeat_interleave(len(grid))
+    zeros, ones = torch.zeros_like(everywhere), torch.ones_like(everywhere)
+    levels = likelihood.region_level(zeros, ones, everywhere, of_density).view(-1, *x.shape).numpy()
+    densities = likelihood.density_of(torch.arange(len(joints))).tolist()
+    for panel, joint in zip(panels, present, strict=False):
+        points = observations.of(joint).residual
+        bins = np.linspace(-reach, reach, 41)
+        panel.hist2d(points[:, 0], points[:, 1], bins=[bins, bins], cmap="Blues")
+        panel.contour(x, y, levels[densities[joint]], levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1)
+        panel.set_title(joints[joint], fontsize=10)
+        panel.set_aspect("equal")
+        panel.invert_yaxis()  # as in the picture
+    for panel in panels[len(present) :]:
+        panel.set_axis_off()
+    figure.supxlabel("(label − mu) / sigma, x")
+    figure.supylabel("(label − mu) / sigma, y")
+    return figure
+
+
+def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, name: str) -> "Figure":
+    """Where a person's joint is, over the part of the picture around it, with axes in the picture's pixels.
+
+    The bands hold 10, 30, 50, 70 and 90 % of the density, the dashed line holds 99 %.
+    """
+    from matplotlib.figure import Figure
+
+    x, y, log_prob = density.on_grid(joint)
+    levels = region_levels(x, y, log_prob)
+    person = np.ptp(density.keypoints, axis=0).max()
+    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # some of the person around a joint that is sure
+    left, top = density.keypoints[joint] - reach
+    right, bottom = density.keypoints[joint] + reach
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_facecolor("0.2")
+    height, width = pixels.shape[:2]
+    columns = slice(max(0, int(left)), min(width, int(right) + 2))
+    rows = slice(max(0, int(top)), min(height, int(bottom) + 2))
+    part = pixels[rows, columns]
+    if part.size:  # else the joint is far outside the picture
+        # Pixel centres are at integers.
+        extent = (columns.start - 0.5, columns.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
+        axes.imshow(part, extent=extent, interpolation="bilinear")
+    axes.contourf(x, y, levels, levels=[0, 0.1, 0.3, 0.5, 0.7, 0.9], cmap="autumn", alpha=0.45)
+    axes.contour(x, y, levels, levels=[0.99], colors="white", linewidths=1, linestyles="dashed")
+    axes.plot(*density.keypoints[joint], marker="+", color="white", markersize=10)
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
+    axes.set_title(f"{name}: bands hold 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
+    return figure
+
+
+def region_levels(x: Floats, y: Floats, log_prob: Floats) -> Floats:
+    """Probability of the smallest region (highest density) that reaches each point of a grid: as log_prob (Y, X)."""
+    share = np.exp(log_prob).ravel() * (x[1] - x[0]) * (y[1] - y[0])
+    order = np.argsort(-share)
+    levels = np.empty_like(share)
+    levels[order] = np.cumsum(share[order])
+    return levels.reshape(log_prob.shape)

@@ -1,0 +1,62 @@
+"""Writing drawn data sets: once, by all cores, as JPEG."""
+
+import functools
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from rlepose.drawn_people.painting import Bytes
+from rlepose.errors import InputError
+
+SPREAD_FROM = 100  # pieces of work; fewer are done by this process alone
+JPEG_QUALITY = 90
+
+
+def make_once(root: Path, arguments: Mapping[str, Any], write: Callable[[], None]) -> bool:
+    """Call `write`, which fills the folder `root`, unless it holds what a call with the same arguments wrote.
+
+    Returns whether it was called. What an interrupted call left is written anew; anything else in `root` is an
+    InputError.
+    """
+    stamp, unfinished = root / "synthetic.json", root / "synthetic.unfinished"
+    stamp_text = json.dumps(arguments, indent=2) + "\n"
+    if stamp.is_file() and stamp.read_text() == stamp_text:
+        return False
+    if unfinished.is_file():
+        shutil.rmtree(root)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(
+            f"{root} is in the way and was not made with the arguments {json.dumps(arguments)}; "
+            "delete it or give another --out"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
+    write()
+    stamp.write_text(stamp_text)
+    unfinished.unlink()
+    return True
+
+
+@contextmanager
+def mapping(num_pieces: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map`, or for more than a few pieces of work one that uses all cores."""
+    if num_pieces < SPREAD_FROM:
+        yield map
+        return
+    # Spawned, not forked: a process that is forked while OpenCV has threads hangs.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(0,), mp_context=context) as pool:
+        yield functools.partial(pool.map, chunksize=16)
+
+
+def write_jpeg(path: Path, picture: Bytes) -> None:
+    """Write a picture (H, W, 3) BGR."""
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    path.write_bytes(encoded.tobytes())

@@ -1,0 +1,121 @@
+"""Looking at a keypoint file before training on it: what was understood, what looks wrong, samples, and a config."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlepose.datasets.category_joints import category_oks_sigmas
+from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.images import read_labelled_image
+from rlepose.datasets.persons import PersonTable
+from rlepose.drawing.overlays import person_tile, sheet, write_picture
+from rlepose.errors import InputError
+from rlepose.evaluation.results import write_json
+from rlepose.evaluation.truth import annotation_area
+from rlepose.inspection.overview import format_overview, overview
+from rlepose.inspection.ready_config import ready_config
+from rlepose.inspection.repeats import estimate_oks_sigmas
+from rlepose.inspection.suspicions import Suspicion, suspicions
+from rlepose.pose.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+_TOLD = 5  # of a kind; report.json has all
+_DRAWN = 12
+
+
+def inspect_dataset(
+    annotations: Path,
+    images: Path | None,
+    out: Path,
+    category: str | Sequence[str] | None = None,
+    val: tuple[Path, Path] | None = None,
+) -> dict[str, Any]:
+    """Log what a file holds; write report.json and, given the folder of its pictures, config.yaml, samples.png and
+    suspicious.png. -> the report.
+
+    val: annotations and pictures that the config is to validate on. Raises InputError for what training refuses, too.
+    """
+    coco = CocoFile(annotations, category)
+    table = persons_from_annotations(coco, images or annotations.parent)
+    skeleton = coco.skeleton()
+    areas = {annotation["id"]: annotation_area(annotation) for annotation in coco.annotations}
+    estimated, repeats = estimate_oks_sigmas(table, np.array([areas[i] for i in table.person_ids.tolist()]))
+    skeleton = _with_estimates(skeleton, category_oks_sigmas(coco.category), estimated)
+    found = suspicions(coco, table, skeleton)
+    report = overview(coco, table, skeleton)
+    report["estimated_oks_sigmas"] = dict(zip(skeleton.names, estimated, strict=True))
+    report["repeated_labels"] = dict(zip(skeleton.names, repeats, strict=True))
+    report["suspicions"] = [asdict(suspicion) for suspicion in found]
+    log.info("%s", format_overview(report))
+    _tell_estimates(estimated, repeats, skeleton)
+    _tell_suspicions(found)
+    out.mkdir(parents=True, exist_ok=True)
+    if images is not None:
+        report["unreadable_pictures"] = _draw(table, skeleton, found, out)
+    write_json(out / "report.json", report)
+    if images is not None:
+        (out / "config.yaml").write_text(ready_config(report, annotations, images, val), encoding="utf-8")
+        log.info("config          %s", out / "config.yaml")
+    log.info("report          %s", out / "report.json")
+    return report
+
+
+def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: list[float | None]) -> Skeleton:
+    """Estimates take the place of the default only: with other constants than the known ones AP is nobody else's."""
+    sigmas = tuple(
+        new if new is not None and built_in is None else old
+        for built_in, new, old in zip(known, estimated, skeleton.oks_sigmas, strict=True)
+    )
+    return Skeleton(skeleton.names, skeleton.bones, sigmas)
+
+
+def _tell_estimates(estimated: list[float | None], repeats: list[int], skeleton: Skeleton) -> None:
+    if not any(estimated):
+        log.info("OKS sigmas      no joint was labelled ten times again, so none is estimated from the labels")
+        return
+    log.info("OKS sigmas      estimated from repeated labels (joint, sigma, repeats):")
+    for name, sigma, count in zip(skeleton.names, estimated, repeats, strict=True):
+        log.info("  %-18s %s %6d", name, "     –" if sigma is None else f"{sigma:6.4f}", count)
+
+
+def _tell_suspicions(found: list[Suspicion]) -> None:
+    if not found:
+        log.info("suspicious      nothing")
+    for kind, count in Counter(suspicion.kind for suspicion in found).items():
+        log.info("suspicious      %d × %s", count, kind)
+        for suspicion in [s for s in found if s.kind == kind][:_TOLD]:
+            log.info("  annotation %d: %s", suspicion.annotation, suspicion.what)
+
+
+def _draw(table: PersonTable, skeleton: Skeleton, found: list[Suspicion], out: Path) -> list[str]:
+    """-> why pictures could not be read."""
+    row_of = {identity: row for row, identity in enumerate(table.person_ids.tolist())}
+    suspected = {row_of[s.annotation]: s.kind for s in found if s.annotation in row_of}
+    spread = np.unique(np.linspace(0, len(table) - 1, _DRAWN).astype(int)).tolist()
+    problems: list[str] = []
+    for name, persons in (("samples", dict.fromkeys(spread, "")), ("suspicious", suspected)):
+        tiles = []
+        for row, kind in list(persons.items())[:_DRAWN]:
+            try:
+                image = read_labelled_image(table, int(table.image_index[row]))
+            except InputError as error:
+                problems.append(str(error))
+                log.warning("%s", error)
+                continue
+            title = f"{table.person_ids[row]} {kind}".strip()
+            tiles.append(
+                person_tile(
+                    image, table.bbox_xywh[row], skeleton, table.keypoints[row], title, visible=table.visible[row]
+                )
+            )
+        if tiles:
+            write_picture(out / f"{name}.png", sheet(tiles, columns=4))
+            log.info("pictures        %s", out / f"{name}.png")
+    return problems

@@ -1,0 +1,114 @@
+"""Exporting a checkpoint: written, compared with the model, and only then given its name."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rlepose.config.config import Config
+from rlepose.datasets.of_config import crops_of
+from rlepose.errors import InputError, first_line
+from rlepose.export.description import Description, Precision
+from rlepose.export.formats import FORMATS, FormatName, require
+from rlepose.export.network import ExportedNetwork, with_half_backbone
+from rlepose.export.parity import TOLERANCE, Difference, difference
+from rlepose.export.quantize import quantize
+from rlepose.losses import Basic, Criterion
+from rlepose.runtime.checkpoint import Checkpoint, criterion_from_checkpoint, model_from_checkpoint, results_folder
+
+log = logging.getLogger(__name__)
+
+_CHECK_CROPS = 16
+_CALIBRATION_CROPS = 128
+
+
+def export_checkpoint(
+    path: Path,
+    config: Config,
+    checkpoint: Checkpoint,
+    file_format: FormatName,
+    precision: Precision,
+    out: Path | None = None,
+) -> Difference:
+    """Write a checkpoint's network to `out` and compare both on crops of the validation data (random pictures where
+    there are none); -> how they differ.
+
+    out: default export/<checkpoint's name>[_<precision>].<suffix> beside the checkpoint's folder.
+    Raises InputError for what cannot be exported, for int8 without training data, and where a float32 file differs by
+    more than parity.TOLERANCE from the model or does not run: it keeps `.rejected` in its name then.
+    """
+    kind = FORMATS[file_format]
+    require(*kind.libraries)
+    if precision == "int8" and file_format != "onnx":
+        raise InputError(f"--precision int8 is there for --format onnx, not for {file_format}; take one of both")
+    out = out or _default_out(path, precision, kind.suffix)
+    if out.suffix != kind.suffix:
+        raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
+    model = model_from_checkpoint(checkpoint, config, path)
+    criterion = criterion_from_checkpoint(checkpoint, config, path)
+    if isinstance(criterion.main, Basic):
+        raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
+    calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
+    crops = _check_crops(config)
+
+    original = ExportedNetwork(model)
+    network = ExportedNetwork(with_half_backbone(model)) if precision == "float16" else original
+    description = describe(config, checkpoint, criterion, network, precision)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unchecked = out.with_stem(f"{out.stem}.unchecked")
+    try:
+        kind.write(network, torch.from_numpy(crops[:2]), unchecked, description)
+    except Exception as error:  # the exporters raise all kinds
+        raise InputError(
+            f"{path}: torch cannot write {config.model.backbone.name} as {file_format} ({first_line(error)}); "
+            "try another --format"
+        ) from error
+    if calibration is not None:
+        quantize(unchecked, calibration)
+    try:
+        found = difference(original, kind.open(unchecked).run, crops)
+        wrong = f"{found}; allowed is {TOLERANCE:g}" if precision == "float32" and not found.tolerable else ""
+    except Exception as error:  # so do the runtimes, where the file holds a batch of two as a constant for example
+        wrong = first_line(error)
+    if wrong:
+        rejected = unchecked.replace(out.with_name(f"{out.name}.rejected"))
+        raise InputError(f"{rejected}: does not compute what {path} does ({wrong}); try another --format")
+    unchecked.replace(out)
+    log.info("compared with the model on %d crops: %s", len(crops), found)
+    if precision != "float32":
+        log.info("what that costs  scripts/validate.py tells, with --onnx for an ONNX file")
+    log.info("exported        %s (%.1f MB)", out, out.stat().st_size / 1e6)
+    return found
+
+
+def describe(
+    config: Config, checkpoint: Checkpoint, criterion: Criterion, network: ExportedNetwork, precision: Precision
+) -> Description:
+    """What the exported file will tell of itself."""
+    spread = criterion.residual_spread(len(checkpoint.skeleton))
+    return Description(
+        skeleton=checkpoint.skeleton,
+        input_size_hw=config.data.input_size_hw,
+        box_scale=config.data.box_scale,
+        outputs=network.output_names,
+        precision=precision,
+        loss=config.loss.name,
+        residual_spread=tuple(tuple(row) for row in spread.tolist()),
+        recalibration=checkpoint.recalibration,
+    )
+
+
+def _check_crops(config: Config) -> NDArray[np.uint8]:
+    try:
+        return crops_of(config, "val", _CHECK_CROPS)
+    except InputError as error:
+        log.warning("no crops to compare on (%s), so random pictures are taken", error)
+        size = (_CHECK_CROPS, 3, *config.data.input_size_hw)
+        return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+
+
+def _default_out(path: Path, precision: Precision, suffix: str) -> Path:
+    name = path.stem if precision == "float32" else f"{path.stem}_{precision}"
+    return results_folder(path).with_name("export") / f"{name}{suffix}"

@@ -1,0 +1,211 @@
+"""Poses of files, drawn and listed: pictures or a video, and results.json beside them."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from rlepose.drawing.overlays import Picture, draw_label, draw_pose, write_picture
+from rlepose.drawing.views_in_space import VIEWS, scale_for, view_tile
+from rlepose.errors import InputError
+from rlepose.inference.boxes import GivenBoxes
+from rlepose.inference.json_list import JsonList
+from rlepose.inference.media import Video, is_video, pictures_in
+from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
+from rlepose.inference.predictor import Predictor
+from rlepose.inference.smoothing import NO_SIGMA, Smoother
+from rlepose.inference.space import relative_mm
+
+log = logging.getLogger(__name__)
+
+_SIDE = 320  # pixels of a view in space
+_TOLD = 10  # reasons in the log
+
+
+def predict_files(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False, min_score: float = 0.0
+) -> int:
+    """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
+
+    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
+    COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
+    the size of adults (inference/space.py).
+    A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
+    numbers; a frame's is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is
+    whole after each picture, and the mp4 is closed when Ctrl-C or an error ends the run. What cannot be read, boxes
+    without an inside and pictures without persons are logged; if they are many, left_out.txt has all.
+    """
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
+    if out.resolve() == (source if source.is_dir() else source.parent).resolve():
+        raise InputError(f"--out: {out} is where the input lies; choose another folder")
+    video = is_video(source)
+    if smooth and not video:
+        raise InputError(f"--smooth: {source} is no video; leave it out")
+    if smooth and not predictor.gives_sigma:
+        raise InputError(NO_SIGMA)
+    problems: list[str] = []
+    if video:
+        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None, min_score)
+    else:
+        _pictures(predictor, source, boxes, out, problems, min_score)
+    log.info("results         %s", out / "results.json")
+    if len(problems) > _TOLD:
+        (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
+        log.warning("%d left out; the first reasons stand above, all in %s", len(problems), out / "left_out.txt")
+    elif problems:
+        log.warning("%d left out; the reasons stand above", len(problems))
+    return len(problems)
+
+
+def _pictures(
+    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str], min_score: float
+) -> None:
+    files = pictures_in(source) if source.is_dir() else [source]
+    ids = _image_ids(files)
+    found = predictor.stream(source, boxes)
+    with _results(out) as results:
+        for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
+            problems = list(poses.problems)
+            if not poses.persons and not problems and boxes in (None, "detector"):
+                problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
+            results.add(coco_entries([poses], [number]))
+            if frame.pixels is not None:
+                write_picture(
+                    out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor, min_score)
+                )
+                problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
+            _tell(problems, left_out)
+    log.info("pictures        %s", out)
+
+
+def _results(out: Path) -> JsonList:
+    """An empty list in the folder, which is made. It replaces an older one, so first the input is found good."""
+    out.mkdir(parents=True, exist_ok=True)
+    return JsonList(out / "results.json")
+
+
+def _drawn_name(name: str) -> str:
+    """PGM has no colour: such a picture becomes a PNG."""
+    return f"{name}.png" if name.lower().endswith(".pgm") else name
+
+
+def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
+    """Draw the persons of a 3-D model from the side and from above; -> why some are left out of that picture."""
+    tiles, problems = [], []
+    for number, person in enumerate(poses.persons, 1):
+        if person.depth is None:
+            continue
+        try:
+            tiles.append(draw_in_space(person, predictor))
+        except InputError as error:
+            problems.append(f"{poses.name}: person {number} in space: {error}")
+    if tiles:
+        write_picture(path, np.concatenate(tiles))
+    return problems
+
+
+def _video(
+    predictor: Predictor,
+    source: Path,
+    boxes: GivenBoxes,
+    out: Path,
+    left_out: list[str],
+    smoother: Smoother | None,
+    min_score: float,
+) -> None:
+    with Video(source) as video:
+        fps, count = video.fps, video.count
+    path = out / f"{source.stem}.mp4"
+    writer: Any = None
+    empty = 0
+    try:
+        with _results(out) as results:
+            for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
+                _tell(poses.problems, left_out)
+                if frame.pixels is None:
+                    continue
+                empty += not poses.persons
+                if smoother is not None:
+                    poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
+                if writer is None:
+                    rate = _writable_fps(fps)
+                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
+                    if not writer.isOpened():
+                        size = "{}x{}".format(*poses.size_wh)
+                        raise InputError(
+                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
+                            "frames as a folder of pictures"
+                        )
+                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor, min_score), cv2.COLOR_RGB2BGR))
+                results.add(coco_entries([poses], [number]))
+    finally:
+        if writer is not None:
+            writer.release()  # writes the index, without which no player opens the file
+    if empty:
+        log.info("no person in %d frames", empty)
+    log.info("video           %s", path)
+
+
+def _writable_fps(fps: float) -> float:
+    """The nearest rate that MPEG-4 has: a fraction of numbers below 2^16. OpenCV makes it one of a decimal number."""
+    largest = 2**16 - 1
+    fps = min(fps, largest)
+    digits = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= largest)
+    return round(fps, digits)
+
+
+def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min_score: float = 0.0) -> Picture:
+    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores.
+
+    Joints with a score below `min_score` are not drawn.
+    """
+    for person in poses.persons:
+        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma, person.joint_scores >= min_score)
+        x, y = person.bbox_xywh[:2]
+        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
+    return pixels
+
+
+def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
+    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+
+    InputError for a pose that no size of an adult fits, as `relative_mm` says.
+    """
+    joints, sigma = relative_mm(person), None
+    if person.sigma is not None and person.depth_sigma is not None:
+        mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
+        sigma = np.column_stack([person.sigma * mm_a_px, person.depth_sigma])
+    scale = scale_for(joints, _SIDE)
+    tiles = [view_tile(joints, sigma, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
+    return np.concatenate(tiles, axis=1)
+
+
+def _tell(problems: Iterable[str], left_out: list[str]) -> None:
+    """Log what is left out, as long as there is not too much of it, and add it to `left_out`."""
+    for problem in problems:
+        left_out.append(problem)
+        if len(left_out) <= _TOLD:
+            log.warning("left out: %s", problem)
+        elif len(left_out) == _TOLD + 1:
+            log.warning("more is left out, which left_out.txt tells at the end")
+
+
+def _image_ids(files: list[Path]) -> list[int]:
+    numbers = [int(file.stem) if file.stem.isdecimal() else -1 for file in files]
+    are_ids = len(set(numbers)) == len(files) and min(numbers) >= 0 and max(numbers) < 2**63  # as NumPy's and COCO's
+    return numbers if are_ids else list(range(1, len(files) + 1))
+
+
+def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:
+    """The items, with a progress bar, and the pictures a second logged at the end."""
+    start, done = time.perf_counter(), 0
+    for item in tqdm(items, total=count or None, unit="picture", disable=None, leave=False):
+        done += 1
+        yield item
+    log.info("speed           %d pictures, %.1f a second", done, done / max(time.perf_counter() - start, 1e-9))

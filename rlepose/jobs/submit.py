@@ -1,0 +1,80 @@
+"""The submission file for COCO's test-dev server: poses on pictures whose labels only the server has."""
+
+import logging
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from rlepose.config.config import Config
+from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.formats.coco import persons_from_detections
+from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
+from rlepose.errors import InputError
+from rlepose.evaluation.results import write_results
+from rlepose.jobs.validate import open_network
+from rlepose.pose.skeleton import COCO
+from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.validation.estimator import Estimator
+
+log = logging.getLogger(__name__)
+
+
+def submit_checkpoint(
+    path: Path,
+    config: Config,
+    checkpoint: Checkpoint,
+    boxes: str | None,
+    out: Path,
+    ranks: Ranks,
+    onnx: Path | None = None,
+) -> Path:
+    """Predict on the test pictures, in the boxes of a detection file; -> the zip file to upload, written below `out`.
+
+    boxes: the file, None takes the config's. The names are the server's: person_keypoints_test-dev2017_NAME_results,
+    .json and .zip. InputError where boxes, pictures, the `person` category or COCO's joints are missing.
+    """
+    data = config.data
+    root = Path(data.root)
+    boxes = boxes or (data.test_detections and str(root / data.test_detections))
+    if boxes is None or boxes == "gt":
+        raise InputError(
+            "--split test-dev: its pictures have no annotated boxes; name a detection file in COCO results format with "
+            "--boxes FILE or --set data.test_detections=FILE"
+        )
+    if checkpoint.skeleton.names != COCO.names:
+        raise InputError(
+            f"--split test-dev: {path} knows the joints {', '.join(checkpoint.skeleton.names)}, but the server wants "
+            f"the {len(COCO)} of COCO in their order; submit a checkpoint that was trained on COCO"
+        )
+    info = root / data.test_image_info
+    tree = read_json(info, "image info file")
+    pictures, category_id = Pictures(info, tree), _category_id(info, tree)
+    kind = JointKind("person", (category_id,), tuple(range(len(COCO))))
+    clip = data.detection_boxes == "clipped"
+    table = persons_from_detections(pictures, root / data.test_images, boxes, [kind], clip)
+    if not len(table):
+        raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
+    estimator = Estimator(config, table, checkpoint.skeleton, ranks, checkpoint.recalibration)
+    network, criterion = open_network(path, config, checkpoint, ranks, onnx)
+    predictions = estimator.predict(network, criterion)
+    submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"
+    if ranks.is_main:
+        results = estimator.detected_poses(predictions, kind)
+        file = submission.with_suffix(".json")
+        write_results(file, results)
+        with zipfile.ZipFile(submission, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(file, file.name)
+        log.info("poses           %d in %d pictures, from %d boxes", len(results), len(pictures.images), len(table))
+        log.info("to upload       %s", submission)
+    return submission
+
+
+def _category_id(info: Path, tree: dict[str, Any]) -> int:
+    categories = {entry.get("name"): entry["id"] for entry in entries(info, tree, "categories")}
+    if "person" not in categories:
+        raise InputError(
+            f"{info}: no category 'person', only {', '.join(map(str, categories)) or 'an empty list'}; "
+            "fetch COCO's image info file again, or set data.test_image_info to where it lies"
+        )
+    return categories["person"]

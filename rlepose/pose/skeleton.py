@@ -1,0 +1,310 @@
+"""Which joints a data set has: names, left/right pairs, bones, and the OKS constants."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from rlepose.pose.joint_sets import KNOWN
+
+# COCO's per-joint constants (cocodataset.org, keypoint evaluation), by the joint's name without its side.
+# CrowdPose uses the same numbers and adds neck and head. joint_sets.py has those that belong to a whole set of joints.
+_OKS_SIGMA_BY_NAME = {
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+    "neck": 0.079,
+    "head": 0.079,
+    "head_top": 0.079,
+}
+# For joints that the table does not know: about the mean of COCO's seventeen (0.063).
+DEFAULT_OKS_SIGMA = 0.062
+
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_LOWER_BODY = {"hip", "knee", "ankle", "foot", "heel", "toe", "pelvis"}
+_UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist", "thorax"}
+
+
+def _tokens(name: str) -> list[str]:
+    """'left_knee', 'LeftKnee', 'LKnee' and 'L-Knee' -> lower-case words."""
+    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
+    return [word for word in re.split(r"[\W_]+", words.lower()) if word]
+
+
+def _side_swapped(tokens: list[str]) -> list[str]:
+    return [_OTHER_SIDE.get(token, token) for token in tokens]
+
+
+def _without_side(name: str) -> str:
+    return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
+
+
+def _canonical(name: str) -> frozenset[str]:
+    """The words of a name, with the side in full."""
+    return frozenset({"l": "left", "r": "right"}.get(token, token) for token in _tokens(name))
+
+
+def side_of(name: str) -> str | None:
+    """'left' or 'right' as a joint's name says, None for one in the middle."""
+    tokens = set(_tokens(name))
+    return "left" if tokens & {"left", "l"} else "right" if tokens & {"right", "r"} else None
+
+
+def known_oks_sigmas(names: Sequence[str]) -> list[float | None]:
+    """The built-in OKS constants of these joints: those of the data set that has just these, else by each joint's name.
+
+    None where there is none.
+    """
+    published = _published().get(frozenset(map(_canonical, names)))
+    if published is not None:
+        return [published[_canonical(name)] for name in names]
+    return [_OKS_SIGMA_BY_NAME.get(_without_side(name)) for name in names]
+
+
+@cache
+def _published() -> dict[frozenset[frozenset[str]], dict[frozenset[str], float]]:
+    tables = [dict(zip(map(_canonical, known.names), known.oks_sigmas, strict=True)) for known in KNOWN]
+    return {frozenset(table): table for table in tables}
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of one kind of body.
+
+    names:      K joint names.
+    bones:      pairs of joint indices to draw.
+    oks_sigmas: K OKS constants: the labels' standard deviation over the square root of the person's area.
+    twins:      pairs of joint indices that change places when the picture is mirrored; None: as the names say.
+    """
+
+    names: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    oks_sigmas: tuple[float, ...]
+    twins: tuple[tuple[int, int], ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def flip_permutation(self) -> tuple[int, ...]:
+        """Index of each joint's mirror twin (itself for a joint in the middle)."""
+        if self.twins is not None:
+            other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
+            return tuple(other.get(index, index) for index in range(len(self)))
+        by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
+        return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
+
+    def ambiguous_names(self) -> list[str]:
+        """Names that differ at most in spelling ('left_hip' and 'LeftHip'): their mirror twin is not defined."""
+        spelled = [tuple(_tokens(name)) for name in self.names]
+        return [name for name, tokens in zip(self.names, spelled, strict=True) if spelled.count(tokens) > 1]
+
+    @property
+    def without_twin(self) -> list[str]:
+        """Names with a side but no mirror twin ('rigth_eye' beside 'left_eye'): flipping leaves them where they are.
+
+        None where the twins are given.
+        """
+        if self.twins is not None:
+            return []
+        sided = [bool(set(_tokens(name)) & set(_OTHER_SIDE)) for name in self.names]
+        return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
+
+    @property
+    def unnoticed_twins(self) -> list[str]:
+        """Names in the middle that pair up by how they begin ('Lhip' and 'Rhip', 'lefteye' and 'righteye'): probably
+        sides that are not recognised as such, since no word of the name is one. None where the twins are given.
+        """
+        if self.twins is not None:
+            return []
+        middle = {name.lower(): name for i, name in enumerate(self.names) if self.flip_permutation[i] == i}
+        pairs = [
+            (name, middle[other + lower.removeprefix(side)])
+            for lower, name in middle.items()
+            for side, other in (("left", "right"), ("l", "r"))
+            if lower.startswith(side) and lower != side and other + lower.removeprefix(side) in middle
+        ]
+        return [name for pair in pairs for name in pair]
+
+    @property
+    def flip_pairs(self) -> list[tuple[int, int]]:
+        """Pairs (i, j), i < j, that change places when the picture is mirrored."""
+        return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
+
+    def is_left(self, joint: int) -> bool:
+        """Whether a joint is on the body's left: as its name says, else the first of its pair is."""
+        side = side_of(self.names[joint])
+        return joint in [first for first, _ in self.twins or ()] if side is None else side == "left"
+
+    @cached_property
+    def upper_body(self) -> tuple[bool, ...] | None:
+        """Which joints lie above the hips, or None where the names do not tell both halves apart."""
+        words = [set(_tokens(name)) for name in self.names]
+        if not any(w & _LOWER_BODY for w in words) or not any(w & _UPPER_BODY for w in words):
+            return None
+        return tuple(not w & _LOWER_BODY for w in words)
+
+    def find(self, name: str) -> int | None:
+        """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        if name in self.names:
+            return self.names.index(name)
+        wanted = _canonical(name)
+        return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, for JSON and checkpoints."""
+        tree: dict[str, Any] = {
+            "names": list(self.names),
+            "bones": [list(bone) for bone in self.bones],
+            "oks_sigmas": list(self.oks_sigmas),
+        }
+        return tree if self.twins is None else tree | {"twins": [list(pair) for pair in self.twins]}
+
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> "Skeleton":
+        """The inverse of `to_dict`."""
+        return cls(
+            names=tuple(tree["names"]),
+            bones=tuple((int(i), int(j)) for i, j in tree["bones"]),
+            oks_sigmas=tuple(float(sigma) for sigma in tree["oks_sigmas"]),
+            twins=tuple((int(i), int(j)) for i, j in tree["twins"]) if "twins" in tree else None,
+        )
+
+
+def skeleton_from_names(names: Sequence[str], bones: Sequence[tuple[int, int]] = ()) -> Skeleton:
+    """A skeleton with the OKS constants of the built-in table, and the default for joints it does not know."""
+    sigmas = tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known_oks_sigmas(names))
+    return Skeleton(tuple(names), tuple(bones), sigmas)
+
+
+COCO = skeleton_from_names(
+    (
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    (
+        (15, 13),
+        (13, 11),
+        (16, 14),
+        (14, 12),
+        (11, 12),
+        (5, 11),
+        (6, 12),
+        (5, 6),
+        (5, 7),
+        (6, 8),
+        (7, 9),
+        (8, 10),
+        (1, 2),
+        (0, 1),
+        (0, 2),
+        (1, 3),
+        (2, 4),
+        (3, 5),
+        (4, 6),
+    ),
+)
+
+# Human3.6M's joints as the RLE authors' files have them, with an 18th, Thorax, that is learned but not counted.
+H36M = skeleton_from_names(
+    (
+        "Pelvis",
+        "R_Hip",
+        "R_Knee",
+        "R_Ankle",
+        "L_Hip",
+        "L_Knee",
+        "L_Ankle",
+        "Torso",
+        "Neck",
+        "Nose",
+        "Head",
+        "L_Shoulder",
+        "L_Elbow",
+        "L_Wrist",
+        "R_Shoulder",
+        "R_Elbow",
+        "R_Wrist",
+        "Thorax",
+    ),
+    (
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (0, 4),
+        (4, 5),
+        (5, 6),
+        (0, 7),
+        (7, 8),
+        (8, 9),
+        (9, 10),
+        (8, 11),
+        (11, 12),
+        (12, 13),
+        (8, 14),
+        (14, 15),
+        (15, 16),
+    ),
+)
+
+H36M_ROOT = H36M.names.index("Pelvis")  # what depths are relative to
+
+MPII = skeleton_from_names(
+    (
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "neck",
+        "head",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    (
+        (0, 1),
+        (1, 2),
+        (2, 6),
+        (6, 3),
+        (3, 4),
+        (4, 5),
+        (6, 7),
+        (7, 8),
+        (8, 9),
+        (7, 12),
+        (12, 11),
+        (11, 10),
+        (7, 13),
+        (13, 14),
+        (14, 15),
+    ),
+)

@@ -1,0 +1,117 @@
+"""The model card beside a checkpoint: what was learned from what, how good it is, and what nobody has tested."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlepose.config.config import Config, changed_options
+from rlepose.losses import LOSSES
+from rlepose.pose.codec import DEPTH_UNIT_MM
+from rlepose.pose.skeleton import Skeleton
+from rlepose.validation.pose_validator import metric_text
+from rlepose.validation.uncertainty import CALIBRATION_METRICS
+from rlepose.validation.validators import selecting_number
+
+_CALIBRATION = "\n## Calibration\n"
+
+
+def card_path(checkpoint: Path) -> Path:
+    """Where the card of a checkpoint lies."""
+    return checkpoint.with_suffix(".md")
+
+
+def model_card(
+    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: Mapping[str, int]
+) -> str:
+    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation.
+
+    metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
+    """
+    data, root = config.data, Path(config.data.root)
+    height, width = data.input_size_hw
+    newest = config.train.select_by == "last"
+    files = {"training": root / data.train_annotations, "validation": root / data.val_annotations}
+    lines = [
+        f"# {config.name}",
+        "",
+        f"{config.dims}-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
+        f"{config.model.head.name}, loss {config.loss.name}; the {'newest' if newest else 'best'} of its run, after "
+        f"epoch {epoch} of {config.train.epochs}.",
+        "",
+        "## Data",
+        "",
+        *(f"* {use}: {persons[use]:,} persons of `{file}`" for use, file in files.items()),
+        f"* joints: {', '.join(skeleton.names)}",
+        "",
+        "## Recipe",
+        "",
+        "Options that differ from their defaults:",
+        "",
+        *(f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in changed_options(config).items()),
+        "",
+        "## Metrics",
+        "",
+        "On the validation persons, in their annotated boxes (`gt`; a detector's boxes cost accuracy)"
+        + (", with flip test." if config.eval.flip_test else ", without flip test."),
+        "The checkpoint was chosen for being the last, not by these numbers."
+        if newest
+        else f"The checkpoint was chosen by `{selecting_number(config)}` on these same persons, so the numbers are a "
+        "little too good.",
+        "",
+        "| metric | value |",
+        "|---|---|",
+        *(f"| {name} | {metric_text(value)} |" for name, value in metrics.items()),
+        "",
+        "## Input and output",
+        "",
+        f"* In: RGB 0 … 255 (B, 3, {height}, {width}), normalised inside. A crop is a person's box, grown to the shape "
+        f"{width}×{height} around its centre, then {data.box_scale:g} times as large; black outside the picture.",
+        f"* Out: `mu` (B, K, {config.dims}), positions in crop widths and heights from the crop's middle: "
+        "pixel = (mu + 0.5) × (width, height)."
+        + f" The third is the depth: mu × {DEPTH_UNIT_MM:g} mm behind the root."
+        * (config.dims == 3),
+        f"* {_about_sigma(config)}",
+        "",
+        "## Limits",
+        "",
+        "* Measured on the validation file above and nowhere else: not on other cameras, poses, scenes, or groups of "
+        "people, and not by age, sex, skin colour or clothing.",
+        "* It always answers with a whole person: joints outside the crop or hidden are guessed, and a box without a "
+        "person gets a pose, too.",
+        "* In a box with several persons nothing says whose pose comes out.",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from rlepose.inference import Predictor",
+        "",
+        'predictor = Predictor("best.pt")  # of this folder',
+        'picture = predictor.predict("person.jpg", boxes="whole")[0]',
+        "```",
+    ]
+    return "\n".join(lines) + "\n" + (_calibration(None, "") if config.dims == 2 else "")
+
+
+def with_calibration(card: str, metrics: Mapping[str, Any], measured_on: Path) -> str:
+    """The card with what `validate.py --calibration` found; metrics as it has them."""
+    return card.partition(_CALIBRATION)[0] + _calibration(metrics, f"`{measured_on}`")
+
+
+def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
+    if metrics is None:
+        text = "Not measured yet: `python scripts/validate.py --checkpoint best.pt --calibration` fills this in."
+    else:
+        rows = [f"| {name} | {metric_text(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
+        text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])
+    return f"{_CALIBRATION}\n{text}\n"
+
+
+def _about_sigma(config: Config) -> str:
+    loss = LOSSES[config.loss.name]
+    if not loss.needs_sigma:
+        return f"No sigma: the loss {config.loss.name} learns none."
+    return (
+        f"`sigma` (B, K, {config.dims}), in the same unit: {loss.about_sigma}. It is no variance, and "
+        "on other data than that of training it may be too small."
+    )

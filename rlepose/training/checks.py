@@ -1,0 +1,171 @@
+"""What a run needs to be true before its first step, beyond what one config can show."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlepose.config.config import Config, DataConfig
+from rlepose.datasets.formats.coco_file import Pictures, read_json
+from rlepose.datasets.groups import picture_groups
+from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons3d import Person3DTable, check_subjects
+from rlepose.errors import InputError, first_line
+from rlepose.losses import Criterion
+from rlepose.models.pose_model import PoseModel
+from rlepose.pose.skeleton import Skeleton
+from rlepose.training.train_step import TrainStep
+from rlepose.validation.pose_validator import PoseValidator
+from rlepose.validation.validator import Validator
+from rlepose.validation.validator3d import Validator3D
+
+
+def check_batch(config: Config, world_size: int) -> None:
+    """InputError where a batch, or its half, cannot be divided among ranks and accumulated parts."""
+    train, halves = config.train, 1 if config.data.extra_annotations is None else 2
+    if train.batch_size % (halves * world_size * train.accumulate):
+        raise InputError(
+            f"train.batch_size: {train.batch_size} does not divide by {world_size} ranks × train.accumulate="
+            f"{train.accumulate}{' × 2 halves' * (halves == 2)}; choose a multiple of "
+            f"{halves * world_size * train.accumulate}"
+        )
+
+
+def check_joints(data: DataConfig, skeleton: Skeleton, validator: PoseValidator[Any]) -> None:
+    """InputError where the training file has other joints (`skeleton`) than the config or the validation file."""
+    path = Path(data.root) / data.train_annotations
+    if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
+        raise InputError(
+            f"data.num_keypoints: {data.num_keypoints} joints are asked for but {path} has {len(skeleton)}: "
+            f"{', '.join(skeleton.names)}; correct it or set it to null"
+        )
+    if validator.skeleton.names != skeleton.names:
+        raise InputError(
+            f"{validator.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
+            f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
+        )
+
+
+def check_persons(data: DataConfig, table: PersonTable, validator: PoseValidator[Any]) -> None:
+    """InputError where people to validate on are among those to train on, as far as the files tell who is who.
+
+    In 3-D they name the subjects, in 2-D the groups of `data.group_key`. Rank 0 parses the training file for these, so
+    all ranks call this.
+    """
+    if isinstance(table, Person3DTable) and isinstance(validator, Validator3D):
+        check_subjects(table, validator.table)
+    elif data.group_key is not None and isinstance(validator, Validator):
+        validator.ranks.on_main(partial(_check_groups, data, data.group_key, table, validator))
+
+
+def _check_groups(data: DataConfig, key: str, table: PersonTable, validator: Validator) -> None:
+    path = Path(data.root) / data.train_annotations
+    trained = picture_groups(Pictures(path, read_json(path, "annotation file")), key)[table.image_index]
+    validated = picture_groups(validator.coco, key)[validator.table.image_index]
+    shared = np.intersect1d(trained, validated)
+    if len(shared):
+        raise InputError(
+            f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {validator.path} are "
+            f"also in {path}, the first is {shared[0]}; split by groups (scripts/split_dataset.py), or set it to null"
+        )
+
+
+def check_selection(config: Config, validator: PoseValidator[Any]) -> None:
+    """InputError where validation does not give the number that chooses the best checkpoint."""
+    name = config.train.select_by
+    if name is not None and name.startswith("gt/NME") and config.eval.nme_reference is None:
+        raise InputError(f"train.select_by: {name}: NME needs a length to divide by; set eval.nme_reference")
+    if name not in (None, "last", *validator.selectable):
+        raise InputError(
+            f"train.select_by: {name}: this validation gives no such number; set it to last, or to one of "
+            f"{', '.join(validator.selectable)}"
+        )
+
+
+@torch.no_grad()
+def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: torch.device) -> None:
+    """InputError where backbone or head cannot take crops of this size: transformers are often built for one."""
+    height, width = input_size_hw
+    reduction = model.backbone.reductions[0]
+    if model.head.has_heatmaps and (height % reduction or width % reduction):
+        raise InputError(
+            f"data.input_size_hw: the pixels of heatmaps would not lie evenly in crops of {height}x{width}; take "
+            f"multiples of {reduction}, by which the backbone shrinks them"
+        )
+    was_training = model.training
+    try:
+        model.eval()(torch.zeros(1, 3, height, width, device=device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"data.input_size_hw: the backbone cannot take crops of {height}x{width} ({first_line(error)}); "
+            "change it, or build the backbone for it, often with "
+            f"model.backbone.options={{img_size: [{height}, {width}]}}"
+        ) from error
+    model.train(was_training)
+
+
+def check_gradients(config: Config, model: PoseModel, criterion: Criterion, joints: int, device: torch.device) -> None:
+    """InputError where a parameter gets no gradient: it would never learn, and DDP would fail in the second step.
+
+    One backward pass of two black crops; in 3-D the second has no depth labels. The model is in evaluation mode, so
+    that batch statistics and random states stay as they are; the criterion has neither, and runs as it trains.
+    """
+    image = torch.zeros(2, 3, *config.data.input_size_hw, device=device)
+    target = torch.zeros(2, joints, config.dims, device=device)
+    weight = torch.ones_like(target)
+    weight[1, :, 2:] = 0
+    step, was_training = TrainStep(model, criterion), model.training
+    maps: list[Tensor] = []
+    hook = model.backbone.register_forward_hook(lambda backbone, images, output: maps.extend(output))
+    model.eval()
+    loss = step(image, target, weight).sum()
+    for level in maps:
+        if level.requires_grad:
+            level.retain_grad()
+    if loss.requires_grad:
+        loss.backward()
+    hook.remove()
+    model.train(was_training)
+    without = [
+        name for name, parameter in step.named_parameters() if parameter.requires_grad and parameter.grad is None
+    ]
+    step.zero_grad(set_to_none=True)
+    if without:
+        raise InputError(_why_without(config, without, [level.grad is not None for level in maps]))
+
+
+def _why_without(config: Config, names: list[str], maps_read: list[bool]) -> str:
+    """The sentence for parameters without a gradient: which option chose what does not use them, and what to do."""
+    head = config.model.head.name
+    of_head, of_backbone = (
+        [name for name in names if name.startswith(f"model.{part}.")] for part in ("head", "backbone")
+    )
+    if of_head:
+        return (
+            f"model.head.name: {head} leaves {_counted(of_head)} of its own without a gradient, so they would never "
+            "learn; let its output depend on them, or take them out"
+        )
+    if of_backbone and not all(maps_read):
+        first_alone = maps_read[0] and not any(maps_read[1:])
+        read = "only the first" if first_alone else f"only {sum(maps_read)}" if any(maps_read) else "none"
+        return (
+            f"model.head.name: {head} reads {read} of the backbone's {len(maps_read)} maps, so {_counted(of_backbone)} "
+            "would never learn; ask for no other map in out_indices of model.backbone.options, or take another head"
+        )
+    if of_backbone:
+        return (
+            f"model.backbone.name: {config.model.backbone.name} makes its maps without {_counted(of_backbone)}, which "
+            "would never learn; leave them out by model.backbone.options={feature_cls: getter}, which most networks of "
+            "timm can, or take another"
+        )
+    return (
+        f"loss.name: {config.loss.name} leaves {_counted(names)} without a gradient, so they would never learn; "
+        "let the loss depend on them, or take them out"
+    )
+
+
+def _counted(names: list[str]) -> str:
+    return f"1 parameter ({names[0]})" if len(names) == 1 else f"{len(names)} parameters ({names[0]}, …)"

@@ -1,0 +1,64 @@
+"""The mean loss over many steps, without waiting for the device at each, and over a stop in between."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlepose.runtime.distributed import Ranks
+
+
+class Taken(NamedTuple):
+    """loss: sum over the steps that were taken. taken: their number. steps: number of all, skipped ones too."""
+
+    loss: float
+    taken: int
+    steps: int
+
+
+class LossSums:
+    """Losses since the last entry of the log, on each rank's device, and of the epoch so far over all ranks."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        self._interval = torch.zeros(2, device=self._ranks.device)
+        self._steps = 0
+        self._epoch = torch.zeros(2, dtype=torch.float64)
+
+    def add(self, loss_and_taken: Tensor) -> None:
+        """Add what `Trainer.step` gave (2,)."""
+        self._interval += loss_and_taken
+        self._steps += 1
+
+    def end_interval(self) -> Taken:
+        """What was added since the last call. Every rank has to call; waits for the device."""
+        sums = self._ranks.sum(self._interval).cpu() / self._ranks.world_size
+        self._epoch += sums
+        result = Taken(float(sums[0]), round(float(sums[1])), self._steps)
+        self._interval.zero_()
+        self._steps = 0
+        return result
+
+    def epoch_mean(self) -> float | None:
+        """Mean loss of the epoch's logged steps; None if none was taken."""
+        loss, taken = self._epoch.tolist()
+        return loss / taken if taken else None
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers, from which `resume` goes on with the same bits. Every rank has to call."""
+        return {
+            "interval": self._ranks.gather(self._interval.tolist()),
+            "steps": self._steps,
+            "epoch": self._epoch.tolist(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; on another number of ranks each takes the mean over those of before."""
+        of_ranks = torch.tensor(state["interval"])
+        own = of_ranks[self._ranks.rank] if len(of_ranks) == self._ranks.world_size else of_ranks.mean(0)
+        self._interval = own.to(self._ranks.device)
+        self._steps = state["steps"]
+        self._epoch = torch.tensor(state["epoch"], dtype=torch.float64)

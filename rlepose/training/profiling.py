@@ -1,0 +1,111 @@
+"""What a training step waits for: the loader, the host that launches, or the device that computes."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from rlepose.runtime.prefetch import on_device
+
+if TYPE_CHECKING:
+    from rlepose.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+_SETTLING_STEPS = 3  # compile, choose convolutions, fill the allocator
+_ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")  # the trace's categories of what a GPU did
+_BUSY = 0.9  # a device that is busy for this share of the time is the bottleneck, however long launching took
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of one step, on average: as a whole, waiting for a batch, launching, and with the device at work.
+
+    On a GPU the three parts overlap. On the CPU whatever is not waiting for a batch is the device's.
+    """
+
+    whole: float
+    loader: float
+    host: float
+    device: float
+
+    @property
+    def bottleneck(self) -> str:
+        """'loader', 'host' or 'device'."""
+        if self.device >= _BUSY * self.whole:
+            return "device"  # a full queue makes launching wait, too
+        parts = {"loader": self.loader, "host": self.host, "device": self.device}
+        return max(parts, key=lambda name: parts[name])
+
+    def __str__(self) -> str:
+        parts = [
+            ("waiting for the loader", self.loader),
+            *([("launching", self.host)] if self.host else []),
+            ("device at work", self.device),
+        ]
+        shares = ", ".join(f"{what} {seconds / self.whole:.0%}" for what, seconds in parts)
+        return f"{self.bottleneck}: of a step of {self.whole * 1000:.0f} ms {shares}"
+
+
+def profile_training(trainer: "Trainer", steps: int) -> StepTimes:
+    """Time `steps` steps, then record as many into the experiment's trace.json; logs the bottleneck in one line.
+
+    The steps are real ones, but nothing is saved. Every rank has to call; rank 0 tells.
+    """
+    experiment, ranks = trainer.experiment, trainer.ranks
+    # Workers have loaded ahead: until that is used up, a slow loader looks fast.
+    stock = trainer.loader.num_workers * (trainer.loader.prefetch_factor or 0)
+    trainer.step_module.train()
+    batches = _endless(trainer)
+    _run(trainer, batches, _SETTLING_STEPS + 2 * stock)
+    times = _run(trainer, batches, steps)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if ranks.device.type == "cuda" else [])]
+    with profile(activities=activities) as recorded:
+        _run(trainer, batches, steps)
+    if ranks.is_main:
+        recorded.export_chrome_trace(str(experiment.trace))
+        if ranks.device.type == "cuda":
+            times = StepTimes(times.whole, times.loader, times.host, device_seconds(experiment.trace) / steps)
+        log.info("bottleneck      %s; %d steps are in %s", times, steps, experiment.trace)
+    return times
+
+
+def device_seconds(trace: Path) -> float:
+    """How long a GPU was at work according to a Chrome trace; what it did at the same time counts once."""
+    events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e.get("cat") in _ON_DEVICE and "dur" in e)
+    total, until = 0.0, float("-inf")
+    for start, end in spans:
+        total += max(end - max(start, until), 0.0)
+        until = max(until, end)
+    return total / 1e6
+
+
+def _endless(trainer: "Trainer") -> Iterator[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
+    while True:
+        yield from on_device(trainer.loader, trainer.ranks.device)
+        trainer.batches.epoch += 1
+
+
+def _run(trainer: "Trainer", batches: Iterator[Any], steps: int) -> StepTimes:
+    """On CUDA the device's part is not known yet, and 0."""
+    on_gpu = trainer.ranks.device.type == "cuda"
+    loader = launching = 0.0
+    before = time.perf_counter()
+    for _ in range(steps):
+        started = time.perf_counter()
+        batch, tensors = next(batches)
+        fetched = time.perf_counter()
+        trainer.bad_images.check(batch["problem"])
+        trainer.step(tensors)
+        loader, launching = loader + fetched - started, launching + time.perf_counter() - fetched
+    if on_gpu:
+        torch.cuda.synchronize(trainer.ranks.device)
+    whole = time.perf_counter() - before
+    return StepTimes(whole / steps, loader / steps, *((launching / steps, 0.0) if on_gpu else (0.0, launching / steps)))

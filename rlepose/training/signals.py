@@ -1,0 +1,89 @@
+"""SIGTERM, SIGINT and SIGUSR1 as a wish to stop: after the current step, at the same step on all ranks."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from rlepose.errors import Stopped
+from rlepose.runtime.distributed import Ranks
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Have a handler called for signals for as long as this lasts; does nothing outside the main thread, since Python
+    runs handlers there alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+class StopSignals:
+    """What the ranks were asked, and what they agreed on."""
+
+    def __init__(self, ranks: Ranks, timeout_s: float) -> None:
+        self._received = self._at_once = self._agreed = False
+        self._process = os.getpid()
+        # Over the network and not the device, beside the step: no kernel waits for it, and it fails as soon as a rank
+        # is gone, where a collective of NCCL would wait for its timeout.
+        self._group: Any = None
+        if ranks.world_size > 1:
+            self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Let the signals ask for a stop, instead of ending the process, for as long as this lasts."""
+        return handled(STOP_SIGNALS, self._receive)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Where nothing is lost, a signal raises Stopped where it comes, on this rank alone."""
+        self._at_once = True
+        if self._received:
+            raise Stopped
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around each step of training: asks the other ranks, and has their answer afterwards."""
+        if self._group is None:
+            yield
+            self._agreed = self._received
+            return
+        asked = torch.tensor(int(self._received))
+        answer = dist.all_reduce(asked, dist.ReduceOp.MAX, group=self._group, async_op=True)
+        yield
+        assert answer is not None
+        answer.wait()
+        self._agreed = bool(asked)
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all ranks stop after the last step, since one of them was asked to."""
+        return self._agreed
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            return  # a worker that loads pictures: a signal to the whole group of processes is not for it
+        self._received = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the second Ctrl-C does not wait for anything
+        if self._at_once:
+            raise Stopped

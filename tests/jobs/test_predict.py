@@ -1,0 +1,249 @@
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rlepose.datasets.images import read_image
+from rlepose.errors import InputError
+from rlepose.inference import PersonPose, PicturePoses, Predictor
+from rlepose.inference.boxes import read_boxes
+from rlepose.inference.media import Frame, Video
+from rlepose.jobs.predict import draw_persons, predict_files
+from rlepose.pose.skeleton import COCO
+
+
+def nobody_found(names: list[str]) -> Any:
+    """A predictor that finds nobody in black pictures of these names, 60x40 px."""
+    frames = [Frame(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
+    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
+
+
+def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
+    boxes = read_boxes(synthetic / "annotations" / "person_keypoints_val.json")
+    out = tmp_path / "out"
+    assert predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", boxes, out) == 0
+    names = [file.name for file in sorted((synthetic / "val").iterdir())]
+    assert sorted(file.name for file in out.iterdir()) == [*names, "results.json"]
+    entries = json.loads((out / "results.json").read_text())
+    assert len(entries) == sum(map(len, boxes.values()))
+    drawn = {Path(entry["file_name"]).name for entry in entries}
+    for name in names:
+        before, after = read_image(synthetic / "val" / name), read_image(out / name)
+        assert before.shape == after.shape
+        assert (np.abs(before.astype(int) - after).max() > 100) == (name in drawn)
+
+
+def test_results_are_those_that_cocos_tools_read(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    from pycocotools.coco import COCO
+
+    annotations = synthetic / "annotations" / "person_keypoints_val.json"
+    predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", read_boxes(annotations), tmp_path / "out")
+    truth = COCO(annotations)
+    results = truth.loadRes(str(tmp_path / "out" / "results.json"))
+    assert len(results.getAnnIds()) == len(truth.getAnnIds())
+    for image_id in truth.getImgIds():
+        assert len(results.getAnnIds(imgIds=image_id)) == len(truth.getAnnIds(imgIds=image_id))
+
+
+def test_nobody_in_a_picture_is_told_and_counted(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rlepose.inference.boxes import NO_BOXES, Boxes
+
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda _: Boxes(*NO_BOXES))
+    file = sorted((synthetic / "val").iterdir())[0]
+    assert predict_files(predictor, file, None, tmp_path / "out") == 1
+    assert "no person found; lower --detector-threshold" in caplog.text
+    assert (tmp_path / "out" / file.name).exists()
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_video_is_drawn_frame_by_frame(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, smooth: bool
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    out = tmp_path / "out"
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out, smooth) == 0
+    with Video(out / "film.mp4") as film:
+        assert (film.fps, film.count) == (20, 10)
+    entries = json.loads((out / "results.json").read_text())
+    assert [entry["image_id"] for entry in entries] == list(range(10))
+
+
+@pytest.mark.parametrize("fps", [29.97, 66.123, 240.123, 90_000])
+def test_a_video_of_any_rate_is_written(write_video: Callable[..., Path], tmp_path: Path, fps: float) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 3, fps)
+    assert predict_files(nobody_found(["film.avi#0"] * 3), source, "whole", tmp_path / "out") == 0
+    with Video(source) as read, Video(tmp_path / "out" / "film.mp4") as film:
+        assert film.count == 3
+        assert film.fps == pytest.approx(min(read.fps, 2**16 - 1), rel=1e-4)
+
+
+def test_smoothing_calms_a_video(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    predictor = Predictor(checkpoint(), "cpu")
+    steps = []
+    for smooth in (False, True):
+        predict_files(predictor, source, "whole", tmp_path / "out", smooth)
+        entries = json.loads((tmp_path / "out" / "results.json").read_text())
+        steps.append(np.abs(np.diff([entry["keypoints"] for entry in entries], axis=0)).mean())
+    assert steps[1] < 0.8 * steps[0]
+
+
+def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 20)
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) // 2])
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", tmp_path / "out") == 1
+    with Video(tmp_path / "out" / "film.mp4") as film:
+        assert 3 < film.count < 18
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has_done(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 10)
+    predictor, out, drawn = Predictor(checkpoint(), "cpu"), tmp_path / "out", []
+
+    def draw_seven(*arguments: Any) -> Any:
+        if len(drawn) == 7:
+            assert len(json.loads((out / "results.json").read_text())) == 7  # as if it were killed now
+            raise KeyboardInterrupt
+        drawn.append(draw_persons(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr("rlepose.jobs.predict.draw_persons", draw_seven)
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(predictor, source, "whole", out)
+    assert [entry["image_id"] for entry in json.loads((out / "results.json").read_text())] == list(range(7))
+    with Video(out / "film.mp4") as film:
+        assert film.count == 7
+
+
+def test_names_of_numbers_too_large_for_ids_are_counted(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("7.png", "20240131235959123456.png"):
+        (folder / name).write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "out" / "results.json").read_text())] == [1, 2]
+
+
+def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
+    keypoints = np.linspace(100, 190, 34).reshape(17, 2)
+    scores = np.where(np.arange(17) < 9, 0.9, 0.1)
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
+    found = Frame("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
+    (tmp_path / "a.png").touch()
+    predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
+    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)
+    drawn = read_image(tmp_path / "out" / "a.png")
+    assert drawn[103, 100].any() and not drawn[160:].any()
+    (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert entry["keypoints"][-3:] == [pytest.approx(value, abs=0.01) for value in (*keypoints[-1], 0.1)]
+
+
+def test_a_picture_of_a_format_without_colour_is_drawn_as_png(tmp_path: Path) -> None:
+    Image.new("L", (60, 40)).save(tmp_path / "grey.PGM")
+    assert predict_files(nobody_found(["grey.PGM"]), tmp_path / "grey.PGM", "whole", tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / "grey.PGM.png").shape == (40, 60, 3)
+
+
+def test_many_that_are_left_out_are_told_in_a_file(
+    checkpoint: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(15):
+        (folder / f"{number}.jpg").write_text("no picture")
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 15
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
+    assert caplog.text.count("left out: ") == 10 and "15 left out" in caplog.text
+    assert len((tmp_path / "out" / "left_out.txt").read_text().splitlines()) == 15
+
+
+def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
+    predictor = Predictor(checkpoint(), "cpu")
+    for source, out, smooth, message in (
+        (tmp_path / "nothing", tmp_path / "out", False, "no such file or folder"),
+        (synthetic / "val", synthetic / "val", False, "is where the input lies"),
+        (synthetic / "val", tmp_path / "out", True, "is no video"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict_files(predictor, source, "whole", out, smooth)
+
+
+@pytest.mark.parametrize(
+    ("source", "smooth", "message"),
+    [
+        ("empty", False, "no pictures in it"),
+        ("broken.mp4", False, "cannot be opened as a video"),
+        ("film.avi", True, "this model has none"),
+    ],
+)
+def test_a_rerun_that_fails_leaves_the_older_results(
+    write_video: Callable[..., Path], tmp_path: Path, source: str, smooth: bool, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.mp4").write_text("no video")
+    write_video(tmp_path / "film.avi", "MJPG", 2)
+    older = tmp_path / "out" / "results.json"
+    older.parent.mkdir()
+    older.write_text("[1]")
+    with pytest.raises(InputError, match=message):
+        predict_files(nobody_found([]), tmp_path / source, "whole", tmp_path / "out", smooth)
+    assert older.read_text() == "[1]"
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"a.png": 3}', '{"images": [{"id": 1}], "annotations": []}', '{"images": 3, "annotations": []}']
+)
+def test_box_files_of_another_kind_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "boxes.json").write_text(content)
+    with pytest.raises(InputError, match=r"boxes\.json: (expected|not in COCO's layout)"):
+        read_boxes(tmp_path / "boxes.json")
+
+
+@pytest.mark.parametrize("entry", ["[[0, 0, 5]]", '["abc"]', "[[1, 2, 3, NaN]]", f"[[1, 2, 3, {10**400}]]"])
+def test_an_entry_that_is_no_box_is_found_when_the_file_is_read(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "boxes.json").write_text(f'{{"a.jpg": [[0, 0, 5, 5]], "b.jpg": {entry}}}')
+    with pytest.raises(InputError, match=r"boxes\.json: b\.jpg: expected numbers \(N, 4\)"):
+        read_boxes(tmp_path / "boxes.json")
+
+
+def test_a_missing_box_file_is_told_without_options_that_the_command_lacks(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json: the box file does not exist; check the path$"):
+        read_boxes(tmp_path / "nowhere.json")
+
+
+def test_the_command_exits_with_1_when_something_was_left_out(
+    checkpoint: Callable[..., Path],
+    run_script: Callable[..., subprocess.CompletedProcess[str]],
+    synthetic: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(sorted((synthetic / "val").iterdir())[0].read_bytes())
+    (folder / "bad.png").write_text("no picture")
+    arguments = (folder, "--checkpoint", checkpoint(), "--out", tmp_path / "out", "--boxes", "whole")
+    result = run_script("predict.py", *arguments)
+    assert result.returncode == 1, result.stderr
+    assert "bad.png: cannot be decoded as a picture" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"good.png", "results.json"}

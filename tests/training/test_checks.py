@@ -1,0 +1,74 @@
+"""What is refused before the first step: people in validation who are trained on, as far as their groups tell."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlepose.config.config import Config
+from rlepose.errors import InputError
+from rlepose.training.trainer import Trainer
+from tests.training.running import ALONE
+
+Tree = dict[str, Any]
+
+
+@pytest.fixture
+def grouped(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: Path) -> Callable[..., Config]:
+    """grouped(change, group_key=…) -> config whose files name a film of each picture: two films to train on, one to
+    validate on; `change` gets both files' trees, by split."""
+
+    def make(change: Callable[[dict[str, Tree]], Any] = lambda _: None, group_key: str = "film") -> Config:
+        trees = {
+            split: json.loads((synthetic / "annotations" / f"person_keypoints_{split}.json").read_text())
+            for split in ("train", "val")
+        }
+        for split, tree in trees.items():
+            for number, image in enumerate(tree["images"]):
+                image["film"] = f"{split} {number % 2}" if split == "train" else 7
+        change(trees)
+        options = [f"data.group_key={group_key}"]
+        for split, tree in trees.items():
+            path = tmp_path / f"{split}.json"
+            path.write_text(json.dumps(tree))
+            options.append(f"data.{split}_annotations={path}")
+        return tiny_config(*options)
+
+    return make
+
+
+def film_of_training(trees: dict[str, Tree]) -> None:
+    for image in trees["val"]["images"][:3]:
+        image["film"] = "train 1"
+
+
+def test_a_group_that_is_in_both_files_is_refused(grouped: Callable[..., Config]) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"data\.group_key: 1 of 2 groups by 'film' in .*val\.json are also in .*train\.json, the first is "
+        r"train 1; split by groups \(scripts/split_dataset\.py\)",
+    ):
+        Trainer(grouped(film_of_training), ALONE)
+
+
+def test_other_groups_are_trained_on(grouped: Callable[..., Config]) -> None:
+    Trainer(grouped(), ALONE)
+
+
+def test_without_the_option_nobody_looks(grouped: Callable[..., Config]) -> None:
+    Trainer(grouped(film_of_training, group_key="null"), ALONE)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_picture_without_the_key_is_refused(grouped: Callable[..., Config], split: str) -> None:
+    with pytest.raises(InputError, match=rf"{split}\.json: image \d+: its group 'film' is missing; give every image"):
+        Trainer(grouped(lambda trees: trees[split]["images"][-1].pop("film")), ALONE)
+
+
+def test_pictures_of_which_nobody_is_trained_on_do_not_count(grouped: Callable[..., Config]) -> None:
+    def list_all_pictures(trees: dict[str, Tree]) -> None:
+        trees["train"]["images"] += [image | {"id": image["id"] + 10**6} for image in trees["val"]["images"]]
+
+    Trainer(grouped(list_all_pictures), ALONE)

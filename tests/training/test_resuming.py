@@ -1,0 +1,220 @@
+"""A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from rlepose.config.config import Config
+from rlepose.errors import InputError
+from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import Trainer, train
+from tests.training.running import ALONE, lines, losses, run
+
+
+def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_config: Callable[..., Config]) -> None:
+    straight = tiny_config("name=straight", "train.epochs=3")
+    run(straight)
+    run(tiny_config("name=stopped", "train.epochs=1"))
+    stopped = tiny_config("name=stopped", "train.epochs=3")
+    run(stopped, resume=True)
+    ours, theirs = (load_checkpoint(Experiment.of(config).last) for config in (stopped, straight))
+    for name in ("model", "criterion"):
+        state, expected = getattr(ours, name), getattr(theirs, name)
+        assert all(torch.equal(state[key], expected[key]) for key in expected)
+    assert ours.progress == theirs.progress
+    assert torch.equal(ours.random_states[0]["cpu"], theirs.random_states[0]["cpu"])
+    timeless = [
+        [{k: v for k, v in line.items() if k != "train/images_per_second"} for line in lines(config)]
+        for config in (stopped, straight)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    before = lines(tiny_config())
+    run(tiny_config("train.epochs=2", "train.batch_size=16"), resume=True)
+    now = lines(tiny_config())
+    assert now[: len(before)] == before
+    last, following = before[-1], now[len(before)]
+    assert following["step"] == last["step"] + 1
+    assert following["images"] == last["images"] + 16
+
+
+def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config(), ALONE)
+    trainer.state.epoch = 1
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    tree = torch.load(trainer.experiment.last, weights_only=True)
+    del tree["progress"]["steps"], tree["progress"]["images"]
+    torch.save(tree, trainer.experiment.last)
+    state = Trainer(tiny_config(), ALONE, resume=True).state
+    assert (state.steps, state.images) == (len(trainer.batches), len(trainer.batches) * 8)
+
+
+def test_a_crash_in_the_validation_does_not_cost_the_epoch(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config("train.epochs=1")
+    with monkeypatch.context() as broken:
+        broken.setattr(Trainer, "_validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(config)
+    assert load_checkpoint(Experiment.of(config).last).progress["epoch"] == 1
+    trained = losses(config)
+    assert "gt/AP" in run(config, resume=True)
+    assert losses(config) == trained
+    assert Experiment.of(config).best.exists()
+
+
+def test_resuming_on_other_joints_is_refused(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    path = Experiment.of(tiny_config()).last
+    tree = torch.load(path, weights_only=True)
+    tree["skeleton"]["names"][0] = "snout"
+    torch.save(tree, path)
+    with pytest.raises(InputError, match=r"--resume: .* was trained on the joints snout"):
+        run(tiny_config(), resume=True)
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_the_whole_one(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config()
+    run(config)
+    experiment = Experiment.of(config)
+    whole = experiment.previous.read_bytes()
+    experiment.last.write_bytes(experiment.last.read_bytes()[:1000])
+    Trainer(config, ALONE, resume=True)
+    assert not experiment.last.exists() and experiment.previous.read_bytes() == whole
+
+
+def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config()
+    trainer = Trainer(config, ALONE)
+    trainer.state.seen = 8
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(config, ALONE, resume=True)
+    with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
+        Trainer(tiny_config("train.batch_size=4"), ALONE, resume=True)
+
+
+def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch = 2
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+    with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
+        Trainer(tiny_config("train.epochs=1"), ALONE, resume=True)
+
+
+def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer.state.epoch, trainer.state.seen = 2, 8
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
+        Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ("{drop_path_rate: 0.1}", "{}", r"model\.backbone\.options: {'drop_path_rate': 0\.1} -> {}"),
+        ("{}", "{drop_path_rate: 0.1}", r"model\.backbone\.options: {} -> {'drop_path_rate': 0\.1}"),
+    ],
+)
+def test_another_set_of_backbone_options_is_told_when_resuming(
+    tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, before: str, now: str, told: str
+) -> None:
+    trainer = Trainer(tiny_config(f"model.backbone.options={before}"), ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    Trainer(tiny_config(f"model.backbone.options={now}"), ALONE, resume=True)
+    assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("select_by", "option", "before", "now", "kept"),
+    [
+        ("gt/NME", "eval.nme_reference", "box", "box", True),
+        ("gt/NME", "eval.nme_reference", "box", "area", False),
+        ("gt/PCK@0.1", "eval.pck_reference", "torso", "torso", True),
+        ("gt/AP", "eval.nme_reference", "box", "area", True),
+    ],
+)
+def test_the_best_so_far_is_forgotten_where_its_number_is_now_relative_to_another_length(
+    tiny_config: Callable[..., Config], select_by: str, option: str, before: str, now: str, kept: bool
+) -> None:
+    trainer = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={before}"), ALONE)
+    trainer.state.best = 0.1
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    resumed = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={now}"), ALONE, resume=True)
+    assert resumed.state.best == (0.1 if kept else None)
+
+
+def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config(), ALONE)
+    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    tree = torch.load(trainer.experiment.last, weights_only=True)
+    del tree["progress"]["seen"]
+    torch.save(tree, trainer.experiment.last)
+    with pytest.raises(InputError, match=r"does not tell seen.*model\.init_from"):
+        Trainer(tiny_config(), ALONE, resume=True)
+
+
+def test_resume_takes_the_new_rate_and_refuses_another_optimizer(tiny_config: Callable[..., Config]) -> None:
+    run(tiny_config("train.epochs=1"))
+    changed = tiny_config("train.optimizer.weight_decay=0.5")
+    trainer = Trainer(changed, ALONE, resume=True)
+    assert trainer.optimizer.param_groups[0]["weight_decay"] == 0.5
+    assert trainer.optimizer.state_dict()["state"]
+    with pytest.raises(InputError, match="was started with adam"):
+        Trainer(tiny_config("train.optimizer.name=sgd"), ALONE, resume=True)
+
+
+def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"--resume: there is no checkpoint .*last\.pt"):
+        run(tiny_config(), resume=True)
+
+
+def test_requeue_goes_on_from_what_another_run_saved_until_the_folder_was_free(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config("train.epochs=1")
+    alone = Experiment.alone
+
+    def after_another_run(experiment: Experiment) -> Any:
+        monkeypatch.undo()
+        run(config)
+        return alone(experiment)
+
+    monkeypatch.setattr(Experiment, "alone", after_another_run)
+    with caplog.at_level("INFO"):
+        train(config, ALONE, requeue=True)
+    assert "resuming after epoch 1" in caplog.text
+
+
+def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    best = Experiment.of(config).best
+    best.parent.mkdir(parents=True)
+    best.touch()
+    (best.parent.parent / "config.yaml").touch()
+    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+        train(config, ALONE, requeue=True)
+    assert best.exists()
+
+
+def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny_config: Callable[..., Config]) -> None:
+    experiment = Experiment.of(tiny_config())
+    experiment.folder.mkdir(parents=True)
+    (experiment.folder / "config.yaml").touch()
+    (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
+    experiment.check(resume=False, overwrite=False, requeue=True)
+
+
+def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=1")
+    train(config, ALONE, requeue=True)
+    assert Experiment.of(config).last.exists()

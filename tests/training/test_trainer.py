@@ -1,0 +1,238 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from rlepose.config.config import Config
+from rlepose.config.reading import config_from_dict
+from rlepose.errors import InputError
+from rlepose.losses import LOSSES
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.training.trainer import Trainer
+from rlepose.validation.estimator import Predictions
+from tests.training.running import ALONE, lines, losses, run
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Callable[..., Config], loss: str) -> None:
+    head = "heatmap" if loss == "heatmap_mse" else "regression"
+    config = tiny_config(f"loss.name={loss}", f"model.head.name={head}")
+    metrics = run(config)
+    folder = Experiment.of(config).folder
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {
+        "last.pt",
+        "previous.pt",
+        "best.pt",
+        "best.md",
+    }
+    assert config_from_dict(yaml.safe_load((folder / "config.yaml").read_text())) == config
+    assert list((folder / "tensorboard").glob("events.*"))
+    assert {"gt/AP", "gt/AP50", "gt/AR"} <= metrics.keys()
+    assert [line["epoch"] for line in lines(config) if "gt/AP" in line] == [1, 2]
+    assert all(np.isfinite(losses(config)))
+
+
+def test_every_nth_epoch_is_kept(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=5", "train.keep_every=2", "train.validate_every=5")
+    run(config)
+    folder = Experiment.of(config).folder / "checkpoints"
+    kept = {path.name: load_checkpoint(path).progress["epoch"] for path in folder.glob("epoch_*.pt")}
+    assert kept == {"epoch_2.pt": 2, "epoch_4.pt": 4}
+
+
+def test_the_loss_falls(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config("train.epochs=6", "train.validate_every=6")
+    run(config)
+    history = losses(config)
+    assert np.mean(history[-5:]) < np.mean(history[:5]) - 1
+
+
+def test_a_heatmap_that_would_not_lie_evenly_in_the_crop_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.input_size_hw: .*multiples of 32"):
+        Trainer(tiny_config("model.head.name=integral", "data.input_size_hw=[80, 64]"), ALONE)
+
+
+def test_a_backbone_of_another_input_size_is_refused_before_training(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.input_size_hw: the backbone cannot take crops of 64x64 .*img_size"):
+        Trainer(tiny_config("model.backbone.name=vit_tiny_patch16_224"), ALONE)
+    Trainer(
+        tiny_config("model.backbone.name=vit_tiny_patch16_224", "model.backbone.options={img_size: [64, 64]}"), ALONE
+    )
+
+
+def test_numbers_do_not_depend_on_the_number_of_workers(tiny_config: Callable[..., Config]) -> None:
+    none, two = tiny_config("name=none"), tiny_config("name=two", "system.workers=2")
+    assert run(none) == run(two)
+    assert losses(none) == losses(two)
+
+
+def test_accumulated_parts_give_the_loss_of_the_whole_batch(tiny_config: Callable[..., Config]) -> None:
+    whole, parts = tiny_config("name=whole"), tiny_config("name=parts", "train.accumulate=4")
+    run(whole)
+    run(parts)
+    assert losses(parts) == pytest.approx(losses(whole), rel=1e-3)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_config: Callable[..., Config]) -> None:
+    configs = [tiny_config(f"name=run{i}", f"train.seed={seed}", "train.epochs=1") for i, seed in enumerate((0, 0, 1))]
+    for config in configs:
+        run(config)
+    assert losses(configs[0]) == losses(configs[1])
+    assert losses(configs[0]) != losses(configs[2])
+
+
+def test_the_optimizer_follows_the_schedule(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train.schedule.milestones=[1]", "train.schedule.gamma=0.1"), ALONE)
+    Experiment.of(trainer.config).open(trainer.config, resume=False)
+    trainer.fit()
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    rates = [line["train/lr"] for line in lines(trainer.config) if "train/lr" in line]
+    assert rates == pytest.approx([1e-3] * (len(rates) // 2) + [1e-4] * (len(rates) // 2))
+
+
+def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Config], monkeypatch) -> None:
+    values = iter([0.2, 0.5, 0.3])
+    config = tiny_config("train.epochs=3")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    monkeypatch.setattr(trainer.validator, "run", lambda model, criterion: ({"gt/AP": next(values)}, [], predictions))
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    best = load_checkpoint(Experiment.of(config).best)
+    assert (best.progress["epoch"], best.progress["validated"], best.progress["best"]) == (2, 2, 0.5)
+    assert best.metrics == {"gt/AP": 0.5}
+
+
+@pytest.mark.parametrize(("select_by", "best_epoch"), [("null", 1), ("gt/AP75", 2), ("gt/AR", 3), ("last", 4)])
+def test_the_checkpoint_that_select_by_names_is_kept(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    names = ("gt/AP", "gt/AP75", "gt/AR")
+    values = iter([(0.5, 0.1, 0.2), (0.4, 0.3, 0.3), (0.3, 0.2, 0.4), (0.2, 0.1, 0.1)])
+    config = tiny_config("train.epochs=4", f"train.select_by={select_by}")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+
+    def validate(*_: object) -> tuple[dict[str, float], list, Predictions]:
+        return dict(zip(names, next(values), strict=True)), [], predictions
+
+    monkeypatch.setattr(trainer.validator, "run", validate)
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    best = Experiment.of(config).best
+    assert load_checkpoint(best).progress["epoch"] == best_epoch
+    assert ("chosen for being the last" in best.with_suffix(".md").read_text()) == (select_by == "last")
+
+
+@pytest.mark.parametrize(("select_by", "best_epoch"), [("null", 1), ("gt/AP", 1), ("gt/AR", 2), ("last", 2)])
+def test_a_resumed_run_keeps_its_best_unless_another_number_chooses_it(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    """Without a name it is gt/AP, so naming that changes nothing."""
+
+    def go_on(epochs: int, select_by: str, value: float) -> None:
+        config = tiny_config(f"train.epochs={epochs}", f"train.select_by={select_by}")
+        trainer = Trainer(config, ALONE, resume=epochs > 1)
+        predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+        metrics = dict.fromkeys(("gt/AP", "gt/AR"), value)
+        monkeypatch.setattr(trainer.validator, "run", lambda *_: (metrics, [], predictions))
+        Experiment.of(config).open(config, resume=epochs > 1)
+        trainer.fit()
+
+    go_on(1, "null", 0.5)
+    go_on(2, select_by, 0.4)
+    assert load_checkpoint(Experiment.of(tiny_config()).best).progress["epoch"] == best_epoch
+
+
+def test_a_number_that_validation_does_not_give_cannot_choose_the_best(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.select_by: AP: .*set it to last, or to one of gt/AP, gt/AP50"):
+        Trainer(tiny_config("train.select_by=AP"), ALONE)
+
+
+@pytest.mark.parametrize(
+    ("select_by", "best_epoch"), [("gt/NME", 2), ("gt/NME_failures@0.08", 3), ("gt/NME_AUC@0.1", 1)]
+)
+def test_the_lowest_nme_and_the_highest_area_under_its_curve_are_the_best(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, select_by: str, best_epoch: int
+) -> None:
+    names = ("gt/NME", "gt/NME_failures@0.08", "gt/NME_AUC@0.1")
+    values = iter([(0.5, 0.4, 0.9), (0.3, 0.5, 0.2), (0.4, 0.1, 0.3)])
+    options = ("train.epochs=3", "model.backbone.name=test_resnet", "eval.nme_reference=box")
+    config = tiny_config(*options, f"train.select_by={select_by}")
+    trainer = Trainer(config, ALONE)
+    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    monkeypatch.setattr(
+        trainer.validator, "run", lambda *_: (dict(zip(names, next(values), strict=True)), [], predictions)
+    )
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    assert load_checkpoint(Experiment.of(config).best).progress["epoch"] == best_epoch
+
+
+def test_nme_cannot_choose_the_best_without_a_reference(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.select_by: gt/NME: .*set eval\.nme_reference"):
+        Trainer(tiny_config("train.select_by=gt/NME"), ALONE)
+
+
+def test_in_space_a_smaller_error_is_better(tiny_3d_config: Callable[..., Config]) -> None:
+    validator = Trainer(tiny_3d_config("train.select_by=PA_MPJPE"), ALONE).validator
+    assert validator.better("PA_MPJPE", 40.0, 41.0) and not validator.better("PA_MPJPE", 42.0, 41.0)
+    assert validator.better("PCK3D", 0.9, 0.8)
+
+
+def test_each_tensors_gradient_is_limited_where_asked(tiny_config: Callable[..., Config]) -> None:
+    trainer = Trainer(tiny_config("train={clip_grad_norm: 0.01, clip_grad_by: tensor}"), ALONE)
+    trainer.step({name: value for name, value in next(iter(trainer.loader)).items() if name != "problem"})
+    norms = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()])
+    assert norms.max() == pytest.approx(0.01, rel=1e-3)
+    assert (norms > 0.0099).sum() > 10
+
+
+def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_gives(
+    tiny_config: Callable[..., Config],
+) -> None:
+    config = tiny_config("data.flip_pairs=[[left_eye, right_eye]]", "train.epochs=1")
+    trainer = Trainer(config, ALONE)
+    expected = [0, 2, 1, *range(3, 17)]
+    assert list(trainer.dataset.skeleton.flip_permutation) == expected
+    assert trainer.validator._flip_permutation.tolist() == expected
+    Experiment.of(config).open(config, resume=False)
+    trainer.fit()
+    assert list(load_checkpoint(Experiment.of(config).last).skeleton.flip_permutation) == expected
+
+
+def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"data\.num_keypoints: 14 joints are asked for but .* has 17: nose, left_eye"):
+        Trainer(tiny_config("data.num_keypoints=14"), ALONE)
+
+
+def test_a_batch_that_does_not_divide_by_the_ranks_is_refused(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"train\.batch_size: 8 does not divide by 3 ranks"):
+        Trainer(tiny_config(), Ranks(0, 3, torch.device("cpu")))
+
+
+def test_a_missing_picture_ends_the_run_or_is_left_out(
+    tiny_config: Callable[..., Config], synthetic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "data").mkdir()
+    for path in synthetic.iterdir():
+        (tmp_path / "data" / path.name).symlink_to(path)
+    (tmp_path / "data" / "train").unlink()
+    (tmp_path / "data" / "train").mkdir()
+    for picture in sorted((synthetic / "train").iterdir())[1:]:
+        (tmp_path / "data" / "train" / picture.name).symlink_to(picture)
+    root = f"data.root={tmp_path / 'data'}"
+    with pytest.raises(InputError, match=r"000000000001\.jpg.*data\.on_bad_image=skip"):
+        run(tiny_config("name=error", root))
+    config = tiny_config("name=skip", root, "data.on_bad_image=skip")
+    run(config)
+    assert "000000000001.jpg" in caplog.text
+    assert all(np.isfinite(losses(config)))
+
+
+# From random weights, normalised features are slow to tell eight pictures apart.

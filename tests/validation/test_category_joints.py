@@ -1,0 +1,132 @@
+"""One head for categories of different joints: what each is judged by."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from rlepose.config.config import Config
+from rlepose.errors import InputError
+from rlepose.pose.skeleton import COCO as PERSON
+from rlepose.validation.estimator import Predictions
+from rlepose.validation.validator import Validator
+from tests.validation.test_validator import ALONE
+
+ARMS = [5, 6, 7, 8, 9, 10]
+
+
+@pytest.fixture
+def kinds_config(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: Path) -> Callable[..., Config]:
+    """kinds_config(category='all') -> a config of the synthetic pictures where every second person is an ape: it has
+    the person's arms, and a tail, which is where the person's left hip was. Neither has the other's joints else."""
+    tree = json.loads((synthetic / "annotations" / "person_keypoints_val.json").read_text())
+    ape = {"id": 2, "name": "ape", "keypoints": [*(PERSON.names[joint] for joint in ARMS), "tail"], "skeleton": []}
+    for annotation in tree["annotations"][::2]:
+        joints = np.array(annotation["keypoints"]).reshape(-1, 3)[[*ARMS, 11]]
+        annotation |= {"keypoints": joints.ravel().tolist(), "category_id": 2}
+    tree["categories"].append(ape)
+    (tmp_path / "kinds.json").write_text(json.dumps(tree))
+
+    def make(category: str, *overrides: str) -> Config:
+        data = [f"data.val_annotations={tmp_path / 'kinds.json'}", "data.num_keypoints=null"]
+        return tiny_config(*data, f"data.category={category}", *overrides)
+
+    return make
+
+
+def near_the_labels(validator: Validator) -> Predictions:
+    """The labels, moved; joints of the other kind anywhere, and scored as if they were sure."""
+    table, rng = validator.table, np.random.default_rng(0)
+    shape = table.visible.shape
+    error = rng.normal(0, 3, (table.person_ids.max() + 1, 18, 2))[table.person_ids, : shape[1]]
+    scores = rng.uniform(0.2, 0.9, (table.person_ids.max() + 1, 18))[table.person_ids, : shape[1]]
+    strange = rng.uniform(0, 300, (*shape, 2))
+    keypoints = np.where(validator.own_joints[..., None], table.keypoints + error, strange)
+    scores = np.where(validator.own_joints, scores, rng.uniform(0, 1, shape))
+    return Predictions(keypoints, None, scores, np.ones(len(table), bool))
+
+
+def only(predictions: Predictions, validator: Validator, alone: Validator, joints: tuple[int, ...]) -> Predictions:
+    rows = np.flatnonzero(np.isin(validator.table.person_ids, alone.table.person_ids))
+    return dataclasses.replace(
+        predictions,
+        keypoints=predictions.keypoints[rows][:, joints],
+        joint_scores=predictions.joint_scores[rows][:, joints],
+        valid=predictions.valid[rows],
+    )
+
+
+@pytest.mark.parametrize("backend", ["numpy", "pycocotools"])
+def test_each_kind_is_judged_as_if_it_were_alone(kinds_config: Callable[..., Config], backend: str) -> None:
+    validator = Validator(kinds_config("all", f"eval.backend={backend}"), "gt", ALONE)
+    predictions = near_the_labels(validator)
+    metrics, results = validator.evaluate(predictions)
+    table = validator.format_table(metrics).splitlines()
+    assert [line.rsplit(maxsplit=len(table[0].split()) - 1)[0] for line in table[1:]] == ["gt person", "gt ape", "gt"]
+    each = []
+    for kind, found in zip(validator.kinds, results, strict=True):
+        alone = Validator(kinds_config(kind.name), "gt", ALONE)
+        expected, (expected_found,) = alone.evaluate(only(predictions, validator, alone, kind.joints))
+        each.append(expected["gt/AP"])
+        assert {name: metrics[f"gt {kind.name}/{name}"] for name in ("AP", "APM", "APL", "AR")} == pytest.approx(
+            {name: expected[f"gt/{name}"] for name in ("AP", "APM", "APL", "AR")}, nan_ok=True
+        )
+        assert found.category_id == kind.category_ids[0]
+        np.testing.assert_array_equal(found.joints, expected_found.joints)
+    assert metrics["gt/AP"] == pytest.approx(np.mean(each)) and 0 < each[0] != each[1] < 1
+
+
+def test_the_mean_over_kinds_is_cocos_over_categories(kinds_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Of as many joints each and with equal constants, which is all that pycocotools can evaluate."""
+    path = Path(kinds_config("all").data.val_annotations)
+    tree = json.loads(path.read_text())
+    for annotation in tree["annotations"]:
+        annotation["keypoints"] = annotation["keypoints"][:21]
+    tree["categories"][0] |= {"keypoints": [f"part{joint}" for joint in range(7)], "skeleton": []}
+    path.write_text(json.dumps(tree))
+    validator = Validator(kinds_config("all", f"data.oks_sigmas={[0.05] * 14}"), "gt", ALONE)
+    metrics, results = validator.evaluate(near_the_labels(validator))
+    validator.write(tmp_path, results)
+    truth = COCO(path)
+    evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "keypoints_gt.json")), "keypoints")
+    evaluation.params.kpt_oks_sigmas = np.full(7, 0.05)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert [metrics["gt/AP"], metrics["gt/AR"]] == pytest.approx([evaluation.stats[0], evaluation.stats[5]], abs=1e-12)
+
+
+def test_confidence_and_pictures_are_of_own_joints(kinds_config: Callable[..., Config]) -> None:
+    validator = Validator(kinds_config("all"), "gt", ALONE)
+    predictions = near_the_labels(validator)
+    own = validator.own_joints
+    changed = dataclasses.replace(
+        predictions,
+        keypoints=np.where(own[..., None], predictions.keypoints, 0),
+        joint_scores=np.where(own, predictions.joint_scores, 0),
+    )
+    np.testing.assert_array_equal(validator.confidence(predictions), validator.confidence(changed))
+    drawn = [validator.draw(0, those, None, "") for those in (predictions, changed)]
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_nme_is_of_all_kinds_together_relative_to_a_length_that_all_have(
+    kinds_config: Callable[..., Config],
+) -> None:
+    arms = "eval.nme_reference=[left_shoulder, right_shoulder]"
+    validator = Validator(kinds_config("all", arms), "gt", ALONE)
+    predictions = near_the_labels(validator)
+    errors = validator.nme.evaluate(predictions).errors
+    for kind in validator.kinds:
+        alone = Validator(kinds_config(kind.name, arms), "gt", ALONE)
+        rows = np.isin(validator.table.person_ids, alone.table.person_ids)
+        moved = predictions.keypoints[rows][:, kind.joints]
+        expected = alone.nme.evaluate(dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
+        np.testing.assert_allclose(errors[rows], expected, rtol=1e-6)
+    with pytest.raises(InputError, match="left_hip is no joint of the category ape"):
+        Validator(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)
