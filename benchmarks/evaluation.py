@@ -21,8 +21,8 @@ from rlepose.pose.codec import decode
 from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import COCO
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
 
 
 def rows(bench: Bench) -> list[Row]:
@@ -123,9 +123,9 @@ def _coco_table(bench: Bench, pictures: int, backend: str) -> float:
 
 
 @functools.cache
-def _validator(root: Path) -> Validator:
+def _validator(root: Path) -> Validation:
     data = DataConfig(root=str(root), detections=str(root / "detections.json"), input_size_hw=inputs.INPUT_SIZE_HW)
-    return Validator(Config(data=data), str(root / "detections.json"), Ranks(0, 1, torch.device("cpu")))
+    return build_validation(Config(data=data), str(root / "detections.json"), Ranks(0, 1, torch.device("cpu")))
 
 
 def _evaluation(root: Path, pictures: int, path: Path) -> float:

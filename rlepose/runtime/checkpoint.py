@@ -15,10 +15,7 @@ from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
 from rlepose.errors import InputError, first_line
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.losses import Criterion, build_criterion
-from rlepose.models.pose_model import PoseModel, network_of
 from rlepose.pose.skeleton import Skeleton
-from rlepose.runtime.distributed import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -198,31 +195,6 @@ def results_folder(path: Path) -> Path:
     """Where what is said of a checkpoint goes: results/ beside checkpoints/, or beside a file that lies elsewhere."""
     folder = path.absolute().parent
     return (folder.parent if folder.name == "checkpoints" else folder) / "results"
-
-
-def model_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:
-    """The trained model, on the CPU, in evaluation mode.
-
-    config is the checkpoint's own or one whose model is the same; `path` is for messages.
-    """
-    model = network_of(config, len(checkpoint.skeleton), pretrained=False)
-    load_state(model, checkpoint.model, "model", path)
-    return model.eval()
-
-
-def criterion_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> Criterion:
-    """The trained criterion, likewise."""
-    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims)
-    load_state(criterion, checkpoint.criterion, "criterion", path)
-    return criterion.eval()
-
-
-def open_checkpoint(path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks) -> tuple[PoseModel, Criterion]:
-    """Model and criterion on this rank's device, in evaluation mode."""
-    model = model_from_checkpoint(checkpoint, config, path).to(ranks.device)
-    if config.system.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    return model, criterion_from_checkpoint(checkpoint, config, path).to(ranks.device)
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -24,7 +24,7 @@ from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.precision import Precision
 from rlepose.training.loss_sums import LossSums
 from rlepose.training.weight_average import WeightAverage
-from rlepose.validation.validators import selecting_number
+from rlepose.validation.validations import selecting_number
 
 log = logging.getLogger(__name__)
 

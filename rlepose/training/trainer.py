@@ -26,6 +26,7 @@ from rlepose.runtime.origin import origin
 from rlepose.runtime.precision import choose_precision
 from rlepose.runtime.prefetch import on_device
 from rlepose.runtime.run_log import RunLog, log_to_file
+from rlepose.runtime.trained_model import TrainedModel
 from rlepose.training.announcement import announce
 from rlepose.training.checks import (
     check_batch,
@@ -44,7 +45,7 @@ from rlepose.training.saving import BackgroundSaver
 from rlepose.training.signals import StopSignals
 from rlepose.training.train_step import TrainStep, check_compile
 from rlepose.training.weight_average import WeightAverage
-from rlepose.validation.validators import build_validator, selecting_number
+from rlepose.validation.validations import build_validation, selecting_number
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +61,12 @@ class Trainer:
         check_compile(config.system.compile, ranks.device)
 
         data = config.data
-        self.validator = build_validator(config, "gt", ranks)
+        self.validation = build_validation(config, "gt", ranks)
         self.dataset = training_dataset(config)
         self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
-        check_joints(data, self.skeleton, self.validator)
-        check_persons(data, table, self.validator)
-        check_selection(config, self.validator)
+        check_joints(data, self.skeleton, self.validation.evaluator)
+        check_persons(data, table, self.validation)
+        check_selection(config, self.validation.evaluator)
         use_crop_cache(self.dataset, config)
         divisor = ranks.world_size * config.train.accumulate
         count = persons_with_depth(table)
@@ -111,7 +112,7 @@ class Trainer:
     @property
     def num_persons(self) -> dict[str, int]:
         """How many are trained and validated on."""
-        return {"training": len(self.dataset.table), "validation": len(self.validator.table)}
+        return {"training": len(self.dataset.table), "validation": len(self.validation.table)}
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation.
@@ -122,7 +123,7 @@ class Trainer:
             self.config,
             self.ranks,
             self.batches,
-            len(self.validator.table),
+            len(self.validation.table),
             self.skeleton,
             self.model,
             self.criterion,
@@ -309,17 +310,19 @@ class Trainer:
     def _validate(self, run_log: RunLog) -> None:
         model, criterion = self.state.judged
         self.ranks.equalize_buffers(model)
-        self.state.metrics, _, predictions = self.validator.run(model, criterion)
+        trained = TrainedModel(model, criterion, self.config, self.skeleton, self.ranks.device)
+        evaluator = self.validation.evaluator
+        self.state.metrics, _, poses = self.validation.run(trained)
         run_log.scalars(self.state.metrics, self.state.steps, self.state.images, self.state.epoch)
         if self.ranks.is_main:
-            picture = self.validator.pictures(predictions, criterion, self.config.eval.pictures)
+            picture = evaluator.pictures(poses, trained.spread, self.config.eval.pictures)
             if picture is not None:
                 run_log.picture("validation", picture, self.state.steps)
-        log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
+        log.info("validation after epoch %d\n%s", self.state.epoch, evaluator.format_table(self.state.metrics))
         self.state.validated = self.state.epoch
         select_by = selecting_number(self.config)
         value = None if select_by == "last" else self.state.metrics[select_by]
-        if select_by == "last" or self.validator.better(select_by, value, self.state.best):
+        if select_by == "last" or evaluator.better(select_by, value, self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:

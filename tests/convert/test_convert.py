@@ -14,6 +14,7 @@ import pytest
 import torch
 import torchvision
 from numpy.typing import NDArray
+from rlepose.models.forward import in_picture
 from torch import Tensor
 
 from rlepose.convert.foreign_checkpoint import convert_checkpoint, load_flows, read_state
@@ -21,12 +22,11 @@ from rlepose.convert.layouts import convert_state
 from rlepose.errors import InputError
 from rlepose.losses import RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
-from rlepose.models.forward import in_picture
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import H36M
-from rlepose.runtime.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, network_from_checkpoint, open_checkpoint
 from rlepose.runtime.distributed import Ranks
 from tests.convert.authors import AuthorsNetwork, reference_state, resnet_state
 
@@ -42,7 +42,7 @@ def test_the_authors_head_and_loss_are_reproduced(
     torch.save(official.state, tmp_path / "theirs.pth")
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt")
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
-    model = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
+    model = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
     criterion = build_criterion(checkpoint.config.loss, 17)
     criterion.load_state_dict(checkpoint.criterion)
 
@@ -61,7 +61,7 @@ def test_the_authors_pixels_come_to_the_same_pose(official: AuthorsNetwork, tmp_
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 48))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+    output = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
 
     theirs = official.pose(image / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1))
     torch.testing.assert_close(output.mu, theirs.mu, rtol=1e-4, atol=1e-5)
@@ -152,7 +152,7 @@ def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names:
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=generator)
-    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+    output = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
     theirs = fc(resnet((image - mean) / std)).view(2, 17, 4)

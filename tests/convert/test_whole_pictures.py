@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import ArrayLike, NDArray
+from rlepose.validation.estimator import Estimator
 from torch import Tensor
 
 from rlepose.config.config import Config
@@ -27,10 +28,10 @@ from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.pose.geometry import box_to_center_scale
 from rlepose.pose.skeleton import COCO, H36M
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Estimator
-from rlepose.validation.validator3d import Validator3D
+from rlepose.runtime.trained_model import open_checkpoint
+from rlepose.validation.validations import build_validation
 from tests.convert.authors import AuthorsNetwork, in_picture
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -182,7 +183,7 @@ def test_pictures_in_3d_come_to_the_authors_poses_and_mpjpe(
     network = AuthorsNetwork(reference, "head3d")
     paths = f"data={{root: {tmp_path / 'h36m'}, val_annotations: joints.json, val_images: images}}"
     config, model, criterion = converted(network, (64, 64), paths)
-    metrics, _, ours = Validator3D(config, "gt", ALONE).run(model, criterion)
+    metrics, _, ours = build_validation(config, "gt", ALONE).run(model, criterion)
 
     theirs = network.pose_with_flip_test(torch.from_numpy(items["h36m/pixels"][PERSONS]), H36M)
     expected = in_picture(theirs.mu, items["h36m/crop_xyxy"][PERSONS])

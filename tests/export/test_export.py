@@ -22,12 +22,12 @@ from rlepose.evaluation.recalibration import Recalibration
 from rlepose.export.formats import FORMATS, Exported, FormatName
 from rlepose.export.onnx_model import OnnxModel
 from rlepose.jobs.export import export_checkpoint
-from rlepose.jobs.validate import validate_checkpoint, validator_of
+from rlepose.jobs.validate import validate_checkpoint, validation_of
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.skeleton import COCO, skeleton_from_names
-from rlepose.runtime.checkpoint import Checkpoint, model_from_checkpoint, open_checkpoint, save_checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, network_from_checkpoint, open_checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_a_file_computes_what_the_model_does_and_says_how_to_use_it(
     if name != "onnx":
         path = tmp_path / f"tiny{FORMATS[name].suffix}"
         export_checkpoint(SOURCE, config, checkpoint, name, "float32", path)
-    model = model_from_checkpoint(checkpoint, config, SOURCE)
+    model = network_from_checkpoint(checkpoint, config, SOURCE)
     description, run = FORMATS[name].open(path)
     for count in (1, 5):
         crops = crops_of(config, "val", count)
@@ -287,9 +287,9 @@ def test_the_example_in_the_docs_gives_what_validation_gives(
     make_config: Callable[..., Config], checkpoint: Checkpoint, onnx_file: Path
 ) -> None:
     config = make_config("eval.flip_test=false")
-    validator = validator_of(SOURCE, config, checkpoint, "gt", ALONE)
-    model, criterion = open_checkpoint(SOURCE, config, checkpoint, ALONE)
-    predictions = validator.predict(model, criterion)
+    validator = validation_of(SOURCE, config, checkpoint, "gt", ALONE)
+    model = open_checkpoint(SOURCE, config, checkpoint, ALONE.device)
+    predictions = validator.source.predict(model)
     person = 3
     box = ", ".join(map(str, validator.table.bbox_xywh[person].tolist()))
     text = (ROOT / "docs" / "deployment.md").read_text()

@@ -13,9 +13,10 @@ from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.inference import Predictor, coco_entries
 from rlepose.inference.boxes import Boxes
-from rlepose.jobs.validate import validator_of
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.jobs.validate import validation_of
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.trained_model import open_checkpoint
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -47,9 +48,9 @@ def test_predicts_what_the_validator_does(
         recalibration=Recalibration("scale", (1.5,)),
     )
     loaded = load_checkpoint(path)
-    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
-    validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
-    expected = validator.predict(model, criterion)
+    model = open_checkpoint(path, loaded.config, loaded, ALONE.device)
+    validator = validation_of(path, loaded.config, loaded, "gt", ALONE)
+    expected = validator.source.predict(model)
     assert expected.sigma is not None
     files, boxes = pictures_and_boxes(synthetic)
 

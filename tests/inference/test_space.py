@@ -25,7 +25,7 @@ from rlepose.runtime.checkpoint import save_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
-from rlepose.validation.validators import build_validator
+from rlepose.validation.validations import build_validation
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_the_predictor_gives_what_the_validation_sees(
     picture = str(table.image_path(3))
     box = table.bbox_xywh[[3]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
     (person,) = predictor.predict(picture, box)[0].persons
-    validator = build_validator(config, "gt", trainer.ranks)
+    validator = build_validation(config, "gt", trainer.ranks)
     expected = validator.predict(trainer.model, trainer.criterion)
     assert person.depth is not None and person.depth_sigma is not None and person.sigma is not None
     np.testing.assert_allclose(person.keypoints, expected.keypoints[3, :, :2], atol=1e-3)

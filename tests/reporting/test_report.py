@@ -110,7 +110,7 @@ def test_what_cannot_stand_side_by_side_is_refused_before_the_first_prediction(
     other = folder.parent / "other"
     (other / "checkpoints").mkdir(parents=True)
     torch.save(tree, other / "checkpoints" / "best.pt")
-    monkeypatch.setattr("rlepose.validation.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    monkeypatch.setattr("rlepose.validation.pose_source.TableSource.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"other has the 17 joints snout, .*a report for each"):
         measure_all([folder, other])
     with pytest.raises(InputError, match=r"empty: no experiment with a checkpoint, .*best\.pt does not exist"):

@@ -14,7 +14,7 @@ from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
-from rlepose.validation.estimator import Predictions
+from tests.predicting import model_of
 from tests.training.running import ALONE, lines, losses, run
 
 
@@ -99,8 +99,8 @@ def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Con
     values = iter([0.2, 0.5, 0.3])
     config = tiny_config("train.epochs=3")
     trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
-    monkeypatch.setattr(trainer.validator, "run", lambda model, criterion: ({"gt/AP": next(values)}, [], predictions))
+    predictions = trainer.validation.source.predict(model_of(trainer))
+    monkeypatch.setattr(trainer.validation, "run", lambda *_: ({"gt/AP": next(values)}, [], predictions))
     Experiment.of(config).open(config, resume=False)
     trainer.fit()
     best = load_checkpoint(Experiment.of(config).best)
@@ -116,12 +116,12 @@ def test_the_checkpoint_that_select_by_names_is_kept(
     values = iter([(0.5, 0.1, 0.2), (0.4, 0.3, 0.3), (0.3, 0.2, 0.4), (0.2, 0.1, 0.1)])
     config = tiny_config("train.epochs=4", f"train.select_by={select_by}")
     trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    predictions = trainer.validation.source.predict(model_of(trainer))
 
     def validate(*_: object) -> tuple[dict[str, float], list, Predictions]:
         return dict(zip(names, next(values), strict=True)), [], predictions
 
-    monkeypatch.setattr(trainer.validator, "run", validate)
+    monkeypatch.setattr(trainer.validation, "run", validate)
     Experiment.of(config).open(config, resume=False)
     trainer.fit()
     best = Experiment.of(config).best
@@ -138,9 +138,9 @@ def test_a_resumed_run_keeps_its_best_unless_another_number_chooses_it(
     def go_on(epochs: int, select_by: str, value: float) -> None:
         config = tiny_config(f"train.epochs={epochs}", f"train.select_by={select_by}")
         trainer = Trainer(config, ALONE, resume=epochs > 1)
-        predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+        predictions = trainer.validation.source.predict(model_of(trainer))
         metrics = dict.fromkeys(("gt/AP", "gt/AR"), value)
-        monkeypatch.setattr(trainer.validator, "run", lambda *_: (metrics, [], predictions))
+        monkeypatch.setattr(trainer.validation, "run", lambda *_: (metrics, [], predictions))
         Experiment.of(config).open(config, resume=epochs > 1)
         trainer.fit()
 
@@ -165,9 +165,9 @@ def test_the_lowest_nme_and_the_highest_area_under_its_curve_are_the_best(
     options = ("train.epochs=3", "model.backbone.name=test_resnet", "eval.nme_reference=box")
     config = tiny_config(*options, f"train.select_by={select_by}")
     trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    predictions = trainer.validation.source.predict(model_of(trainer))
     monkeypatch.setattr(
-        trainer.validator, "run", lambda *_: (dict(zip(names, next(values), strict=True)), [], predictions)
+        trainer.validation, "run", lambda *_: (dict(zip(names, next(values), strict=True)), [], predictions)
     )
     Experiment.of(config).open(config, resume=False)
     trainer.fit()
@@ -200,7 +200,7 @@ def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_giv
     trainer = Trainer(config, ALONE)
     expected = [0, 2, 1, *range(3, 17)]
     assert list(trainer.dataset.skeleton.flip_permutation) == expected
-    assert trainer.validator._flip_permutation.tolist() == expected
+    assert trainer.validation._flip_permutation.tolist() == expected
     Experiment.of(config).open(config, resume=False)
     trainer.fit()
     assert list(load_checkpoint(Experiment.of(config).last).skeleton.flip_permutation) == expected

@@ -13,8 +13,8 @@ from pycocotools.cocoeval import COCOeval
 from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import COCO as PERSON
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
 from tests.validation.test_validator import ALONE
 
 ARMS = [5, 6, 7, 8, 9, 10]
@@ -39,7 +39,7 @@ def kinds_config(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: 
     return make
 
 
-def near_the_labels(validator: Validator) -> Predictions:
+def near_the_labels(validator: Validation) -> Predictions:
     """The labels, moved; joints of the other kind anywhere, and scored as if they were sure."""
     table, rng = validator.table, np.random.default_rng(0)
     shape = table.visible.shape
@@ -51,7 +51,7 @@ def near_the_labels(validator: Validator) -> Predictions:
     return Predictions(keypoints, None, scores, np.ones(len(table), bool))
 
 
-def only(predictions: Predictions, validator: Validator, alone: Validator, joints: tuple[int, ...]) -> Predictions:
+def only(predictions: Predictions, validator: Validation, alone: Validation, joints: tuple[int, ...]) -> Predictions:
     rows = np.flatnonzero(np.isin(validator.table.person_ids, alone.table.person_ids))
     return dataclasses.replace(
         predictions,
@@ -63,14 +63,14 @@ def only(predictions: Predictions, validator: Validator, alone: Validator, joint
 
 @pytest.mark.parametrize("backend", ["numpy", "pycocotools"])
 def test_each_kind_is_judged_as_if_it_were_alone(kinds_config: Callable[..., Config], backend: str) -> None:
-    validator = Validator(kinds_config("all", f"eval.backend={backend}"), "gt", ALONE)
+    validator = build_validation(kinds_config("all", f"eval.backend={backend}"), "gt", ALONE)
     predictions = near_the_labels(validator)
     metrics, results = validator.evaluate(predictions)
     table = validator.format_table(metrics).splitlines()
     assert [line.rsplit(maxsplit=len(table[0].split()) - 1)[0] for line in table[1:]] == ["gt person", "gt ape", "gt"]
     each = []
     for kind, found in zip(validator.kinds, results, strict=True):
-        alone = Validator(kinds_config(kind.name), "gt", ALONE)
+        alone = build_validation(kinds_config(kind.name), "gt", ALONE)
         expected, (expected_found,) = alone.evaluate(only(predictions, validator, alone, kind.joints))
         each.append(expected["gt/AP"])
         assert {name: metrics[f"gt {kind.name}/{name}"] for name in ("AP", "APM", "APL", "AR")} == pytest.approx(
@@ -89,7 +89,7 @@ def test_the_mean_over_kinds_is_cocos_over_categories(kinds_config: Callable[...
         annotation["keypoints"] = annotation["keypoints"][:21]
     tree["categories"][0] |= {"keypoints": [f"part{joint}" for joint in range(7)], "skeleton": []}
     path.write_text(json.dumps(tree))
-    validator = Validator(kinds_config("all", f"data.oks_sigmas={[0.05] * 14}"), "gt", ALONE)
+    validator = build_validation(kinds_config("all", f"data.oks_sigmas={[0.05] * 14}"), "gt", ALONE)
     metrics, results = validator.evaluate(near_the_labels(validator))
     validator.write(tmp_path, results)
     truth = COCO(path)
@@ -102,7 +102,7 @@ def test_the_mean_over_kinds_is_cocos_over_categories(kinds_config: Callable[...
 
 
 def test_confidence_and_pictures_are_of_own_joints(kinds_config: Callable[..., Config]) -> None:
-    validator = Validator(kinds_config("all"), "gt", ALONE)
+    validator = build_validation(kinds_config("all"), "gt", ALONE)
     predictions = near_the_labels(validator)
     own = validator.own_joints
     changed = dataclasses.replace(
@@ -119,14 +119,14 @@ def test_nme_is_of_all_kinds_together_relative_to_a_length_that_all_have(
     kinds_config: Callable[..., Config],
 ) -> None:
     arms = "eval.nme_reference=[left_shoulder, right_shoulder]"
-    validator = Validator(kinds_config("all", arms), "gt", ALONE)
+    validator = build_validation(kinds_config("all", arms), "gt", ALONE)
     predictions = near_the_labels(validator)
     errors = validator.nme.evaluate(predictions).errors
     for kind in validator.kinds:
-        alone = Validator(kinds_config(kind.name, arms), "gt", ALONE)
+        alone = build_validation(kinds_config(kind.name, arms), "gt", ALONE)
         rows = np.isin(validator.table.person_ids, alone.table.person_ids)
         moved = predictions.keypoints[rows][:, kind.joints]
         expected = alone.nme.evaluate(dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
         np.testing.assert_allclose(errors[rows], expected, rtol=1e-6)
     with pytest.raises(InputError, match="left_hip is no joint of the category ape"):
-        Validator(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)
+        build_validation(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)

@@ -18,9 +18,9 @@ from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.training.trainer import Trainer
-from rlepose.validation.estimator import Predictions
 from rlepose.validation.nme_evaluator import NME_FILE, read_nme, write_nme
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
 from tests.training.running import ALONE
 from tests.validation.test_category_joints import near_the_labels
 from tests.validation.test_validator import detections
@@ -60,9 +60,9 @@ def faces_config(
     return make
 
 
-def predicted(config: Config) -> tuple[Validator, Predictions]:
+def predicted(config: Config) -> tuple[Validation, Predictions]:
     """By a network of random weights, near enough to the middle of the crops for errors of all sizes."""
-    validator = Validator(config, "gt", ALONE)
+    validator = build_validation(config, "gt", ALONE)
     torch.manual_seed(0)
     model = build_model(config.model, len(validator.skeleton), predict_sigma=True, pretrained=False)
     predictions = validator.predict(model, build_criterion(config.loss, len(validator.skeleton)))
@@ -133,7 +133,7 @@ def test_persons_without_a_length_are_left_out_told_and_counted(
 
 
 def test_a_person_whose_picture_is_skipped_is_not_judged(tiny_config: Callable[..., Config]) -> None:
-    validator = Validator(tiny_config("eval.nme_reference=box"), "gt", ALONE)
+    validator = build_validation(tiny_config("eval.nme_reference=box"), "gt", ALONE)
     predictions = near_the_labels(validator)
     valid = np.arange(len(validator.table)) != 2
     judged = validator.nme.evaluate(dataclasses.replace(predictions, valid=valid))
@@ -159,8 +159,8 @@ def test_validating_a_checkpoint_writes_each_persons_error_and_the_curve(
 
 def test_detected_boxes_have_none(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config("eval.nme_reference=box")
-    boxes = detections(Validator(config, "gt", ALONE), tmp_path / "boxes.json")
-    validator = Validator(config, boxes, ALONE)
+    boxes = detections(build_validation(config, "gt", ALONE), tmp_path / "boxes.json")
+    validator = build_validation(config, boxes, ALONE)
     metrics, _ = validator.evaluate(near_the_labels(validator))
     assert not any("NME" in name for name in (*metrics, *validator.selectable))
 
@@ -176,4 +176,4 @@ def test_a_reference_that_nobody_has_is_refused(faces_config: Callable[..., Conf
         annotation["keypoints"][3 * LEFT_EYE : 3 * LEFT_EYE + 3] = [0, 0, 0]
     (tmp_path / "faces.json").write_text(json.dumps(tree))
     with pytest.raises(InputError, match=rf"eval\.nme_reference: nobody has a length .* all {FACES} persons"):
-        Validator(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)
+        build_validation(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)

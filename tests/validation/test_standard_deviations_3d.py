@@ -18,7 +18,7 @@ from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
-from rlepose.validation.estimator import Predictions
+from tests.predicting import model_of
 
 HIP = 1
 PERSON = 3
@@ -60,7 +60,7 @@ def trained(request: pytest.FixtureRequest, tiny_3d_config: Callable[..., Config
         for parameter in likelihood.parameters():
             torch.nn.init.normal_(parameter, std=std)
     save_checkpoint(Experiment.of(config).best, trainer.state.checkpoint(trainer.ranks))
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
+    predictions = trainer.validation.source.predict(model_of(trainer))
     in_space, in_plane = (likelihood.residual_spread()[0] for likelihood in trainer.criterion.likelihoods)
     assert ((in_space[:2] / in_plane - 1).abs() > 0.1).all()
     return Trained(trainer, predictions, joint, spread_of_labels(trainer, joint))
@@ -69,7 +69,7 @@ def trained(request: pytest.FixtureRequest, tiny_3d_config: Callable[..., Config
 def test_the_predictors(trained: Trained) -> None:
     trainer, predictions, joint, true = trained
     predictor = Predictor(Experiment.of(trainer.config).best, device="cpu")
-    table = trainer.validator.table
+    table = trainer.validation.table
     box = table.bbox_xywh[[PERSON]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
     (person,) = predictor.predict(str(table.image_path(PERSON)), box)[0].persons
     scale = predictions.sigma[PERSON, joint]
@@ -86,8 +86,8 @@ def test_that_of_pictures(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> 
         drawn.append(sigma[person])
         return np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr(trainer.validator, "draw", draw)
-    trainer.validator.drawn(predictions, trainer.criterion, np.array([PERSON]), [""])
+    monkeypatch.setattr(trainer.validation, "draw", draw)
+    trainer.validation.drawn(predictions, trainer.criterion, np.array([PERSON]), [""])
     np.testing.assert_allclose(drawn[0][joint], predictions.sigma[PERSON, joint] * true, rtol=0.03)
 
 

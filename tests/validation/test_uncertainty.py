@@ -15,10 +15,11 @@ from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.jobs.recalibrate import recalibrate_checkpoint
-from rlepose.jobs.validate import validate_checkpoint, validator_of
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.jobs.validate import validate_checkpoint, validation_of
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
+from rlepose.runtime.trained_model import open_checkpoint
 from rlepose.training.trainer import train
 from rlepose.validation.uncertainty import CALIBRATION_METRICS, judge_uncertainty
 
@@ -44,9 +45,9 @@ def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_poses_and_sco
     assert load_checkpoint(path).recalibration is None
     assert numbers["after"]["NLL"] < numbers["before"]["NLL"]
 
-    model, criterion = open_checkpoint(path, config, before, ALONE)
-    old, new = (validator_of(path, config, checkpoint, "gt", ALONE) for checkpoint in (before, after))
-    old_poses, new_poses = (validator.predict(model, criterion) for validator in (old, new))
+    model = open_checkpoint(path, config, before, ALONE.device)
+    old, new = (validation_of(path, config, checkpoint, "gt", ALONE) for checkpoint in (before, after))
+    old_poses, new_poses = (validator.source.predict(model) for validator in (old, new))
     np.testing.assert_array_equal(new_poses.keypoints, old_poses.keypoints)
     np.testing.assert_array_equal(new_poses.joint_scores, old_poses.joint_scores)
     expected = old.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
@@ -98,7 +99,7 @@ def test_what_cannot_be_recalibrated_is_refused_before_predicting(
 ) -> None:
     config = tiny_config("train.epochs=1", "loss.name=l1")
     path = trained(config)
-    monkeypatch.setattr("rlepose.validation.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    monkeypatch.setattr("rlepose.validation.pose_source.TableSource.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"--method isotonic: .*last\.pt has no learned sigma \(loss l1\)"):
         recalibrate_checkpoint(path, config, load_checkpoint(path), "isotonic", path, tmp_path, ALONE)
 
@@ -117,16 +118,16 @@ def test_a_correction_is_fitted_on_one_file_and_judged_on_all_of_another(
     loaded = load_checkpoint(path)
     to = tmp_path / "new.pt"
     numbers = recalibrate_checkpoint(path, loaded.config, loaded, "scale", to, tmp_path, ALONE, other_file)
-    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
+    model = open_checkpoint(path, loaded.config, loaded, ALONE.device)
     fitting_config = load_checkpoint(path).config
     data = replace(fitting_config.data, val_annotations=other_file[0], val_images=other_file[1])
-    fitting = validator_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
-    for validator, name in ((fitting, "fitted"), (validator_of(path, loaded.config, loaded, "gt", ALONE), "judged")):
+    fitting = validation_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
+    for validator, name in ((fitting, "fitted"), (validation_of(path, loaded.config, loaded, "gt", ALONE), "judged")):
         assert re.search(rf"{name} on {len(validator.table)} (persons|others) of {validator.path}", caplog.text)
-    _, report = judge_uncertainty(validator, validator.predict(model, criterion), criterion)
+    _, report = judge_uncertainty(validator, validator.source.predict(model), criterion)
     assert numbers["before"]["NLL"] == report["overall"]["NLL"]
     # The factor is the best for the persons that it was fitted on: a little more or less fits them worse.
-    predictions = fitting.predict(model, criterion)
+    predictions = fitting.source.predict(model)
     factor = load_checkpoint(to).recalibration.scale[0]
 
     def nll(factor: float) -> float:

@@ -11,7 +11,9 @@ from rlepose.errors import InputError
 from rlepose.losses import build_criterion
 from rlepose.pose.codec import PoseOutput
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
+from tests.predicting import as_trained
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 CRITERION = build_criterion(LossConfig(), 17)
@@ -20,7 +22,7 @@ CRITERION = build_criterion(LossConfig(), 17)
 class Oracle(torch.nn.Module):
     """Answers with the truth: it recognises each crop by its bytes. Mirrored crops get the mirrored truth."""
 
-    def __init__(self, validator: Validator, error: float = 0.0) -> None:
+    def __init__(self, validator: Validation, error: float = 0.0) -> None:
         super().__init__()
         dataset, table = validator.dataset, validator.table
         _, width = dataset.input_size_hw
@@ -41,8 +43,8 @@ class Oracle(torch.nn.Module):
 
 @pytest.mark.parametrize("flip_test", [True, False])
 def test_the_truth_scores_one(tiny_config: Callable[..., Config], flip_test: bool) -> None:
-    validator = Validator(tiny_config(f"eval.flip_test={str(flip_test).lower()}"), "gt", ALONE)
-    metrics, results, predictions = validator.run(Oracle(validator), CRITERION)
+    validator = build_validation(tiny_config(f"eval.flip_test={str(flip_test).lower()}"), "gt", ALONE)
+    metrics, results, predictions = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     assert metrics["gt/AP"] == pytest.approx(1)
     assert metrics["gt/AR"] == pytest.approx(1)
     assert results is not None and len(results[0]) == len(validator.table)
@@ -51,12 +53,15 @@ def test_the_truth_scores_one(tiny_config: Callable[..., Config], flip_test: boo
 
 
 def test_an_error_lowers_ap(tiny_config: Callable[..., Config]) -> None:
-    validator = Validator(tiny_config("eval.flip_test=false"), "gt", ALONE)
-    values = [validator.run(Oracle(validator, error), CRITERION)[0]["gt/AP"] for error in (0, 0.02, 0.3)]
+    validator = build_validation(tiny_config("eval.flip_test=false"), "gt", ALONE)
+    values = [
+        validator.run(as_trained(Oracle(validator, error), CRITERION, validator))[0]["gt/AP"]
+        for error in (0, 0.02, 0.3)
+    ]
     assert values[0] > values[1] > values[2]
 
 
-def detections(validator: Validator, path: Path, copies: int = 1) -> str:
+def detections(validator: Validation, path: Path, copies: int = 1) -> str:
     """The true boxes as a detection file, each `copies` times with falling scores."""
     table = validator.table
     entries = [
@@ -79,31 +84,31 @@ def detections(validator: Validator, path: Path, copies: int = 1) -> str:
 
 def test_detected_boxes_that_are_the_true_ones_score_one(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
-    truth = Validator(config, "gt", ALONE)
-    validator = Validator(config, detections(truth, tmp_path / "boxes.json"), ALONE)
-    metrics, _, _ = validator.run(Oracle(truth), CRITERION)
+    truth = build_validation(config, "gt", ALONE)
+    validator = build_validation(config, detections(truth, tmp_path / "boxes.json"), ALONE)
+    metrics, _, _ = validator.run(as_trained(Oracle(truth), CRITERION, validator))
     assert metrics["det/AP"] == pytest.approx(1)
     assert "gt/AP" not in metrics
 
 
 def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config()
-    truth = Validator(config, "gt", ALONE)
-    validator = Validator(config, detections(truth, tmp_path / "boxes.json", copies=3), ALONE)
-    metrics, results, _ = validator.run(Oracle(truth), CRITERION)
+    truth = build_validation(config, "gt", ALONE)
+    validator = build_validation(config, detections(truth, tmp_path / "boxes.json", copies=3), ALONE)
+    metrics, results, _ = validator.run(as_trained(Oracle(truth), CRITERION, validator))
     assert len(validator.table) == 3 * len(truth.table)
     assert results is not None and len(results[0]) == len(truth.table)
     assert metrics["det/AP"] == pytest.approx(1)
 
 
 def test_the_backends_give_one_table(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
-    truth = Validator(tiny_config(), "gt", ALONE)
+    truth = build_validation(tiny_config(), "gt", ALONE)
     boxes = detections(truth, tmp_path / "boxes.json", copies=2)
     numpy, pycocotools = (
-        Validator(tiny_config(f"eval.backend={name}", "eval.nms_threshold=1.1"), boxes, ALONE)
+        build_validation(tiny_config(f"eval.backend={name}", "eval.nms_threshold=1.1"), boxes, ALONE)
         for name in ("numpy", "pycocotools")
     )
-    predictions = numpy.predict(Oracle(truth, error=0.02), CRITERION)
+    predictions = numpy.source.predict(as_trained(Oracle(truth, error=0.02), CRITERION, numpy))
     metrics, _ = numpy.evaluate(predictions)
     assert 0 < metrics["det/AP"] < 1
     assert pycocotools.evaluate(predictions)[0] == pytest.approx(metrics, abs=1e-12)
@@ -111,16 +116,16 @@ def test_the_backends_give_one_table(tiny_config: Callable[..., Config], tmp_pat
 
 def test_no_detection_at_all_gives_zero(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text("[]")
-    validator = Validator(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
-    metrics, results, _ = validator.run(Oracle(Validator(tiny_config(), "gt", ALONE)), CRITERION)
+    validator = build_validation(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
+    metrics, results, _ = validator.run(Oracle(build_validation(tiny_config(), "gt", ALONE)), CRITERION)
     assert results is not None and len(results[0]) == 0
     assert metrics["det/AP"] == 0
 
 
 def test_a_prediction_of_nan_is_refused(tiny_config: Callable[..., Config]) -> None:
-    validator = Validator(tiny_config(), "gt", ALONE)
+    validator = build_validation(tiny_config(), "gt", ALONE)
     with pytest.raises(InputError, match="predicts NaN"):
-        validator.run(Oracle(validator, error=float("nan")), CRITERION)
+        validator.run(as_trained(Oracle(validator, error=float("nan")), CRITERION, validator))
 
 
 def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., Config], real_data: Path) -> None:
@@ -132,8 +137,8 @@ def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., 
         "eval.pck_reference=torso",
         "eval.flip_test=false",
     )
-    validator = Validator(config, "gt", ALONE)
-    metrics, _, _ = validator.run(Oracle(validator), CRITERION)
+    validator = build_validation(config, "gt", ALONE)
+    metrics, _, _ = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     assert metrics["gt/PCK@0.1"] == 1
     assert metrics["gt/PCK@0.2"] == 1
 
@@ -142,9 +147,9 @@ def test_pck_is_given_where_pictures_have_one_person(tiny_config: Callable[..., 
 def test_pck_with_several_persons_a_picture_is_given_when_its_reference_is_chosen(
     tiny_config: Callable[..., Config], reference: str, given: bool
 ) -> None:
-    validator = Validator(tiny_config(f"eval.pck_reference={reference}"), "gt", ALONE)
+    validator = build_validation(tiny_config(f"eval.pck_reference={reference}"), "gt", ALONE)
     assert len(np.unique(validator.table.image_index)) < len(validator.table)
-    metrics, _, _ = validator.run(Oracle(validator), CRITERION)
+    metrics, _, _ = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     assert metrics.get("gt/PCK@0.1") == (1 if given else None)
 
 
@@ -157,8 +162,8 @@ def test_the_table_shows_every_kind_of_boxes_and_what_is_not_defined() -> None:
 
 
 def test_pictures_show_each_chosen_person_twice(tiny_config: Callable[..., Config]) -> None:
-    validator = Validator(tiny_config(), "gt", ALONE)
-    predictions = validator.predict(Oracle(validator), CRITERION)
+    validator = build_validation(tiny_config(), "gt", ALONE)
+    predictions = validator.source.predict(as_trained(Oracle(validator), CRITERION, validator))
     picture = validator.pictures(predictions, CRITERION, 3)
     assert picture is not None
     assert picture.shape == (640, 960, 3)

@@ -15,7 +15,9 @@ from rlepose.losses import build_criterion
 from rlepose.pose.codec import DEPTH_UNIT_MM, PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.validator3d import Validator3D
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
+from tests.predicting import as_trained
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 CRITERION = build_criterion(LossConfig(), 18, dims=3)
@@ -24,7 +26,7 @@ CRITERION = build_criterion(LossConfig(), 18, dims=3)
 class Oracle(torch.nn.Module):
     """Answers with the labels, moved by `error`: it recognises crops by their bytes, mirrored ones too."""
 
-    def __init__(self, validator: Validator3D, error: tuple[float, float, float] = (0, 0, 0)) -> None:
+    def __init__(self, validator: Validation, error: tuple[float, float, float] = (0, 0, 0)) -> None:
         super().__init__()
         dataset = validator.dataset
         permutation, width = list(validator.skeleton.flip_permutation), dataset.input_size_hw[1]
@@ -44,15 +46,15 @@ class Oracle(torch.nn.Module):
 
 
 @pytest.fixture
-def validator(tiny_3d_config: Callable[..., Config]) -> Validator3D:
+def validator(tiny_3d_config: Callable[..., Config]) -> Validation:
     # Every joint within its crop: the oracle knows no others.
-    return Validator3D(tiny_3d_config("data.box_scale=2"), "gt", ALONE)
+    return build_validation(tiny_3d_config("data.box_scale=2"), "gt", ALONE)
 
 
 @pytest.mark.parametrize("flip_test", ["true", "false"])
 def test_the_truth_is_0_mm_off(tiny_3d_config: Callable[..., Config], flip_test: str) -> None:
-    validator = Validator3D(tiny_3d_config("data.box_scale=2", f"eval.flip_test={flip_test}"), "gt", ALONE)
-    metrics, results, _ = validator.run(Oracle(validator), CRITERION)
+    validator = build_validation(tiny_3d_config("data.box_scale=2", f"eval.flip_test={flip_test}"), "gt", ALONE)
+    metrics, results, _ = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     assert metrics["MPJPE"] == pytest.approx(0, abs=0.1) and metrics["PCK3D"] == 1
     assert {"MPJPE/Walking", "PA_MPJPE/Lying", "AUC/Sitting", "PCK3D/Reaching"} <= metrics.keys()
     assert results is not None and len(results) == 64
@@ -60,13 +62,13 @@ def test_the_truth_is_0_mm_off(tiny_3d_config: Callable[..., Config], flip_test:
     assert np.abs(error).max() < 0.2
 
 
-def test_joints_too_far_by_100_mm_are_off_by_that_and_a_little_for_the_perspective(validator: Validator3D) -> None:
-    metrics, _, _ = validator.run(Oracle(validator, (0, 0, 100 / DEPTH_UNIT_MM)), CRITERION)
+def test_joints_too_far_by_100_mm_are_off_by_that_and_a_little_for_the_perspective(validator: Validation) -> None:
+    metrics, _, _ = validator.run(as_trained(Oracle(validator, (0, 0, 100 / DEPTH_UNIT_MM)), CRITERION, validator))
     assert 100 * 16 / 17 < metrics["MPJPE"] < 104  # the root is never off
 
 
-def test_sigma_is_in_pixels_and_mm_and_the_roots_depth_is_sure(validator: Validator3D) -> None:
-    predictions = validator.predict(Oracle(validator), CRITERION)
+def test_sigma_is_in_pixels_and_mm_and_the_roots_depth_is_sure(validator: Validation) -> None:
+    predictions = validator.source.predict(as_trained(Oracle(validator), CRITERION, validator))
     assert predictions.sigma is not None
     np.testing.assert_allclose(predictions.sigma[:, 1:, 2], 100, rtol=1e-5)
     np.testing.assert_allclose(predictions.sigma[:, 3, 0], 0.05 * validator.dataset.scale[:, 0], rtol=1e-5)
@@ -76,13 +78,13 @@ def test_sigma_is_in_pixels_and_mm_and_the_roots_depth_is_sure(validator: Valida
 def test_a_lower_error_is_better() -> None:
     better = Validator3D.better
     cases = [(30.0, None), (30.0, 40.0), (40.0, 30.0), (None, 30.0)]
-    validator = Validator3D.__new__(Validator3D)
+    validator = Validator3D.__new__(Validation)
     assert [better(validator, "MPJPE", *case) for case in cases] == [True, True, False, False]
     assert [better(validator, "PCK3D", *case) for case in cases] == [True, False, True, False]
 
 
-def test_poses_are_written_and_drawn(validator: Validator3D, tmp_path: Path) -> None:
-    _, results, predictions = validator.run(Oracle(validator), CRITERION)
+def test_poses_are_written_and_drawn(validator: Validation, tmp_path: Path) -> None:
+    _, results, predictions = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     assert results is not None
     validator.write(tmp_path, results)
     (first, *_) = json.loads((tmp_path / "keypoints_gt.json").read_text())
@@ -93,8 +95,8 @@ def test_poses_are_written_and_drawn(validator: Validator3D, tmp_path: Path) -> 
     assert len(np.unique(views[60:300, 640:960].reshape(-1, 3), axis=0)) > 3  # something is drawn
 
 
-def test_the_table_has_a_row_an_action_and_one_for_all(validator: Validator3D) -> None:
-    metrics, _, _ = validator.run(Oracle(validator), CRITERION)
+def test_the_table_has_a_row_an_action_and_one_for_all(validator: Validation) -> None:
+    metrics, _, _ = validator.run(as_trained(Oracle(validator), CRITERION, validator))
     rows = [line.split()[0] for line in validator.format_table(metrics).splitlines()]
     assert rows == ["MPJPE", "Lying", "Reaching", "Sitting", "Walking", "all"]
     assert tuple(range(17)) == METRIC_JOINTS
@@ -102,4 +104,4 @@ def test_the_table_has_a_row_an_action_and_one_for_all(validator: Validator3D) -
 
 def test_boxes_of_a_detector_are_refused(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"--boxes: boxes\.json: in 3-D"):
-        Validator3D(tiny_3d_config(), "boxes.json", ALONE)
+        build_validation(tiny_3d_config(), "boxes.json", ALONE)
