@@ -4,9 +4,9 @@ import argparse
 
 from rlepose.config.reading import load_config
 from rlepose.errors import run_script
+from rlepose.jobs.train import train
 from rlepose.runtime.distributed import ranks
 from rlepose.runtime.run_log import setup_logging
-from rlepose.training.trainer import train
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
 from rlepose.config.config import Config
+from rlepose.config.differences import differences
 from rlepose.config.reading import config_from_dict
 from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
-from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, results_folder
-from rlepose.training.run_state import differences
-from rlepose.validation.validations import VALIDATIONS
+from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.checkpoint_file import newest_whole
+from rlepose.validation.validations import default_selection
 
 # Options that change where or how fast a run computes, but not what.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
@@ -60,7 +61,7 @@ def expected_metrics(run: Run) -> set[str]:
     """Names that the metrics of a finished run have at least."""
     config = run.validation
     return (
-        {VALIDATIONS[config.data.format].selected_by}
+        {default_selection(config)}
         | ({"det/AP"} if config.data.detections else set())
         | ({"gt/NLL"} if run.row.calibration else set())
         | ({"gt/NME"} if config.eval.nme_reference is not None else set())

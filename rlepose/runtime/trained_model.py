@@ -18,7 +18,8 @@ from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
 from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import H36M_ROOT, Skeleton
-from rlepose.runtime.checkpoint import Checkpoint, load_state
+from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint_file import load_state
 from rlepose.runtime.precision import choose_precision
 
 

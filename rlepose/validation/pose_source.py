@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from rlepose.config.config import Config
 from rlepose.datasets.batches import EvalBatches
-from rlepose.datasets.crops import BadImages, PoseDataset, make_loader, split_batch
+from rlepose.datasets.crops import BadImages, PoseDataset, make_loader
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.codec import PoseOutput, joint_scores
 from rlepose.pose.geometry import Floats
@@ -60,16 +60,20 @@ class TableSource:
         loader = make_loader(self.dataset, order, config.system.workers, ranks.device.type == "cuda")
         bad_images = BadImages(config.data.on_bad_image)
         progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
-        batches_of_size = (part for whole_pictures in progress for part in split_batch(whole_pictures, size))
+        batches_of_size = (
+            whole_pictures[start : start + size]
+            for whole_pictures in progress
+            for start in range(0, len(whole_pictures), size)
+        )
         outputs: list[tuple[NDArray[np.int64], NDArray[np.bool_], PoseOutput]] = []
         model.network.eval()
-        for batch, tensors in on_device(batches_of_size, ranks.device):
-            bad_images.check(batch["problem"])
-            valid = np.array([not problem for problem in batch["problem"]])
+        for batch, moved in on_device(batches_of_size, ranks.device):
+            bad_images.check(batch.problems)
+            valid = np.array([not problem for problem in batch.problems])
             # A copy: what comes from a worker keeps a file open for as long as it is held.
-            persons = batch["index"].numpy().copy()
+            persons = batch.persons.numpy().copy()
             # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
-            outputs.append((persons, valid, model.predict(tensors["image"])))
+            outputs.append((persons, valid, model.predict(moved.image)))
         bad_images.report(ranks.gather(bad_images.seen))
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])

@@ -18,15 +18,20 @@ from rlepose.validation.validation import Validation
 _EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
 
 
+def default_selection(config: Config) -> str:
+    """Name of the metric that makes a checkpoint best.pt where `train.select_by` does not say otherwise."""
+    return _EVALUATORS[config.data.format].selected_by
+
+
 def selecting_number(config: Config) -> str:
     """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
-    return config.train.select_by or _EVALUATORS[config.data.format].selected_by
+    return config.train.select_by or default_selection(config)
 
 
 def selecting_metric(config: Config) -> str:
     """Name of the metric that makes a checkpoint best.pt or, where the last one is kept, would."""
     number = selecting_number(config)
-    return _EVALUATORS[config.data.format].selected_by if number == "last" else number
+    return default_selection(config) if number == "last" else number
 
 
 def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:

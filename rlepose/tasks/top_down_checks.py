@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlepose.config.config import Config, DataConfig
+from rlepose.datasets.crops import CropBatch
 from rlepose.datasets.formats.coco_file import Pictures, read_json
 from rlepose.datasets.groups import picture_groups
 from rlepose.datasets.persons import PersonTable
@@ -17,7 +18,7 @@ from rlepose.errors import InputError, first_line
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.pose.skeleton import Skeleton
-from rlepose.training.train_step import TrainStep
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.h36m_evaluator import H36MEvaluator
@@ -119,11 +120,12 @@ def check_gradients(config: Config, model: PoseModel, criterion: Criterion, join
     target = torch.zeros(2, joints, config.dims, device=device)
     weight = torch.ones_like(target)
     weight[1, :, 2:] = 0
-    step, was_training = TrainStep(model, criterion), model.training
+    step, was_training = TopDownStep(model, criterion), model.training
     maps: list[Tensor] = []
     hook = model.backbone.register_forward_hook(lambda backbone, images, output: maps.extend(output))
     model.eval()
-    loss = step(image, target, weight).sum()
+    batch = CropBatch(image, target, weight, torch.arange(2, device=device), ["", ""])
+    loss = step(batch).per_person.sum()
     for level in maps:
         if level.requires_grad:
             level.retain_grad()
