@@ -18,7 +18,8 @@ from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
-from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
+from rlepose.inference.poses import PersonPose, PicturePoses
+from rlepose.losses.pose_density import PoseDensity, ResidualDensity
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats, box_to_center_scale

@@ -14,9 +14,9 @@ from rlepose.export.onnx_model import OnnxModel
 from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.model_card import card_path, with_calibration
 from rlepose.runtime.origin import origin
 from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
+from rlepose.tasks.model_card import card_path, with_calibration
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.nme_evaluator import write_nme

@@ -16,9 +16,9 @@ from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import network_of
 from rlepose.runtime.checkpoint import header, load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.model_card import card_path, model_card
 from rlepose.runtime.precision import Precision, choose_precision
 from rlepose.runtime.trained_model import TrainedModel
+from rlepose.tasks.model_card import card_path, model_card
 from rlepose.tasks.top_down_checks import (
     check_batch,
     check_gradients,

@@ -15,7 +15,7 @@ from rlepose.pose.skeleton import COCO
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.runtime.model_card import card_path, model_card, with_calibration
+from rlepose.tasks.model_card import card_path, model_card, with_calibration
 from rlepose.training.trainer import train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
