@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError, first_line
-from rlepose.export.description import Description, Precision
-from rlepose.export.formats import FORMATS, FormatName, require
+from rlepose.export.choices import FormatName, Precision
+from rlepose.export.description import Description
+from rlepose.export.formats import FORMATS, require
 from rlepose.export.network import ExportedNetwork, with_half_backbone
 from rlepose.export.parity import TOLERANCE, Difference, difference
 from rlepose.export.quantize import quantize

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.drawing.plots import reliability_figure, save_figure
 from rlepose.errors import InputError
-from rlepose.evaluation.recalibration import Method, Recalibration, fit_recalibration
+from rlepose.evaluation.choices import Method
+from rlepose.evaluation.recalibration import Recalibration, fit_recalibration
 from rlepose.jobs.validate import validation_of
 from rlepose.losses import LocationScale
 from rlepose.pose.pose_arrays import Poses

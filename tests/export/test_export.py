@@ -19,7 +19,8 @@ from rlepose.config.reading import load_config
 from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.export.formats import FORMATS, Exported, FormatName
+from rlepose.export.choices import FormatName
+from rlepose.export.formats import FORMATS, Exported
 from rlepose.export.onnx_model import OnnxModel
 from rlepose.jobs.export import export_checkpoint
 from rlepose.jobs.validate import validate_checkpoint, validation_of
