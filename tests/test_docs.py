@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from rlepose.config.config import option_names
+from rlepose.config.names import option_names
 from rlepose.config.reading import load_config
 
 ROOT = Path(__file__).parents[1]

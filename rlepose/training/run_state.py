@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from rlepose.config.config import Config, option_names, option_value
+from rlepose.config.config import Config
+from rlepose.config.names import differences
 from rlepose.datasets.batches import TrainBatches
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -122,7 +123,7 @@ class RunState:
                 f"--resume: {path} was left in the middle of an epoch of steps of {size} persons, which steps of "
                 f"{size_now} cannot go on with; set train.batch_size={size} until the epoch's end"
             )
-        changed = differences(checkpoint.config.to_dict(), self._config.to_dict())
+        changed = differences(checkpoint.config, self._config)
         if changed:
             log.warning("resuming with other options than before: %s", "; ".join(changed))
         kept = {"model": checkpoint.model, "criterion": checkpoint.criterion}
@@ -170,9 +171,3 @@ def _selection(config: Config) -> tuple[str, Any]:
 def _weights(modules: tuple[PoseModel, Criterion]) -> dict[str, dict[str, Any]]:
     model, criterion = modules
     return {"model": model.state_dict(), "criterion": criterion.state_dict()}
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs between two configs' trees."""
-    values = ((name, option_value(old, name), option_value(new, name)) for name in option_names())
-    return [f"{name}: {before} -> {now}" for name, before, now in values if before != now]

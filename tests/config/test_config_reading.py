@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rlepose.config.config import Config, ScheduleConfig
+from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict, load_config, with_overrides
 from rlepose.errors import InputError
+from rlepose.training.options import CosineConfig
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -321,7 +322,7 @@ def test_a_file_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_yaml_merge_keys_take_over_another_sections_values(tmp_path: Path) -> None:
     text = "train:\n  schedule:\n    <<: {warmup_epochs: 2}\n    name: cosine"
-    assert load(tmp_path, text).train.schedule == ScheduleConfig(name="cosine", warmup_epochs=2)
+    assert load(tmp_path, text).train.schedule == CosineConfig(warmup_epochs=2)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:

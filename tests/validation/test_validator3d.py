@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config.config import Config, LossConfig
+from rlepose.config.config import Config
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.losses.options import RLEConfig
 from rlepose.pose.codec import DEPTH_UNIT_MM, PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.validator3d import Validator3D
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
-CRITERION = build_criterion(LossConfig(), 18, dims=3)
+CRITERION = build_criterion(RLEConfig(), 18, dims=3)
 
 
 class Oracle(torch.nn.Module):
