@@ -11,8 +11,9 @@ import torch
 from bench import Bench
 from measuring import Row, cpu_seconds
 
-from rlepose.config.config import Config, DataConfig
+from rlepose.config.config import Config
 from rlepose.datasets.formats.coco import CocoFile
+from rlepose.datasets.options import DataConfig
 from rlepose.evaluation.coco_table import evaluate_coco
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.results import coco_results, write_results

@@ -11,12 +11,13 @@ import numpy as np
 from bench import Bench
 from measuring import Row, cpu_seconds, stopwatch
 
-from rlepose.config.config import Config, DataConfig
+from rlepose.config.config import Config
 from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.crops import PoseDataset, collate, make_loader
 from rlepose.datasets.formats.coco import CocoFile, persons_from_detections
 from rlepose.datasets.of_config import training_dataset, use_crop_cache
+from rlepose.datasets.options import DataConfig
 
 STAGES = {"decode": "… read and decode", "warp": "… warp", "rest": "… the rest"}
 CACHES = {"ours": "none", "ours, jpeg cache": "jpeg", "ours, raw cache": "raw"}

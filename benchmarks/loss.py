@@ -8,7 +8,7 @@ from bench import Bench
 from measuring import Row, cpu_seconds, operators
 from torch import Tensor
 
-from rlepose.config.config import LossConfig
+from rlepose.config.config import Config
 from rlepose.losses import build_criterion
 from rlepose.pose.codec import PoseOutput
 
@@ -49,7 +49,7 @@ def _loss(size: int, count: str | None = None) -> float:
     sigma = logits.sigmoid().requires_grad_()
     weight = torch.ones_like(target)
     torch.manual_seed(0)
-    criterion = build_criterion(LossConfig(), inputs.JOINTS)
+    criterion = build_criterion(Config().loss, inputs.JOINTS)
 
     def forward() -> Tensor:
         return criterion(PoseOutput(mu, sigma), target, weight).mean()

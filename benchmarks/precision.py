@@ -7,15 +7,16 @@ import inputs
 import torch
 from bench import Bench
 from measuring import Row
+from rlepose.training.train_step import TrainStep
 from step import Size, crops, ms_a_person
 
-from rlepose.config.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
+from rlepose.config.config import Config
 from rlepose.losses import build_criterion
 from rlepose.models.backbones import Backbone
+from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import depthwise_share
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 # By falling share of depthwise weights.
 BACKBONES = (
@@ -60,8 +61,8 @@ def _trained(name: str, precision: torch.dtype) -> tuple[TrainStep, torch.optim.
     torch.manual_seed(0)
     config = ModelConfig(backbone=BackboneConfig(name=name, pretrained=False))
     model = build_model(config, inputs.JOINTS, predict_sigma=True).to(memory_format=torch.channels_last)
-    step = TrainStep(model, build_criterion(LossConfig(), inputs.JOINTS), precision).train()
-    return step, build_optimizer(OptimizerConfig(), step.parameters())
+    step = TrainStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
+    return step, build_optimizer(Config().train.optimizer, step.parameters())
 
 
 def _train(name: str, precision: torch.dtype, persons: int, size_hw: Size) -> float:

@@ -11,14 +11,15 @@ import torch
 import torch.distributed as dist
 from bench import Bench
 from measuring import Row
+from rlepose.training.train_step import TrainStep
 from torch.nn.parallel import DistributedDataParallel
 
-from rlepose.config.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
+from rlepose.config.config import Config
 from rlepose.losses import build_criterion
+from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import choose_precision
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 Size = tuple[int, int]
 
@@ -53,10 +54,10 @@ def _rank(rank: int, world_size: int, persons: int, size_hw: Size, steps: int, f
     backbone = BackboneConfig(name="resnet18", pretrained=False)
     model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
     precision = choose_precision("auto", torch.device("cpu"), model).dtype
-    criterion = build_criterion(LossConfig(), inputs.JOINTS)
+    criterion = build_criterion(Config().loss, inputs.JOINTS)
     step = TrainStep(model.to(memory_format=torch.channels_last), criterion, precision).train()
     module = DistributedDataParallel(step) if world_size > 1 else step
-    optimizer = build_optimizer(OptimizerConfig(), step.parameters())
+    optimizer = build_optimizer(Config().train.optimizer, step.parameters())
     image = torch.randint(0, 256, (persons, 3, *size_hw), dtype=torch.uint8).to(memory_format=torch.channels_last)
     target = torch.from_numpy(inputs.predicted(persons)[2])
     seconds = []

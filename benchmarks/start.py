@@ -11,10 +11,11 @@ import numpy as np
 from bench import Bench
 from measuring import Row, cpu_seconds, growth_mib, in_a_fork
 
-from rlepose.config.config import Config, DataConfig
+from rlepose.config.config import Config
 from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import View
 from rlepose.datasets.of_config import training_dataset
+from rlepose.datasets.options import DataConfig
 
 
 def rows(bench: Bench) -> list[Row]:

@@ -7,13 +7,14 @@ import inputs
 import torch
 from bench import Bench
 from measuring import Row, cpu_seconds
+from rlepose.training.train_step import TrainStep
 
-from rlepose.config.config import BackboneConfig, LossConfig, ModelConfig, OptimizerConfig
+from rlepose.config.config import Config
 from rlepose.losses import build_criterion
+from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.runtime.precision import choose_precision
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 Size = tuple[int, int]
 
@@ -55,9 +56,9 @@ def _trained(depth: int, tuned: bool) -> tuple[TrainStep, torch.optim.Optimizer]
     """The trainer's step and optimiser, or the same network as one writes it down first."""
     model = network(depth, tuned)
     precision = choose_precision("auto", torch.device("cpu"), model).dtype if tuned else torch.float32
-    step = TrainStep(model, build_criterion(LossConfig(), inputs.JOINTS), precision).train()
+    step = TrainStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
     if tuned:
-        return step, build_optimizer(OptimizerConfig(), step.parameters())
+        return step, build_optimizer(Config().train.optimizer, step.parameters())
     return step, torch.optim.Adam(step.parameters(), lr=1e-3)
 
 

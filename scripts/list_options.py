@@ -1,4 +1,4 @@
-"""Write docs/options.md from rlepose/config/config.py: python scripts/list_options.py"""
+"""Write docs/options.md from the packages' options.py: python scripts/list_options.py"""
 
 import argparse
 from pathlib import Path

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.datasets.persons3d import check_subjects
 from rlepose.drawn_people.people_in_space import FILES
 from rlepose.errors import InputError, run_script
 from rlepose.evaluation.mpjpe import error_table
 from rlepose.lifting.poses import lifting_poses, read_poses
 from rlepose.lifting.training import TRAINABLE, LiftingOptions, lifting_errors, save_lifting, train_lifting
+from rlepose.losses.options import AnyLoss, RealNVPConfig
+from rlepose.options import variants
 
 
 def main() -> None:
@@ -47,8 +48,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     train, test = read_poses(args.train), read_poses(args.test)
     check_subjects(train, test)
-    flow = FlowConfig() if args.flow_base is None else FlowConfig(base=args.flow_base)
-    loss = LossConfig(name=args.loss, form=args.form, flow=flow)
+    given = {"form": args.form} if args.loss == "rle" else {}
+    given |= {"flow": RealNVPConfig(base=args.flow_base)} if args.flow_base is not None else {}
+    loss = variants(AnyLoss)[args.loss](**given)
     options = LiftingOptions(loss, args.epochs, args.batch_size, args.lr, args.dropout, args.width, args.seed)
     network = train_lifting(lifting_poses(train), options, print)
     errors = lifting_errors(network, lifting_poses(test))

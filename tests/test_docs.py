@@ -10,7 +10,7 @@ import pytest
 from torch.distributed.run import get_args_parser
 
 from rlepose.cli import COMMANDS
-from rlepose.config.config import option_names
+from rlepose.config.names import option_names
 from rlepose.config.reading import load_config
 from rlepose.config.shipped import find_config
 from rlepose.errors import InputError

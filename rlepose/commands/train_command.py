@@ -27,9 +27,9 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from rlepose.config.reading import load_config
+    from rlepose.jobs.train import train
     from rlepose.runtime.distributed import ranks
     from rlepose.runtime.run_log import setup_logging
-    from rlepose.jobs.train import train
 
     config = load_config(find_config(args.cfg), [*args.set, *([f"name={args.name}"] if args.name else [])])
     with ranks(config.system) as group:

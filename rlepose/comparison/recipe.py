@@ -6,7 +6,8 @@ from typing import Any
 
 from rlepose.comparison.state import WITHOUT_EFFECT
 from rlepose.comparison.suite import AFTER, Run, Suite
-from rlepose.config.config import Config, changed_options, option_names, option_value
+from rlepose.config.config import Config
+from rlepose.config.names import changed_options, option_values
 
 Recipe = Mapping[str, Any]
 
@@ -19,7 +20,7 @@ def recipe_of(suite: Suite, run: Run) -> Recipe:
     validate_options        options that have another value in the last validation, with that value
     """
     training, validation = _values(run.config), _values(run.validation)
-    changed = {name: value for name, value in validation.items() if value != training[name]}
+    changed = {name: value for name, value in validation.items() if name not in training or value != training[name]}
     return json.loads(json.dumps(_training(suite, run) | {"validate_options": changed}))
 
 
@@ -51,8 +52,7 @@ def _training(suite: Suite, run: Run) -> dict[str, Any]:
 
 
 def _values(config: Config) -> dict[str, Any]:
-    tree = config.to_dict()
-    return {name: option_value(tree, name) for name in option_names() if name != "output_dir"}
+    return {name: value for name, value in option_values(config).items() if name != "output_dir"}
 
 
 def _changes(old: Recipe, new: Recipe) -> list[str]:

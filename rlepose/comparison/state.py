@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from rlepose.comparison.suite import Run
 from rlepose.config.config import Config
-from rlepose.config.differences import differences
+from rlepose.config.names import differences
 from rlepose.config.reading import config_from_dict
+from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
 from rlepose.runtime.checkpoint import load_checkpoint, results_folder
@@ -83,9 +84,10 @@ def _validated(run: Run) -> State:
     if metrics is None or validation is None or about.stat().st_mtime < best.stat().st_mtime:
         return State("trained", "not validated")
     try:
-        changed = _changed(config_from_dict(validation["config"], source=str(about)), run.validation)
+        validated = config_from_dict(without_other_variants(validation["config"]), source=str(about))
     except InputError as error:
         return State("trained", f"validated by another version of rlepose ({error})")
+    changed = _changed(validated, run.validation)
     if changed:
         return State("trained", f"validated with other options ({'; '.join(changed)})")
     missing = expected_metrics(run) - metrics.keys()
@@ -103,5 +105,5 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _changed(old: Config, new: Config) -> list[str]:
     """'train.epochs: 20 -> 30' for each option with an effect that differs."""
-    lines = differences(old.to_dict(), new.to_dict())
+    lines = differences(old, new)
     return [line for line in lines if not line.startswith(tuple(f"{name}:" for name in WITHOUT_EFFECT))]

@@ -1,17 +1,19 @@
 """What is wrong with a config that no option shows alone."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from rlepose.config.config import Config, DataConfig, FlowConfig, HeadConfig, LossConfig, TrainConfig
+from rlepose.config.config import Config
+from rlepose.datasets.options import DataConfig
+from rlepose.losses.options import BasicConfig, FlowConfig, FlowLossConfig, RealNVPConfig, RLEConfig
+from rlepose.models.options import IntegralHeadConfig
+from rlepose.training.options import StepConfig, TrainConfig
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     """Each contradiction between options: (dotted name, what is wrong and how to fix it)."""
     train, schedule = config.train, config.train.schedule
-    if schedule.name == "step":
+    if isinstance(schedule, StepConfig):
         if list(schedule.milestones) != sorted(set(schedule.milestones)):
             yield "train.schedule.milestones", f"expected growing epochs, got {list(schedule.milestones)}"
         if schedule.milestones and schedule.milestones[-1] >= train.epochs:
@@ -36,17 +38,11 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
     if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
         yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"
-    model, loss, head, flow = config.model, config.loss, config.model.head, config.loss.flow
-    for dotted, part in (
-        ("model.head", head),
-        ("loss", loss),
-        ("loss.flow", flow),
-        ("train.optimizer", train.optimizer),
-    ):
-        yield from _of_other_parts(dotted, part)
-    if (loss.name, loss.form) == ("rle", "original") and (loss.q, loss.q_scale) != (LossConfig.q, LossConfig.q_scale):
+    model, loss, head = config.model, config.loss, config.model.head
+    simple = RLEConfig.q, RLEConfig.q_scale
+    if isinstance(loss, RLEConfig) and loss.form == "original" and (loss.q, loss.q_scale) != simple:
         yield "loss.q", "q and q_scale belong to rle's paper form; set loss.form=paper, or leave them out"
-    if loss.name == "basic" and flow.base != FlowConfig.base:
+    if isinstance(loss, BasicConfig) and loss.flow.base != FlowConfig.base:
         yield "loss.flow.base", "in the loss basic the flow transforms the network's Gaussian; leave it out"
     if (head.name == "heatmap") != (loss.name == "heatmap_mse"):
         yield (
@@ -70,18 +66,6 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
 
 
-def _of_other_parts(dotted: str, part: Any) -> Iterator[tuple[str, str]]:
-    """The options of a section that the part which it names does not have, if they are set."""
-    default = type(part)()
-    for item in dataclasses.fields(part):
-        of = item.metadata.get("of", ())
-        if of and part.name not in of and getattr(part, item.name) != getattr(default, item.name):
-            yield (
-                f"{dotted}.{item.name}",
-                f"{part.name} does not have it; leave it out, or set {dotted}.name={' or '.join(of)}",
-            )
-
-
 def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
     data, loss, head, train = config.data, config.loss, config.model.head, config.train
     if (data.extra_annotations is None) != (data.extra_images is None):
@@ -94,7 +78,10 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
             (data.extra_annotations is not None, "data.extra_annotations"),
             (loss.root_depth, "loss.root_depth"),
             (data.extra_box_scale is not None, "data.extra_box_scale"),
-            (head.depth_bins != HeadConfig.depth_bins, "model.head.depth_bins"),
+            (
+                isinstance(head, IntegralHeadConfig) and head.depth_bins != IntegralHeadConfig.depth_bins,
+                "model.head.depth_bins",
+            ),
         ):
             if given:
                 yield (
@@ -111,6 +98,6 @@ def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.head.name", "heatmap gives no depth; set model.head.name=integral or regression"
     if loss.name == "basic":
         yield "loss.name", "basic predicts through one flow, but persons without depth need another; take another loss"
-    masks = loss.flow.masks
-    if masks is not None:
+    flow = loss.flow if isinstance(loss, FlowLossConfig) else None
+    if isinstance(flow, RealNVPConfig) and flow.masks is not None:
         yield "loss.flow.masks", "cannot fit both the flow in 3-D and that in 2-D; set it to null"

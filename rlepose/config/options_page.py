@@ -1,4 +1,4 @@
-"""docs/options.md: every option of config.py, generated so that the page cannot fall behind."""
+"""docs/options.md: every option, generated so that the page cannot fall behind."""
 
 import dataclasses
 import types
@@ -9,6 +9,7 @@ from typing import Any, Literal, Union
 import yaml
 
 from rlepose.config.config import Config
+from rlepose.options import section_classes, section_fields
 
 COMMAND = "python scripts/list_options.py"
 
@@ -17,43 +18,68 @@ def options_page() -> str:
     """The page, in Markdown."""
     intro = (
         "# Options\n\n"
-        f"Generated from [rlepose/config/config.py](../rlepose/config/config.py) by `{COMMAND}`; edit that file, not "
-        "this one.\n\n"
+        "Generated from [config.py](../rlepose/config/config.py) and the `options.py` of each package by "
+        f"`{COMMAND}`; edit those, not this page.\n\n"
         "In a YAML file an option stands below its section's name, and `--set section.key=value` changes it on the "
         "command line. Ranges include their ends, but for >.\n\n"
+        'Some sections have variants, which the section\'s `name` chooses. An option that stands "only with" some of '
+        "them is refused with the others; there `null` leaves out what a `base` sets "
+        "(`--set loss.name=l1 loss.flow=null`).\n\n"
     )
-    return intro + "\n".join(_tables(Config, ""))
+    return intro + "\n".join(_section((Config,), Config, "", ""))
 
 
-def _tables(kind: Any, prefix: str) -> list[str]:
-    """The table of a section, then those of the sections in it."""
-    hints = typing.get_type_hints(kind)
+def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -> list[str]:
+    """What is told of a section, then of the sections in it. only: what has to be chosen for it to be there."""
+    names = {one: one.name for one in classes} if len(classes) > 1 else {}  # type: ignore[attr-defined]
     rows, below = [], []
-    for item in dataclasses.fields(kind):
-        hint = hints[item.name]
-        if dataclasses.is_dataclass(hint):
-            below += _tables(hint, f"{prefix}{item.name}.")
+    for key, found in section_fields(*classes).items():
+        dotted = f"{prefix}{key}"
+        owners = [f"`{names[one]}`" for one in found.owners] if len(found.owners) < len(classes) else []
+        sections: Any = section_classes(found.hint)
+        if sections:
+            needs = f"Only with `{prefix}name`: {', '.join(owners)}." if owners else ""
+            below += _section(sections, found.item.default_factory, f"{dotted}.", needs)  # type: ignore[arg-type]
+            continue
+        if names and key == "name":
+            values, usual = ", ".join(f"`{name}`" for name in names.values()), names[default]
+            limits, meaning = "", "which of the above"
         else:
-            cells = (f"`{prefix}{item.name}`", _type(hint), f"`{_default(item)}`", _range(item.metadata))
-            rows.append("| " + " | ".join([*map(_escaped, cells), _escaped(item.metadata["meaning"])]) + " |")
-    summary = (kind.__doc__ or "").strip()
-    head = f"## {prefix.rstrip('.') or 'The experiment'}\n\n{summary}\n"
+            values, usual = _type(found.hint), _default(found.item)
+            limits, meaning = _range(found.item.metadata), found.item.metadata["meaning"]
+        rows.append([f"`{dotted}`", *([", ".join(owners)] if names else []), values, f"`{usual}`", limits, meaning])
+    text = [f"## {prefix.rstrip('.') or 'The experiment'}", " ".join(filter(None, [_summary(_base(classes)), only]))]
+    text += ["\n".join(f"- `{name}`: {_summary(one)}" for one, name in names.items())] if names else []
     if rows:
-        head += "\n| option | type | default | range | meaning |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
-    return [head, *below]
+        head = ["option", *(["only with"] if names else []), "type", "default", "range", "meaning"]
+        text.append("\n".join(map(_row, [head, ["---"] * len(head), *rows])))
+    return ["\n\n".join(text) + "\n", *below]
+
+
+def _base(classes: tuple[type, ...]) -> type:
+    """What a section's classes derive from first of all; its docstring says what the section is for."""
+    return [one for one in classes[0].__mro__ if dataclasses.is_dataclass(one)][-1]
+
+
+def _summary(section: type) -> str:
+    return " ".join((section.__doc__ or "").split())
+
+
+def _row(cells: list[str]) -> str:
+    return "|" + "|".join(cell if cell == "---" else f" {_escaped(cell)} " for cell in cells) + "|"
 
 
 def _type(hint: Any) -> str:
     """In words, as YAML writes it."""
-    kind, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if kind in (Union, types.UnionType):
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
         return ", or ".join([*(_type(argument) for argument in arguments if argument is not type(None)), "null"])
-    if kind is Literal:
+    if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
-    if kind is tuple:
+    if origin is tuple:
         count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} × "
         return f"list of {count}{_type(arguments[0])}".replace("of list", "of lists").removesuffix("s") + "s"
-    if kind is dict:
+    if origin is dict:
         return "mapping"
     return {str: "text", int: "whole number", float: "number", bool: "true or false"}[hint]
 

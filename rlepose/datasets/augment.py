@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.config.config import AugmentConfig
+from rlepose.datasets.options import AugmentConfig
 from rlepose.pose.geometry import Floats, box_to_center_scale
 from rlepose.pose.skeleton import Skeleton
 

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from rlepose.config.config import AugmentConfig
 from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occluder, sample_generator
 from rlepose.datasets.batches import Key
 from rlepose.datasets.images import ImageFiles, ImageSource
+from rlepose.datasets.options import AugmentConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from rlepose.config.config import LossConfig
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.errors import DivergedError, InputError, first_line
 from rlepose.evaluation.mpjpe import errors_by_action
 from rlepose.lifting.network import LiftingNet
 from rlepose.lifting.poses import NUM_LIFTED, LiftingPoses, joints_of, mirror_inputs, mirror_joints, mirror_output
 from rlepose.losses import LIKELIHOODS, Criterion, build_criterion
+from rlepose.losses.options import LossConfig
 from rlepose.pose.codec import PoseOutput, average_outputs
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.precision import choose_precision

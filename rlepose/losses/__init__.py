@@ -1,74 +1,12 @@
-"""What is minimised. `LOSSES` and `FLOWS` map the config's names to classes."""
+"""What is minimised. The names are those of build.py, which loads torch when the first is asked for: options.py needs
+none."""
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from rlepose.config.config import FlowConfig, LossConfig, options_of
-from rlepose.errors import InputError
-from rlepose.losses.criterion import Criterion
-from rlepose.losses.distance import L1, L2
-from rlepose.losses.flows import Flow, JointFlows, RealNVP
-from rlepose.losses.heatmap import HeatmapMSE
-from rlepose.losses.likelihood import DLE, Basic, Gaussian, JointLikelihood, Laplace, LocationScale
-from rlepose.losses.rle import RLE
-from rlepose.losses.zuko_flows import MAF, NSF
-from rlepose.pose.skeleton import H36M_ROOT
-
-LIKELIHOODS: dict[str, type[JointLikelihood]] = {
-    "l1": L1,
-    "l2": L2,
-    "gaussian": Gaussian,
-    "laplace": Laplace,
-    "basic": Basic,
-    "dle": DLE,
-    "rle": RLE,
-}
-LOSSES: dict[str, type[JointLikelihood] | type[HeatmapMSE]] = {**LIKELIHOODS, "heatmap_mse": HeatmapMSE}
-FLOWS: dict[str, Callable[..., Flow]] = {"realnvp": RealNVP, "nsf": NSF, "maf": MAF}
+if TYPE_CHECKING:
+    from rlepose.losses.build import *  # noqa: F403
 
 
-def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Criterion:
-    """The loss of a config. In 3-D, joints without depth label, as the root may be, have a likelihood of x and y."""
-    if config.name == "heatmap_mse":
-        return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
-    likelihoods = [_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
-    return Criterion(likelihoods, planar=[H36M_ROOT] if dims == 3 and not config.root_depth else [])
-
-
-def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
-    kind: Any = LIKELIHOODS[config.name]
-    options = options_of(config)
-    flow = options.pop("flow", None)
-    if flow is None:
-        return kind(dims, **options)
-    flows = JointFlows([_build_flow(flow, dims) for _ in range(num_joints if flow.per_joint else 1)])
-    return kind(flows, **options)
-
-
-def _build_flow(config: FlowConfig, dims: int) -> Flow:
-    try:
-        return FLOWS[config.name](dims, base=config.base, **options_of(config))
-    except ValueError as error:
-        raise InputError(f"loss.flow: {error}") from error
-
-
-__all__ = [
-    "DLE",
-    "FLOWS",
-    "L1",
-    "L2",
-    "LIKELIHOODS",
-    "LOSSES",
-    "RLE",
-    "Basic",
-    "Criterion",
-    "Flow",
-    "Gaussian",
-    "HeatmapMSE",
-    "JointFlows",
-    "JointLikelihood",
-    "Laplace",
-    "LocationScale",
-    "RealNVP",
-    "build_criterion",
-]
+def __getattr__(name: str) -> Any:
+    return getattr(importlib.import_module("rlepose.losses.build"), name)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlepose.config.config import PACKAGE, ModelConfig
 from rlepose.errors import InputError, first_line
+from rlepose.models.options import PACKAGE, ModelConfig
 from rlepose.models.package_weights import package_weights
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Backbone(nn.Module):
     Most models give one map, their last. HRNet gives its four parallel branches, highest resolution first: each
     branch has exchanged with all others, and none is the last. `reductions[i]` is the stride of map i.
 
-    name, pretrained, weights, options: as in `config.BackboneConfig`.
+    name, pretrained, weights, options: as in `BackboneConfig`.
     first_map_only: HRNet gives its first branch alone, without the layers that make the others of it at the end: the
     HRNet that is published for heatmaps.
 

@@ -13,8 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from rlepose.config.config import HeadConfig, options_of
 from rlepose.models.backbones import Backbone
+from rlepose.models.options import HeadConfig
+from rlepose.options import own_options
 from rlepose.pose.codec import PoseOutput, heatmap_output
 from rlepose.pose.heatmaps import Alignment, Heatmaps, Refinement, pixel_positions
 
@@ -232,7 +233,7 @@ HEADS: dict[str, type[Head]] = {"regression": RegressionHead, "heatmap": Heatmap
 def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predict_sigma: bool, dims: int = 2) -> Head:
     """The head of a config, for this backbone's maps."""
     maps = (backbone.channels, backbone.reductions)
-    return HEADS[config.name](*maps, num_keypoints, dims, predict_sigma, **options_of(config))
+    return HEADS[config.name](*maps, num_keypoints, dims, predict_sigma, **own_options(config, HeadConfig))
 
 
 def _start_in_the_middle(layer: nn.Linear | None) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlepose.config.config import Config, ModelConfig
-from rlepose.losses import LOSSES
+from rlepose.config.config import Config
 from rlepose.models.backbones import Backbone, init_backbone
 from rlepose.models.heads import HEADS, Head, build_head
+from rlepose.models.options import ModelConfig
 from rlepose.pose.codec import PoseOutput
 
 
@@ -53,4 +53,4 @@ def build_model(
 
 def network_of(config: Config, joints: int, pretrained: bool) -> PoseModel:
     """The model of a whole config: its loss says whether it predicts sigma, its data in how many dimensions."""
-    return build_model(config.model, joints, LOSSES[config.loss.name].needs_sigma, pretrained, config.dims)
+    return build_model(config.model, joints, config.loss.needs_sigma, pretrained, config.dims)

@@ -8,12 +8,13 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
+from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.pose.skeleton import Skeleton
 from rlepose.runtime.checkpoint_file import read_tree, write_tree
 
-_FORMAT = 2
+_FORMAT = 3
 _KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metrics", "optimizer", "random_states"}
 
 
@@ -72,13 +73,8 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
     tree = read_tree(path, whole)
     if not tree.keys() >= _KEYS:
         raise InputError(f"{path}: not a checkpoint of rlepose; it lacks the keys that training writes")
-    if tree["format"] == 1:  # before heads had options of their own
-        model = tree["config"]["model"]
-        model["head"] = {"normalize_features": model.pop("normalize_features")}
-    elif tree["format"] != _FORMAT:
-        raise InputError(f"{path}: checkpoint format {tree['format']}, but this version reads formats up to {_FORMAT}")
     return Checkpoint(
-        config=config_from_dict(tree["config"], source=str(path)),
+        config=_config_of(tree["config"], tree["format"], path),
         skeleton=Skeleton.from_dict(tree["skeleton"]),
         model=tree["model"],
         criterion=tree["criterion"],
@@ -89,6 +85,17 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
         unaveraged=tree.get("unaveraged"),
         recalibration=Recalibration.from_dict(tree["recalibration"]) if tree.get("recalibration") else None,
     )
+
+
+def _config_of(tree: dict[str, Any], version: Any, path: str | Path) -> Config:
+    """The config in a checkpoint of this format."""
+    if version not in range(1, _FORMAT + 1):
+        raise InputError(f"{path}: checkpoint format {version}, but this version reads formats up to {_FORMAT}")
+    if version == 1:  # before heads had options of their own
+        tree["model"]["head"] = {"normalize_features": tree["model"].pop("normalize_features")}
+    if version <= 2:  # each section had the options of all variants
+        tree = without_other_variants(tree)
+    return config_from_dict(tree, source=str(path))
 
 
 def results_folder(path: Path) -> Path:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from rlepose.config.config import SystemConfig
 from rlepose.errors import InputError
+from rlepose.runtime.options import SystemConfig
 
 
 @dataclass(frozen=True)

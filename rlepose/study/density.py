@@ -8,8 +8,17 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor, nn
 
-from rlepose.config.config import LossConfig
-from rlepose.losses import L1, LOSSES, Basic, LocationScale, build_criterion
+from rlepose.losses import L1, Basic, LocationScale, build_criterion
+from rlepose.losses.options import (
+    BasicConfig,
+    DLEConfig,
+    GaussianConfig,
+    L1Config,
+    L2Config,
+    LaplaceConfig,
+    LossConfig,
+    RLEConfig,
+)
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import PoseOutput
 from rlepose.study.noise import NOISES
@@ -19,15 +28,15 @@ TEST_POINTS = 10_000
 RESIDUALS = 1 << 14  # drawn from what a loss learned, to know its mean and spread to 1 %
 BATCH_SIZE = 512
 LEARNING_RATE = 1e-2
-LOSS_CONFIGS = {
-    "l2": LossConfig(name="l2"),
-    "l1": LossConfig(name="l1"),
-    "gaussian": LossConfig(name="gaussian"),
-    "laplace": LossConfig(name="laplace"),
-    "basic": LossConfig(name="basic"),
-    "dle": LossConfig(name="dle"),
-    "rle original": LossConfig(name="rle", form="original"),
-    "rle paper": LossConfig(name="rle", form="paper"),
+LOSS_CONFIGS: dict[str, LossConfig] = {
+    "l2": L2Config(),
+    "l1": L1Config(),
+    "gaussian": GaussianConfig(),
+    "laplace": LaplaceConfig(),
+    "basic": BasicConfig(),
+    "dle": DLEConfig(),
+    "rle original": RLEConfig(form="original"),
+    "rle paper": RLEConfig(form="paper"),
 }
 
 SNAPSHOT_INPUT = (0.3, -0.4, 0.5, 0.2)
@@ -80,8 +89,7 @@ class Model(nn.Module):
     def __init__(self, config: LossConfig) -> None:
         super().__init__()
         self.features = nn.Sequential(nn.Linear(INPUTS, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
-        needs_sigma = LOSSES[config.name].needs_sigma
-        self.head = RegressionHead([64], [1], 1, predict_sigma=needs_sigma, normalize_features=False)
+        self.head = RegressionHead([64], [1], 1, predict_sigma=config.needs_sigma, normalize_features=False)
         self.criterion = build_criterion(config, num_joints=1)
         self.constant_sigma = torch.ones(2)
 

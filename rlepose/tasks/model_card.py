@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlepose.config.config import Config, changed_options
+from rlepose.config.config import Config
+from rlepose.config.names import changed_options
 from rlepose.losses import LOSSES
 from rlepose.pose.codec import DEPTH_UNIT_MM
 from rlepose.pose.skeleton import Skeleton

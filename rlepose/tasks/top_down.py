@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rlepose.config.config import Config
-from rlepose.config.differences import differences
+from rlepose.config.names import differences
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.crops import BadImages, make_loader
 from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache
@@ -126,7 +126,7 @@ class TopDown(Task):
                 f"--resume: {path} was trained on the joints {', '.join(checkpoint.skeleton.names)}, but the data now "
                 f"have {', '.join(self.skeleton.names)}; start anew under another --name"
             )
-        changed = differences(checkpoint.config.to_dict(), self.config.to_dict())
+        changed = differences(checkpoint.config, self.config)
         # A value of another number than before cannot be compared with.
         same = _selection(checkpoint.config) == _selection(self.config)
         return Resumed(vars(checkpoint), checkpoint.config.train, changed, same)

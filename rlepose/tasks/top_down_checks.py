@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlepose.config.config import Config, DataConfig
+from rlepose.config.config import Config
 from rlepose.datasets.crops import CropBatch
 from rlepose.datasets.formats.coco_file import Pictures, read_json
 from rlepose.datasets.groups import picture_groups
+from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
 from rlepose.errors import InputError, first_line

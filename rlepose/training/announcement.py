@@ -2,9 +2,9 @@
 
 import logging
 
-from rlepose.config.config import TrainConfig
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
+from rlepose.training.options import TrainConfig
 from rlepose.training.task import Task
 
 log = logging.getLogger(__name__)

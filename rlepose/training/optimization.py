@@ -3,11 +3,13 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rlepose.config.config import OptimizerConfig, ScheduleConfig, options_of
+from rlepose.options import own_options
+from rlepose.training.options import CosineConfig, OptimizerConfig, ScheduleConfig, StepConfig
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -20,7 +22,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
     """The optimiser of a config, in torch's fused version."""
     parameters = list(parameters)
     optimizer = OPTIMIZERS[config.name](
-        parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True, **options_of(config)
+        parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True, **own_options(config, OptimizerConfig)
     )
     if optimizer.defaults.get("momentum"):
         # The first step would make the buffers without filling them, were it skipped. From zero it is the same step.
@@ -68,17 +70,17 @@ class TensorClipping:
                 yield parameter.grad.view(-1, *shape).unbind() if stacked_dims else [parameter.grad]
 
 
-def _step(config: ScheduleConfig, epoch: float, epochs: int) -> float:
+def _step(config: StepConfig, epoch: float, epochs: int) -> float:
     return config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
 
 
-def _cosine(config: ScheduleConfig, epoch: float, epochs: int) -> float:
+def _cosine(config: CosineConfig, epoch: float, epochs: int) -> float:
     done = (epoch - config.warmup_epochs) / (epochs - config.warmup_epochs)
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
 # After the warm-up: the factor at an epoch of so many.
-SCHEDULES: dict[str, Callable[[ScheduleConfig, float, int], float]] = {"step": _step, "cosine": _cosine}
+SCHEDULES: dict[str, Callable[[Any, float, int], float]] = {"step": _step, "cosine": _cosine}
 
 
 def learning_rate_factor(config: ScheduleConfig, epoch: float, epochs: int, step: float) -> float:

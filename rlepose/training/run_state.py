@@ -7,11 +7,11 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from rlepose.config.config import TrainConfig
 from rlepose.errors import InputError
 from rlepose.runtime.checkpoint_file import load_state, random_state, set_random_state
 from rlepose.runtime.distributed import Ranks
 from rlepose.training.loss_sums import LossSums
+from rlepose.training.options import TrainConfig
 from rlepose.training.task import Order, Resumed, StepModule
 from rlepose.training.weight_average import WeightAverage
 

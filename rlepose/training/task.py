@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from rlepose.config.config import TrainConfig
+from rlepose.training.options import TrainConfig
 
 
 class Losses(NamedTuple):

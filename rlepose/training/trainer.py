@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from rlepose.config.config import TrainConfig
 from rlepose.errors import DivergedError, Stopped
 from rlepose.runtime.checkpoint_file import newest_whole
 from rlepose.runtime.distributed import Ranks
@@ -22,6 +21,7 @@ from rlepose.training.announcement import announce
 from rlepose.training.loss_sums import LossSums
 from rlepose.training.nonfinite import NonFinite
 from rlepose.training.optimization import TensorClipping, build_optimizer, learning_rate_factor, skip_next_step
+from rlepose.training.options import TrainConfig
 from rlepose.training.profiling import StepTimes, profile_training
 from rlepose.training.run_state import RunState
 from rlepose.training.saving import BackgroundSaver

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from rlepose.config.config import Config, ScheduleConfig
+from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict, load_config, with_overrides
 from rlepose.errors import InputError
+from rlepose.losses.options import DLEConfig, L1Config, RealNVPConfig, RLEConfig
+from rlepose.training.options import CosineConfig
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -321,12 +324,84 @@ def test_a_file_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_yaml_merge_keys_take_over_another_sections_values(tmp_path: Path) -> None:
     text = "train:\n  schedule:\n    <<: {warmup_epochs: 2}\n    name: cosine"
-    assert load(tmp_path, text).train.schedule == ScheduleConfig(name="cosine", warmup_epochs=2)
+    assert load(tmp_path, text).train.schedule == CosineConfig(warmup_epochs=2)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml: cannot read the config file"):
         load_config(tmp_path / "nowhere.yaml")
+
+
+# --- variants -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "train: {optimizer: {momentum: 0.9}}",
+            "train.optimizer.momentum: adam does not have it; leave it out, or set ",
+        ),
+        (
+            "loss: {name: l1, flow: {}}",
+            "loss.flow: l1 does not have it; leave it out, or set loss.name=basic or dle or",
+        ),
+        ("train: {schedule: {name: cosine, gamma: 0.1}}", "train.schedule.gamma: cosine does not have it; leave it"),
+        ("loss: {flow: {name: maf, init: small}}", "loss.flow.init: maf does not have it; leave it out, or set loss."),
+    ],
+)
+def test_an_option_of_another_variant_is_refused_also_at_its_default(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"case.yaml: {message}")):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["loss.name=l1"], ["loss.flow.depth=4", "loss.name=l1"], ["loss.name=l1", "loss.flow.depth=4"]],
+    ids=["name", "option, name", "name, option"],
+)
+def test_another_variant_on_the_command_line_says_what_to_leave_out(tmp_path: Path, overrides: list[str]) -> None:
+    with pytest.raises(
+        InputError, match=r"loss\.flow: l1 does not have it; leave it out, or set loss\.name=basic or dle"
+    ):
+        load(tmp_path, "loss: {name: rle, flow: {base: laplace}}", *overrides)
+
+
+def test_an_option_of_a_base_that_another_variant_lacks_is_left_out_by_null(tmp_path: Path) -> None:
+    write(tmp_path / "shared.yaml", "loss: {name: rle, form: paper, flow: {base: laplace}}")
+    with pytest.raises(
+        InputError, match=r"shared\.yaml: loss\.form: .*; loss\.form=null leaves out what .*shared\.yaml sets"
+    ):
+        load(tmp_path, "base: shared.yaml\nloss: {name: l1, flow: null}")
+    assert load(tmp_path, "base: shared.yaml\nloss: {name: l1, flow: null}", "loss.form=null").loss == L1Config()
+
+
+def test_null_leaves_out_nothing_that_the_variant_has(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"loss\.flow: expected a section with keys, got None"):
+        load(tmp_path, "loss: {name: rle, flow: null}")
+
+
+def test_options_that_two_variants_share_stay_when_the_name_changes(tmp_path: Path) -> None:
+    loss = load(tmp_path, "loss: {name: rle, hidden_weight: 0.5, flow: {depth: 4}}", "loss.name=dle").loss
+    assert loss == DLEConfig(hidden_weight=0.5, flow=RealNVPConfig(depth=4))
+
+
+def test_another_variant_of_a_config_needs_only_its_name_where_the_first_has_its_defaults() -> None:
+    config = Config(name="case")
+    assert with_overrides(config, ["loss.name=l1", "train.schedule.name=cosine"]).loss == L1Config()
+    paper = with_overrides(config, ["loss.form=paper", "loss.flow.depth=4"])
+    assert with_overrides(paper, []) == paper
+    with pytest.raises(InputError, match=r"loss\.flow: l1 does not have it"):
+        with_overrides(paper, ["loss.name=l1"])
+
+
+def test_the_stored_config_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It had the options of all variants in each section."""
+    tree = torch.load(REPOSITORY / "tests" / "data" / "checkpoint_format2.pt", weights_only=True)["config"]
+    assert tree["train"]["optimizer"]["name"] == "adam" and "momentum" in tree["train"]["optimizer"]
+    config = load(tmp_path, yaml.safe_dump(tree), "train.epochs=30")
+    assert config.loss == RLEConfig(flow=RealNVPConfig(base="laplace", depth=2, width=8))
+    assert config.train.schedule == CosineConfig(warmup_epochs=1)
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------

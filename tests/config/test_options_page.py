@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from rlepose.config.config import option_names
+from rlepose.config.names import option_names
 from rlepose.config.options_page import COMMAND, options_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.config.config import AugmentConfig
 from rlepose.datasets.augment import (
     CropChoice,
     half_body,
@@ -16,6 +15,7 @@ from rlepose.datasets.augment import (
     reachable_region,
     sample_generator,
 )
+from rlepose.datasets.options import AugmentConfig
 from rlepose.pose.geometry import crop_matrix, invert_affine, transform_points
 from rlepose.pose.skeleton import COCO, Skeleton, skeleton_from_names
 

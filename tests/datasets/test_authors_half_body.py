@@ -9,11 +9,11 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from rlepose.config.config import AugmentConfig
 from rlepose.datasets import crops as loading
 from rlepose.datasets.augment import random_crop
 from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import View
+from rlepose.datasets.options import AugmentConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.geometry import box_to_center_scale
 from rlepose.pose.skeleton import COCO

@@ -15,12 +15,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config.config import AugmentConfig, Config
+from rlepose.config.config import Config
 from rlepose.datasets import crop_cache
 from rlepose.datasets.augment import reachable_region
 from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.images import ImageFiles
 from rlepose.datasets.of_config import training_dataset, use_crop_cache
+from rlepose.datasets.options import AugmentConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.pose.geometry import crop_matrix

@@ -12,7 +12,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config.config import AugmentConfig
 from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches, TrainBatches
 from rlepose.datasets.crops import (
@@ -26,6 +25,7 @@ from rlepose.datasets.crops import (
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
+from rlepose.datasets.options import AugmentConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import Skeleton, skeleton_from_names

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.config.config import EvalConfig
 from rlepose.errors import InputError
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.pose.skeleton import skeleton_from_names
+from rlepose.validation.options import EvalConfig
 
 TORSO = skeleton_from_names(("left_shoulder", "nose", "right_hip"))
 BOX = np.array([[0.0, 0, 30, 40]])

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 import torch.multiprocessing
 
-from rlepose.config.config import AugmentConfig
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.crops import PoseDataset, make_loader
 from rlepose.datasets.formats.coco_file import category_skeleton
 from rlepose.datasets.labelled import labelled_persons
+from rlepose.datasets.options import AugmentConfig
 from rlepose.training import trainer  # noqa: F401 - all that a training imports
 
 _STEPS, _WORKERS = 20, 2

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config.config import LossConfig
 from rlepose.datasets.formats.h36m import persons_from_h36m
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.drawn_people.people_in_space import FILES, write_h36m
@@ -33,6 +32,8 @@ from rlepose.lifting.training import (
     save_lifting,
     train_lifting,
 )
+from rlepose.losses.options import AnyLoss
+from rlepose.options import variants
 from rlepose.pose.camera import project
 from rlepose.pose.skeleton import H36M
 
@@ -45,7 +46,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Person3DTable:
 
 def options(loss: str, **changes: float) -> LiftingOptions:
     arguments = {"epochs": 2, "batch_size": 64, "lr": 1e-3, "dropout": 0.0, "width": 32, "seed": 0} | changes
-    return LiftingOptions(loss=LossConfig(name=loss), **arguments)
+    return LiftingOptions(loss=variants(AnyLoss)[loss](), **arguments)
 
 
 def silent(text: str) -> None:

@@ -7,26 +7,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.errors import InputError
 from rlepose.losses import L1, L2, LIKELIHOODS, RLE, Criterion, build_criterion
 from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.losses.options import AnyLoss, DLEConfig, LaplaceConfig, LossConfig, NSFConfig, RealNVPConfig, RLEConfig
+from rlepose.options import variants
 from rlepose.pose.codec import PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 
 K = 5
 VARIANTS = {
-    **{name: LossConfig(name=name) for name in LIKELIHOODS},
-    "rle paper": LossConfig(name="rle", form="paper"),
-    "rle per joint": LossConfig(name="rle", flow=FlowConfig(depth=2, width=8, per_joint=True)),
-    "dle nsf": LossConfig(name="dle", flow=FlowConfig(name="nsf", depth=2, width=8)),
+    **{name: variants(AnyLoss)[name]() for name in LIKELIHOODS},
+    "rle paper": RLEConfig(form="paper"),
+    "rle per joint": RLEConfig(flow=RealNVPConfig(depth=2, width=8, per_joint=True)),
+    "dle nsf": DLEConfig(flow=NSFConfig(depth=2, width=8)),
 }
 every_loss = pytest.mark.parametrize("config", list(VARIANTS.values()), ids=list(VARIANTS))
 quick_losses = pytest.mark.parametrize(
     "config",
     [
-        LossConfig(name="laplace"),
-        *(LossConfig(name="dle", flow=FlowConfig(depth=2, width=8, per_joint=each)) for each in (False, True)),
+        LaplaceConfig(),
+        *(DLEConfig(flow=RealNVPConfig(depth=2, width=8, per_joint=each)) for each in (False, True)),
     ],
     ids=["laplace", "dle", "dle per joint"],
 )
@@ -113,7 +114,7 @@ def test_a_sigma_at_the_end_of_its_range_gives_finite_numbers(config: LossConfig
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "dle", "rle"])
 @pytest.mark.parametrize("logit", [-12.0, -16.0, -20.0])
 def test_a_sigma_below_the_floor_still_learns_to_grow(name: str, logit: float) -> None:
-    criterion = criterion_of(LossConfig(name=name))
+    criterion = criterion_of(variants(AnyLoss)[name]())
     logits = torch.full((1, K, 2), logit, requires_grad=True)
     criterion(
         PoseOutput(torch.zeros(1, K, 2), logits.sigmoid()), torch.full((1, K, 2), 0.1), torch.ones(1, K, 2)
@@ -197,7 +198,7 @@ def test_a_root_with_a_depth_label_has_the_spread_of_the_others(config: LossConf
 
 def test_weights_scale_a_joints_loss() -> None:
     output, target, weight = random_batch()
-    criterion = criterion_of(LossConfig(name="rle"))
+    criterion = criterion_of(RLEConfig())
     torch.testing.assert_close(criterion(output, target, 3 * weight), 3 * criterion(output, target, weight))
 
 
@@ -211,7 +212,7 @@ def test_distances_are_summed_over_joints_and_coordinates(kind: type, expected: 
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "basic", "dle", "rle"])
 def test_a_likelihood_falls_without_bound_as_a_right_prediction_grows_surer(name: str) -> None:
     """The loss is a negative log-density: negative values are no error, and nothing clamps them."""
-    criterion = criterion_of(LossConfig(name=name))
+    criterion = criterion_of(variants(AnyLoss)[name]())
     flows = getattr(criterion.main, "flows", None)
     target = torch.zeros(1, K, 2)
     mu = target if name != "basic" else next(iter(flows))(target[0])[0][None]
@@ -228,10 +229,10 @@ def test_a_likelihood_needs_a_scale() -> None:
 
 def test_masks_that_do_not_fit_are_refused_by_the_options_name() -> None:
     with pytest.raises(InputError, match=r"loss\.flow: each mask needs 2 numbers"):
-        criterion_of(LossConfig(name="rle", flow=FlowConfig(masks=((1, 0, 1), (0, 1, 0)))))
+        criterion_of(RLEConfig(flow=RealNVPConfig(masks=((1, 0, 1), (0, 1, 0)))))
 
 
 def test_flows_of_the_extra_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "zuko", None)
     with pytest.raises(InputError, match=r"loss\.flow\.name: nsf needs the zuko library; pip install -e"):
-        criterion_of(LossConfig(name="dle", flow=FlowConfig(name="nsf")))
+        criterion_of(DLEConfig(flow=NSFConfig()))

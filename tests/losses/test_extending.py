@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.losses import FLOWS, build_criterion
+from rlepose.losses.options import AnyFlow, DLEConfig, RLEConfig
+from rlepose.options import variants
 from rlepose.pose.codec import PoseOutput
 from tests.losses import test_flows as of_every_flow
 
@@ -24,6 +25,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {}
     exec(block[1], names)
     monkeypatch.setitem(FLOWS, NAME, names["SinhArcsinh"])
+    monkeypatch.setattr(of_every_flow, "AnyFlow", AnyFlow | names["SinhArcsinhConfig"])
 
 
 @pytest.mark.parametrize("dims", [1, 2])
@@ -60,12 +62,11 @@ def test_the_examples_samples_follow_its_density(base: str) -> None:
     of_every_flow.test_samples_follow_the_density(NAME, base)
 
 
-@pytest.mark.parametrize("loss", ["dle", "rle"])
+@pytest.mark.parametrize("loss", [DLEConfig, RLEConfig])
 def test_the_example_learns_in_a_loss(loss: Any) -> None:
     """Residuals with tails that no scale explains: the loss falls below what a flow without tails reaches."""
     torch.manual_seed(0)
-    flow: Any = NAME
-    criterion = build_criterion(LossConfig(name=loss, flow=FlowConfig(name=flow)), num_joints=3)
+    criterion = build_criterion(loss(flow=variants(of_every_flow.AnyFlow)[NAME]()), num_joints=3)
     optimizer = torch.optim.Adam(criterion.parameters(), lr=0.05)
     sigma = torch.full((64, 3, 2), 0.1)
     losses = []

@@ -3,16 +3,18 @@ import math
 import pytest
 import torch
 
-from rlepose.config.config import FlowConfig, options_of
 from rlepose.losses import FLOWS
 from rlepose.losses.densities import DENSITIES
 from rlepose.losses.flows import Flow, JointFlows, RealNVP
+from rlepose.losses.options import AnyFlow, FlowConfig
+from rlepose.options import own_options, section_fields, variants
 
 
 def new_flow(kind: str, dims: int = 2, depth: int = 3, width: int = 16, base: str = "gaussian") -> Flow:
     """A flow of the config's; it gets of the options those that it has."""
-    options = options_of(FlowConfig(name=kind, depth=depth, width=width))
-    return FLOWS[kind](dims, base=base, **options)
+    variant = variants(AnyFlow)[kind]
+    options = {name: value for name, value in (("depth", depth), ("width", width)) if name in section_fields(variant)}
+    return FLOWS[kind](dims, base=base, **own_options(variant(**options), FlowConfig))
 
 
 def wild_flow(

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from rlepose import losses
-from rlepose.config.config import FlowConfig, LossConfig
 from rlepose.losses import DLE, L1, L2, RLE, Basic, Gaussian, JointLikelihood, Laplace, build_criterion
 from rlepose.losses.densities import log_laplace
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.losses.likelihood import LocationScale
+from rlepose.losses.options import AnyLoss, FlowLossConfig, RealNVPConfig
 from rlepose.losses.rle import unit_points
+from rlepose.options import variants
 from rlepose.pose.codec import PoseOutput
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -36,7 +37,8 @@ def with_random_weights(module: Module, spread: float) -> Module:
 
 def by_config(name: str, spread: float = 0.25) -> Callable[[int], JointLikelihood]:
     """A loss of the config's with a small wild flow, if it has one."""
-    config = LossConfig(name=name, flow=FlowConfig(depth=4, width=16))
+    variant = variants(AnyLoss)[name]
+    config = variant(flow=RealNVPConfig(depth=4, width=16)) if issubclass(variant, FlowLossConfig) else variant()
     return lambda dims: with_random_weights(build_criterion(config, 1, dims).main, spread)
 
 

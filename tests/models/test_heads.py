@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlepose.config.config import Config, HeadConfig
+from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import HEADS, POSITIVE, IntegralHead, RegressionHead, build_head
+from rlepose.models.options import AnyHead, SigmaHeadConfig
 from rlepose.models.pose_model import PoseModel, build_model
+from rlepose.options import variants
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.heatmaps import Alignment
 
@@ -82,11 +84,11 @@ def test_models_have_the_published_numbers_of_parameters(backbone: str, head: st
 
 @pytest.mark.parametrize("name", HEADS)
 def test_the_configs_names_build_the_heads(name: str) -> None:
-    assert type(build_head(HeadConfig(name=name), Backbone("test_resnet"), K, predict_sigma=True)) is HEADS[name]
+    assert type(build_head(variants(AnyHead)[name](), Backbone("test_resnet"), K, predict_sigma=True)) is HEADS[name]
 
 
 def test_the_sigmas_are_the_configs() -> None:
-    assert typing.get_args(typing.get_type_hints(HeadConfig)["sigma"]) == tuple(POSITIVE)
+    assert typing.get_args(typing.get_type_hints(SigmaHeadConfig)["sigma"]) == tuple(POSITIVE)
 
 
 @pytest.mark.parametrize("sigma", POSITIVE)

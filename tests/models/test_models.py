@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config.config import BackboneConfig, ModelConfig
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import RegressionHead
+from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import build_model
 
 RANDOM_RESNET = ModelConfig(backbone=BackboneConfig(name="resnet18", pretrained=False))

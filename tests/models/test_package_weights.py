@@ -9,11 +9,11 @@ import pytest
 import timm
 import torch
 
-from rlepose.config.config import BackboneConfig, ModelConfig
 from rlepose.config.reading import config_from_dict, with_overrides
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
+from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.package_weights import PACKAGES, package_weights
 from rlepose.models.pose_model import build_model
 from rlepose.pose.geometry import box_to_center_scale, crop_matrix

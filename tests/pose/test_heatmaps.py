@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlepose.config.config import HeadConfig
+from rlepose.models.options import HeatmapHeadConfig
 from rlepose.pose.codec import PoseOutput, average_outputs, flip_output, heatmap_output, joint_scores
 from rlepose.pose.heatmaps import Alignment, Heatmaps, Refinement, pixel_positions
 
@@ -38,7 +38,7 @@ def pixels_off(found: Tensor, expected: Tensor) -> float:
 
 
 def test_the_options_are_the_configs() -> None:
-    hints = get_type_hints(HeadConfig)
+    hints = get_type_hints(HeatmapHeadConfig)
     assert get_args(hints["alignment"]) == get_args(Alignment)
     assert get_args(hints["refinement"]) == get_args(Refinement)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config.config import Config, HeadConfig
+from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.models.options import RegressionHeadConfig
 from rlepose.models.pose_model import build_model
 from rlepose.pose.skeleton import COCO, skeleton_from_names
 from rlepose.runtime.checkpoint import (
@@ -63,14 +64,14 @@ def test_a_checkpoint_from_before_heads_had_options_is_read(checkpoint: Checkpoi
     del tree["config"]["model"]["head"]
     tree["config"]["model"]["normalize_features"] = False
     torch.save(tree, path)
-    assert load_checkpoint(path).config.model.head == HeadConfig(normalize_features=False)
+    assert load_checkpoint(path).config.model.head == RegressionHeadConfig(normalize_features=False)
 
 
 def test_a_checkpoint_of_a_later_version_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
     save_checkpoint(path, checkpoint)
-    torch.save(torch.load(path, weights_only=True) | {"format": 3}, path)
-    with pytest.raises(InputError, match="checkpoint format 3, but this version reads formats up to 2"):
+    torch.save(torch.load(path, weights_only=True) | {"format": 4}, path)
+    with pytest.raises(InputError, match="checkpoint format 4, but this version reads formats up to 3"):
         load_checkpoint(path)
 
 

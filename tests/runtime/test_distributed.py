@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlepose.config.config import SystemConfig
 from rlepose.errors import InputError
 from rlepose.runtime.distributed import Ranks, choose_device
 from rlepose.runtime.distributed import ranks as join_ranks
+from rlepose.runtime.options import SystemConfig
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CONFIG = "configs/synthetic_res18_rle.yaml"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config.config import OptimizerConfig
 from rlepose.config.reading import config_from_dict
 from rlepose.datasets.crops import PoseDataset, collate
 from rlepose.datasets.formats.coco import persons_from_annotations
@@ -21,6 +20,7 @@ from rlepose.models.pose_model import build_model
 from rlepose.pose.codec import decode
 from rlepose.pose.skeleton import Skeleton
 from rlepose.training.optimization import build_optimizer
+from rlepose.training.options import AdamConfig
 from rlepose.training.trainer import TrainStep
 
 PLAIN = {"name": "regression", "normalize_features": False}
@@ -90,7 +90,7 @@ def learn_by_heart(
         memory_format=torch.channels_last
     )
     step = TrainStep(model, build_criterion(config.loss, joints))
-    optimizer = build_optimizer(OptimizerConfig(lr=3e-3), step.parameters())
+    optimizer = build_optimizer(AdamConfig(lr=3e-3), step.parameters())
     reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, skeleton)
 
     def correct() -> float | None:

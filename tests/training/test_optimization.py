@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from rlepose.config.config import OptimizerConfig, ScheduleConfig
 from rlepose.losses.flows import RealNVP
+from rlepose.options import variants
 from rlepose.training.optimization import (
     OPTIMIZERS,
     TensorClipping,
@@ -10,29 +10,30 @@ from rlepose.training.optimization import (
     learning_rate_factor,
     skip_next_step,
 )
+from rlepose.training.options import AnyOptimizer, AnySchedule, CosineConfig, SGDConfig, StepConfig
 
 
 def test_steps_happen_at_their_milestones() -> None:
-    schedule = ScheduleConfig(name="step", milestones=(170, 200), gamma=0.1)
+    schedule = StepConfig(milestones=(170, 200), gamma=0.1)
     factors = [learning_rate_factor(schedule, epoch, 270, 0.01) for epoch in (0, 169.99, 170, 199.99, 200, 269)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize("name", ["step", "cosine"])
 def test_warm_up_grows_linearly_and_moves_the_weights_from_the_first_step(name: str) -> None:
-    schedule = ScheduleConfig(name=name, milestones=(), warmup_epochs=1.25)
+    schedule = variants(AnySchedule)[name](warmup_epochs=1.25)
     steps = 4  # an epoch
     factors = [learning_rate_factor(schedule, step / steps, 1000, 1 / steps) for step in range(5)]
     assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8, 1])
 
 
 def test_a_warm_up_that_ends_within_a_step_does_not_exceed_the_rate() -> None:
-    schedule = ScheduleConfig(name="step", milestones=(), warmup_epochs=0.3)
+    schedule = StepConfig(milestones=(), warmup_epochs=0.3)
     assert learning_rate_factor(schedule, 0.25, 10, 0.25) == 1
 
 
 def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:
-    schedule = ScheduleConfig(name="cosine", warmup_epochs=1)
+    schedule = CosineConfig(warmup_epochs=1)
     assert learning_rate_factor(schedule, 1, 11, 0.1) == 1
     assert learning_rate_factor(schedule, 6, 11, 0.1) == pytest.approx(0.5)
     assert learning_rate_factor(schedule, 11, 11, 0.1) == pytest.approx(0)
@@ -43,7 +44,7 @@ def test_cosine_falls_from_one_to_zero_after_the_warm_up() -> None:
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_every_optimizer_goes_downhill(name: str) -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
-    optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05, weight_decay=0.01), [weight])
+    optimizer = build_optimizer(variants(AnyOptimizer)[name](lr=0.05, weight_decay=0.01), [weight])
     for _ in range(50):
         optimizer.zero_grad()
         weight.square().sum().backward()
@@ -54,7 +55,7 @@ def test_every_optimizer_goes_downhill(name: str) -> None:
 def path_of(name: str, gradients: list[float], decided_on_device: bool = True) -> list[float]:
     """Where a weight goes that gets these gradients; the optimiser, or else the host, skips what is NaN."""
     weight = torch.nn.Parameter(torch.tensor([1.0]))
-    optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05, weight_decay=0.01), [weight])
+    optimizer = build_optimizer(variants(AnyOptimizer)[name](lr=0.05, weight_decay=0.01), [weight])
     path = []
     for gradient in gradients:
         weight.grad = torch.tensor([gradient])
@@ -77,7 +78,7 @@ def test_a_skipped_step_leaves_weights_and_state_as_they_were(name: str, monkeyp
 def test_momentum_that_starts_from_zero_is_torchs() -> None:
     weight, ours = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
     theirs = torch.optim.SGD([weight], lr=0.05, momentum=0.9, weight_decay=0.01)
-    optimizer = build_optimizer(OptimizerConfig(name="sgd", lr=0.05, momentum=0.9, weight_decay=0.01), [ours])
+    optimizer = build_optimizer(SGDConfig(lr=0.05, momentum=0.9, weight_decay=0.01), [ours])
     for _ in range(3):
         weight.grad, ours.grad = weight.detach() * 2, ours.detach() * 2
         theirs.step()

@@ -3,13 +3,14 @@ from typing import Any
 
 import pytest
 import torch
+from rlepose.training.train_step import TrainStep, check_compile
 
-from rlepose.config.config import LossConfig
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.losses.options import AnyLoss
 from rlepose.models.heads import Head, HeatmapHead, IntegralHead, RegressionHead
 from rlepose.models.pose_model import PoseModel
-from rlepose.training.train_step import TrainStep, check_compile
+from rlepose.options import variants
 
 CPU = torch.device("cpu")
 
@@ -54,7 +55,7 @@ def loss_and_gradients(step: TrainStep) -> tuple[torch.Tensor, list[torch.Tensor
 def test_a_compiled_step_has_the_losses_gradients_and_names_of_the_plain_one(head: Head, loss: Any) -> None:
     torch.manual_seed(0)
     model = PoseModel(Small(), head, [0.5] * 3, [0.25] * 3)  # type: ignore[arg-type]
-    criterion = build_criterion(LossConfig(name=loss), 17)
+    criterion = build_criterion(variants(AnyLoss)[loss](), 17)
     plain = TrainStep(copy.deepcopy(model), copy.deepcopy(criterion))
     compiled = TrainStep(model, criterion, mode="default")
     assert list(compiled.state_dict()) == list(plain.state_dict())

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config.config import Config, LossConfig
+from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.losses.options import RLEConfig
 from rlepose.pose.codec import PoseOutput
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.validation import Validation
@@ -16,7 +17,7 @@ from rlepose.validation.validations import build_validation
 from tests.predicting import as_trained
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
-CRITERION = build_criterion(LossConfig(), 17)
+CRITERION = build_criterion(RLEConfig(), 17)
 
 
 class Oracle(torch.nn.Module):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlepose.config.config import Config, LossConfig
+from rlepose.config.config import Config
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.losses.options import RLEConfig
 from rlepose.pose.codec import DEPTH_UNIT_MM, PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.distributed import Ranks
@@ -20,7 +21,7 @@ from rlepose.validation.validations import build_validation
 from tests.predicting import as_trained
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
-CRITERION = build_criterion(LossConfig(), 18, dims=3)
+CRITERION = build_criterion(RLEConfig(), 18, dims=3)
 
 
 class Oracle(torch.nn.Module):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from rlepose.config.config import SystemConfig
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import DivergedError
 from rlepose.runtime.distributed import ranks
+from rlepose.runtime.options import SystemConfig
 from rlepose.training.nonfinite import NonFinite
 from rlepose.training.saving import BackgroundSaver
 

@@ -1,0 +1,66 @@
+"""Options by their dotted names, such as train.optimizer.lr."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rlepose.config.config import Config, plain
+from rlepose.options import section_classes, section_fields
+
+
+@functools.cache
+def option_types() -> Mapping[str, Any]:
+    """The type of each option of each variant, by its dotted name."""
+    return dict(_option_types((Config,), ""))
+
+
+def option_names() -> list[str]:
+    """The dotted names of all options of all variants."""
+    return list(option_types())
+
+
+def option_values(config: Config) -> dict[str, Any]:
+    """The options that a config has: values in plain types, by their dotted names."""
+    return dict(_option_values(config, ""))
+
+
+def changed_options(config: Config) -> dict[str, Any]:
+    """Those of `option_values` that are not the defaults."""
+    return dict(_changed_options(config, Config(), ""))
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """'train.epochs: 20 -> 30' for each option that differs, of those that both configs have."""
+    before, now = option_values(old), option_values(new)
+    return [f"{name}: {before[name]} -> {now[name]}" for name in before if before[name] != now.get(name, before[name])]
+
+
+def _option_types(classes: tuple[type, ...], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, found in section_fields(*classes).items():
+        below = section_classes(found.hint)
+        if below:
+            yield from _option_types(below, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", str if name == "name" else found.hint
+
+
+def _option_values(section: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from _option_values(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", plain(value)
+
+
+def _changed_options(section: Any, usual: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if type(section) is not type(usual):
+        yield f"{prefix}name", section.name
+        usual = type(section)()
+    for item in dataclasses.fields(section):
+        value, default = getattr(section, item.name), getattr(usual, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from _changed_options(value, default, f"{prefix}{item.name}.")
+        elif value != default:
+            yield f"{prefix}{item.name}", plain(value)

