@@ -12,7 +12,7 @@ from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
 from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, results_folder
 from rlepose.training.run_state import differences
-from rlepose.validation.validations import VALIDATIONS
+from rlepose.validation.validations import EVALUATORS
 
 # Options that change where or how fast a run computes, but not what.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
@@ -60,7 +60,7 @@ def expected_metrics(run: Run) -> set[str]:
     """Names that the metrics of a finished run have at least."""
     config = run.validation
     return (
-        {VALIDATIONS[config.data.format].selected_by}
+        {EVALUATORS[config.data.format].selected_by}
         | ({"det/AP"} if config.data.detections else set())
         | ({"gt/NLL"} if run.row.calibration else set())
         | ({"gt/NME"} if config.eval.nme_reference is not None else set())

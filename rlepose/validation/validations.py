@@ -1,4 +1,4 @@
-"""Which validation belongs to which data: `VALIDATIONS` maps the config's `data.format` to functions."""
+"""Which validation belongs to which data: `VALIDATIONS` and `EVALUATORS` map the config's `data.format`."""
 
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,18 @@ from rlepose.validation.h36m_evaluator import H36MEvaluator
 from rlepose.validation.pose_source import TableSource
 from rlepose.validation.validation import Validation
 
-_EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
+EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
 
 
 def selecting_number(config: Config) -> str:
     """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
-    return config.train.select_by or _EVALUATORS[config.data.format].selected_by
+    return config.train.select_by or EVALUATORS[config.data.format].selected_by
 
 
 def selecting_metric(config: Config) -> str:
     """Name of the metric that makes a checkpoint best.pt or, where the last one is kept, would."""
     number = selecting_number(config)
-    return _EVALUATORS[config.data.format].selected_by if number == "last" else number
+    return EVALUATORS[config.data.format].selected_by if number == "last" else number
 
 
 def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:

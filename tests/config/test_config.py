@@ -27,6 +27,7 @@ from rlepose.evaluation.coco_table import EVALUATORS
 from rlepose.losses import FLOWS, LOSSES
 from rlepose.models.heads import HEADS
 from rlepose.training.optimization import OPTIMIZERS, SCHEDULES
+from rlepose.validation.validations import EVALUATORS as POSE_EVALUATORS
 from rlepose.validation.validations import VALIDATIONS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_a_section_names_the_parts_that_exist_and_what_they_take(section: type, 
 
 def test_data_formats_are_those_that_can_be_validated_and_trained_on() -> None:
     formats = set(typing.get_args(typing.get_type_hints(DataConfig)["format"]))
-    assert formats == set(VALIDATIONS) == set(TABLES)
+    assert formats == set(VALIDATIONS) == set(POSE_EVALUATORS) == set(TABLES)
 
 
 def test_evaluation_backends_are_the_evaluators_that_exist() -> None:

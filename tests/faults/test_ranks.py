@@ -19,6 +19,7 @@ from rlepose.errors import DivergedError, InputError
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer, train
+from tests.training.running import experiment_of
 
 Start = Callable[..., Any]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -86,7 +87,7 @@ def test_after_a_nan_the_run_goes_back_and_on_with_another_order(
     assert "going back to the last checkpoint, 1 of 3 times" in caplog.text
     steps = (len(seen) - 2) // 2
     assert seen[0] != seen[2]
-    assert len(losses(Experiment.of(config).folder)) == 2 * steps  # the entries of the lost steps are gone
+    assert len(losses(experiment_of(config).folder)) == 2 * steps  # the entries of the lost steps are gone
 
 
 def test_a_run_that_diverges_again_and_again_ends(

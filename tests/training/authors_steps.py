@@ -24,7 +24,7 @@ from rlepose.drawn_people.people_in_space import write_h36m
 from rlepose.pose.codec import PoseOutput
 from rlepose.training.trainer import Trainer
 from tests.conftest import REPOSITORY
-from tests.training.running import ALONE
+from tests.training.running import trainer_of
 
 Reference = Mapping[str, NDArray[Any]]
 Space = Literal["2d", "3d"]
@@ -115,7 +115,7 @@ def replay(reference: Reference, space: Space, optimizer: str, folder: Path) -> 
     """Take the steps of a run; `folder` is for what a trainer wants on disk."""
     torch.set_num_threads(1)
     height, width = reference[f"{space}/images"].shape[2:4]
-    trainer = Trainer(_config(space, optimizer, folder, (height, width)), ALONE)
+    trainer = trainer_of(_config(space, optimizer, folder, (height, width)))
     trainer.step_module.double()
     parameters = trainer.parameters
     shapes = {name: shape for name, shape, *_ in json.loads(str(reference[f"{space}/tensors"]))}

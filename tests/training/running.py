@@ -8,9 +8,19 @@ import torch
 from rlepose.config.config import Config
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import train
+from rlepose.training.trainer import Trainer, train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def experiment_of(config: Config) -> Experiment:
+    """The folder of a config's run."""
+    return Experiment.of(config)
+
+
+def trainer_of(config: Config, resume: bool = False, ranks: Ranks = ALONE) -> Trainer:
+    """What trains a config."""
+    return Trainer(config, ranks, resume)
 
 
 def run(config: Config, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
@@ -18,7 +28,7 @@ def run(config: Config, resume: bool = False, overwrite: bool = False) -> dict[s
 
 
 def lines(config: Config) -> list[dict[str, Any]]:
-    text = (Experiment.of(config).folder / "metrics.jsonl").read_text()
+    text = (experiment_of(config).folder / "metrics.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 

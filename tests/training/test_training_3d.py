@@ -19,8 +19,8 @@ from rlepose.jobs.validate import validate_checkpoint
 from rlepose.pose.skeleton import H36M, H36M_ROOT
 from rlepose.runtime.checkpoint import load_checkpoint, results_folder
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
+from rlepose.training.trainer import train
+from tests.training.running import experiment_of, trainer_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -31,7 +31,7 @@ def batch_of(dataset: PoseDataset, persons: range) -> dict[str, torch.Tensor]:
 
 
 def lines(config: Config) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Experiment.of(config).folder / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (experiment_of(config).folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
@@ -41,7 +41,7 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
     metrics = train(config, ALONE)
     assert np.isfinite(metrics["MPJPE"]) and metrics["PA_MPJPE"] < metrics["MPJPE"]
     assert lines(config)[-1]["MPJPE"] == metrics["MPJPE"]
-    best = Experiment.of(config).best
+    best = experiment_of(config).best
     checkpoint = load_checkpoint(best)
     assert checkpoint.progress["best"] == metrics["MPJPE"]
     out = results_folder(best)
@@ -70,7 +70,7 @@ def test_a_mixed_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
     train(tiny_3d_config("name=stopped", *options), ALONE)
     stopped = tiny_3d_config("name=stopped", "train.epochs=2", *options)
     train(stopped, ALONE, resume=True)
-    ours, theirs = (load_checkpoint(Experiment.of(config).last) for config in (stopped, straight))
+    ours, theirs = (load_checkpoint(experiment_of(config).last) for config in (stopped, straight))
     assert all(torch.equal(ours.model[key], theirs.model[key]) for key in theirs.model)
     assert all(torch.equal(ours.criterion[key], theirs.criterion[key]) for key in theirs.criterion)
 
@@ -87,7 +87,7 @@ def test_a_few_pictures_are_learned_by_heart(tiny_3d_config: Callable[..., Confi
         "train.clip_grad_norm=null",
         "train.optimizer.lr=0.005",
     )
-    trainer = Trainer(config, ALONE)
+    trainer = trainer_of(config)
     batch = batch_of(trainer.dataset, range(0, 160, 20))
     trainer.step_module.train()
     for _ in range(80):
@@ -101,7 +101,7 @@ def test_a_few_pictures_are_learned_by_heart(tiny_3d_config: Callable[..., Confi
 
 
 def test_persons_without_depth_teach_nothing_of_it(tiny_3d_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_3d_config(), ALONE)
+    trainer = trainer_of(tiny_3d_config())
     assert [len(trainer.dataset), trainer.batches.num_persons, trainer.batches.num_extra] == [170, 160, 10]
     trainer.optimizer.param_groups[0]["lr"] = 0.0
     trainer.step(batch_of(trainer.dataset, range(160, 168)))
@@ -135,7 +135,7 @@ def test_the_roots_depth_is_a_label_only_if_asked_for(tiny_3d_config: Callable[.
 
 
 def test_a_crop_cache_serves_both_kinds_of_persons(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
-    cached = Trainer(tiny_3d_config("data.cache=raw", f"data.cache_dir={tmp_path}", "name=cached"), ALONE).dataset
+    cached = trainer_of(tiny_3d_config("data.cache=raw", f"data.cache_dir={tmp_path}", "name=cached")).dataset
     plain = training_dataset(tiny_3d_config())
     for person in (0, 165):
         ours, theirs = cached[0, person], plain[0, person]
@@ -157,28 +157,25 @@ def changed(root: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> P
 def test_a_person_without_a_camera_is_named(tiny_3d_config: Callable[..., Config], synthetic_3d: Path) -> None:
     path = changed(synthetic_3d, FILES["train"], lambda tree: tree["annotations"][3].pop("cam_param"))
     with pytest.raises(InputError, match=r"annotation 3: cam_param\.R: expected 3 × 3 finite numbers, got nothing"):
-        Trainer(tiny_3d_config(f"data.train_annotations={path.absolute()}"), ALONE)
+        trainer_of(tiny_3d_config(f"data.train_annotations={path.absolute()}"))
 
 
 def test_people_to_test_on_must_not_be_trained_on(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
     with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
-        Trainer(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"), ALONE)
+        trainer_of(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"))
 
 
 def test_a_file_of_the_other_format_is_told(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"annot_mpii\.json: .*cam|annot_mpii\.json: image 1: expected .* file_name"):
-        Trainer(tiny_3d_config("data.train_annotations=mpii/annotations/annot_mpii.json"), ALONE)
+        trainer_of(tiny_3d_config("data.train_annotations=mpii/annotations/annot_mpii.json"))
     with pytest.raises(InputError, match="no list 'categories'"):
-        Trainer(
-            tiny_3d_config("data={format: coco, extra_annotations: null, extra_images: null}"),
-            ALONE,
-        )
+        trainer_of(tiny_3d_config("data={format: coco, extra_annotations: null, extra_images: null}"))
 
 
 def test_halves_must_divide_among_the_ranks(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.batch_size: 6 does not divide by 1 ranks .* × 2 halves"):
-        Trainer(tiny_3d_config("train={batch_size: 6, accumulate: 2}"), ALONE)
+        trainer_of(tiny_3d_config("train={batch_size: 6, accumulate: 2}"))
 
 
 @pytest.mark.parametrize(("given", "scale"), [("1.25", 1.25), ("null", 1.5)])

@@ -13,19 +13,18 @@ import torch.distributed as dist
 
 from rlepose.config.reading import load_config
 from rlepose.runtime.distributed import ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer
+from tests.training.running import experiment_of, trainer_of
 
 
 def main() -> None:
     config = load_config(sys.argv[1], sys.argv[2:])
     with ranks(config.system) as group:
-        trainer = Trainer(config, group)
+        trainer = trainer_of(config, ranks=group)
         if group.rank == 1:
             table = trainer.dataset.table
             trainer.dataset.table = dataclasses.replace(table, visible=np.zeros_like(table.visible))
         before = torch.cat([p.detach().flatten() for p in trainer.criterion.parameters()]).clone()
-        group.on_main(lambda: Experiment.of(config).open(config, resume=False))
+        group.on_main(lambda: experiment_of(config).open(config, resume=False))
         trainer.fit()
         state = [*trainer.parameters, *trainer.model.buffers()]
         flat = torch.cat([tensor.detach().flatten().double() for tensor in state])
