@@ -27,6 +27,7 @@ from rlepose.errors import InputError, run_script
 from rlepose.evaluation.coco_table import COCO_METRICS
 from rlepose.evaluation.results import CocoResults
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.trained_model import TrainedModel
 from rlepose.training.trainer import Trainer
 
 REPOSITORY = Path(__file__).parent.parent
@@ -68,7 +69,8 @@ def main() -> None:
         _print_losses(_train(trainer, batches), published, exact)
         results, crops, numbers, without_bbox = authors.ask("evaluate", setup | {"data": str(data)})
         authors.close()
-        metrics, found, _ = trainer.validator.run(trainer.model, trainer.criterion)
+        model = TrainedModel(trainer.model, trainer.criterion, trainer.config, trainer.skeleton, trainer.ranks.device)
+        metrics, found, _ = trainer.validation.run(model)
         assert found is not None
         _print_persons(trainer, found[0], results, crops)
         _print_numbers([metrics[f"gt/{metric}"] for metric in COCO_METRICS], numbers, without_bbox)
@@ -152,7 +154,7 @@ def _print_persons(
     if sorted(image_ids) != sorted(ours.image_ids):
         print(f"\nOther persons: ours are {len(ours)}, the authors' {len(theirs)}; crops and poses are not compared.")
         return
-    dataset, model = trainer.validator.dataset, trainer.model
+    dataset, model = trainer.validation.source.dataset, trainer.model
     apart = np.linalg.norm(dataset.center[:, None] - (crops_xyxy[:, :2] + crops_xyxy[:, 2:]) / 2, axis=-1)
     same = np.where(ours.image_ids[:, None] == image_ids, apart, np.inf).argmin(axis=1)
     our_crops = torch.stack([dataset[0, person]["image"] for person in range(len(ours))])

@@ -164,7 +164,7 @@ def _detection_file(bench: Bench) -> Path:
 
 
 def _boxes(data: Path, detections: Path, decodes: bool) -> float:
-    """ms a box, or decodes a picture, as the validator loads them."""
+    """ms a box, or decodes a picture, as validation loads them."""
     coco = CocoFile(data / "annotations" / "person_keypoints_val2017.json")
     table = persons_from_detections(coco, data / "val2017", detections, coco.kinds)
     dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, inputs.PADDING)
