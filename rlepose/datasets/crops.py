@@ -122,6 +122,11 @@ class CropBatch:
     persons: Tensor
     problems: list[str]
 
+    @classmethod
+    def of_tensors(cls, image: Tensor, target: Tensor, weight: Tensor) -> "CropBatch":
+        """A batch of crops that come from no table: numbered from 0, without problems."""
+        return cls(image, target, weight, torch.arange(len(image), device=image.device), [""] * len(image))
+
     def __len__(self) -> int:
         return len(self.persons)
 

@@ -60,8 +60,8 @@ def validate_checkpoint(
     model = open_network(path, config, checkpoint, ranks.device, onnx)
     # All that can be wrong with the input is found before the first prediction.
     validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
+    likelihood = model.likelihood if calibration else None
     if calibration:
-        assert model.likelihood is not None
         for validation in validations:
             in_2d(validation)
     metrics: dict[str, Any] = {}
@@ -74,9 +74,9 @@ def validate_checkpoint(
             if isinstance(evaluator, CocoEvaluator) and evaluator.nme is not None:
                 write_nme(out, evaluator.nme.evaluate(poses, evaluator.rows(poses)))
             _draw_persons(out, evaluator, poses, model)
-            if calibration and evaluator.prefix == "gt":
-                observations, report = judge_uncertainty(in_2d(validation), poses, model.likelihood)
-                write_calibration(out, observations, report, model.likelihood, evaluator.skeleton)
+            if likelihood is not None and evaluator.prefix == "gt":
+                observations, report = judge_uncertainty(in_2d(validation), poses, likelihood)
+                write_calibration(out, observations, report, likelihood, evaluator.skeleton)
                 metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
     if ranks.is_main:
         about = out / VALIDATION_FILE

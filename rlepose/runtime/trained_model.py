@@ -1,6 +1,7 @@
 """A trained model: crops in, final positions and scales out, with all that the loss and a recalibration add."""
 
 import copy
+import dataclasses
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rlepose.models.pose_model import PoseModel, network_of
 from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
 from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats
-from rlepose.pose.skeleton import H36M_ROOT, Skeleton
+from rlepose.pose.skeleton import H36M_ROOT, Skeleton, twins_of
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.checkpoint_file import load_state
 from rlepose.runtime.precision import choose_precision
@@ -94,8 +95,11 @@ class TrainedModel:
 
     @cached_property
     def spread(self) -> Floats:
-        """(K, D) standard deviation of target − mu in units of sigma, in the density that scores each joint."""
-        return self._criterion.residual_spread(len(self.skeleton)).cpu().numpy()
+        """(K, D) standard deviation of target − mu in units of sigma, in the density that scores each joint.
+
+        Computed on the CPU, where the random residuals that it is taken of are the same for every device.
+        """
+        return copy.deepcopy(self._criterion).cpu().residual_spread(len(self.skeleton)).numpy()
 
     @cached_property
     def likelihood(self) -> LocationScale:
@@ -126,8 +130,8 @@ def open_checkpoint(
 ) -> TrainedModel:
     """The trained model on a device.
 
-    config: the checkpoint's own or one whose model is the same. path: for messages. network: predicts in place of the
-    checkpoint's own, such as a file exported from it.
+    config: the checkpoint's own or one whose model is the same; its `data.flip_pairs` are those of the flip test.
+    path: for messages. network: predicts in place of the checkpoint's own, such as a file exported from it.
     """
     if network is None:
         network = network_from_checkpoint(checkpoint, config, path).to(device)
@@ -135,5 +139,6 @@ def open_checkpoint(
             network = network.to(memory_format=torch.channels_last)
     criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims)
     load_state(criterion, checkpoint.criterion, "criterion", path)
-    skeleton, recalibration = checkpoint.skeleton, checkpoint.recalibration
-    return TrainedModel(network, criterion.eval().to(device), config, skeleton, device, recalibration)
+    twins = twins_of(config.data.flip_pairs, checkpoint.skeleton.names, path)
+    skeleton = dataclasses.replace(checkpoint.skeleton, twins=twins)
+    return TrainedModel(network, criterion.eval().to(device), config, skeleton, device, checkpoint.recalibration)

@@ -125,8 +125,7 @@ def check_gradients(config: Config, model: PoseModel, criterion: Criterion, join
     maps: list[Tensor] = []
     hook = model.backbone.register_forward_hook(lambda backbone, images, output: maps.extend(output))
     model.eval()
-    batch = CropBatch(image, target, weight, torch.arange(2, device=device), ["", ""])
-    loss = step(batch).per_person.sum()
+    loss = step(CropBatch.of_tensors(image, target, weight)).per_person.sum()
     for level in maps:
         if level.requires_grad:
             level.retain_grad()

@@ -1,4 +1,4 @@
-"""From predictions in 3-D to numbers: MPJPE and its like, by action."""
+"""From poses in 3-D to numbers: MPJPE and its like, by action."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
     """Judges poses of a Human3.6M file's persons, seen by the file's cameras at the labelled depth of the root.
 
     Metrics are called MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
-    path: of the file. labels: its persons, one for each pose in the same order.
+    path: of the file. labels: its persons.
     """
 
     selected_by = "MPJPE"

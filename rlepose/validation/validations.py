@@ -1,4 +1,4 @@
-"""Which validation belongs to which data: `VALIDATIONS` maps the config's `data.format` to functions."""
+"""Which validation belongs to which data: `VALIDATIONS` and `EVALUATORS` map the config's `data.format`."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from rlepose.validation.h36m_evaluator import H36MEvaluator
 from rlepose.validation.pose_source import TableSource
 from rlepose.validation.validation import Validation
 
-_EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
+EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
 
 
 def default_selection(config: Config) -> str:
     """Name of the metric that makes a checkpoint best.pt where `train.select_by` does not say otherwise."""
-    return _EVALUATORS[config.data.format].selected_by
+    return EVALUATORS[config.data.format].selected_by
 
 
 def selecting_number(config: Config) -> str:

@@ -16,10 +16,10 @@ from rlepose.comparison.record_files import read_records
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Suite, load_suite
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.training.trainer import train
 from tests.comparison.made_runs import CONFIG, make_trained, make_validated, program_in, suite_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

@@ -14,21 +14,23 @@ import pytest
 import torch
 import torchvision
 from numpy.typing import NDArray
-from rlepose.models.forward import in_picture
 from torch import Tensor
 
+from rlepose.config.config import Config
+from rlepose.config.reading import with_overrides
 from rlepose.convert.foreign_checkpoint import convert_checkpoint, load_flows, read_state
 from rlepose.convert.layouts import convert_state
 from rlepose.errors import InputError
-from rlepose.losses import RLE, Criterion, build_criterion
+from rlepose.losses import RLE, Criterion
 from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import H36M
-from rlepose.runtime.checkpoint import load_checkpoint, network_from_checkpoint, open_checkpoint
-from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.trained_model import network_from_checkpoint, open_checkpoint
 from tests.convert.authors import AuthorsNetwork, reference_state, resnet_state
+from tests.predicting import criterion_of, without_network
 
 
 @pytest.fixture
@@ -43,8 +45,7 @@ def test_the_authors_head_and_loss_are_reproduced(
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt")
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     model = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
-    criterion = build_criterion(checkpoint.config.loss, 17)
-    criterion.load_state_dict(checkpoint.criterion)
+    criterion = criterion_of(checkpoint)
 
     values = {name: torch.from_numpy(reference[f"head2d/{name}"]) for name in ("features", "mu", "sigma", "score")}
     output = model.head([values["features"][..., None, None]])
@@ -85,7 +86,8 @@ def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) 
 
 def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDArray]) -> None:
     whole_picture = Frames(np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1)), np.array([256.0, 256.0]))
-    keypoints, _ = in_picture(reference["head3d/mu"], None, None, whole_picture, root_depth=True)
+    config = with_overrides(Config(), ["data.format=h36m", "loss.root_depth=true"])
+    keypoints, _ = without_network(config, H36M).in_picture(reference["head3d/mu"], None, whole_picture)
     np.testing.assert_allclose(keypoints[..., 2] / 2000, reference["head3d/mu_eval"][..., 2], atol=1e-6)
 
 
@@ -94,11 +96,9 @@ def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDA
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 64))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     assert checkpoint.skeleton == H36M and checkpoint.config.dims == 3 and checkpoint.config.loss.root_depth
-    model, criterion = open_checkpoint(
-        tmp_path / "ours.pt", checkpoint.config, checkpoint, Ranks(0, 1, torch.device("cpu"))
-    )
-    assert model(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
-    assert [likelihood.dims for likelihood in criterion.likelihoods] == [3, 2]
+    model = open_checkpoint(tmp_path / "ours.pt", checkpoint.config, checkpoint, torch.device("cpu"))
+    assert model.network(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
+    assert [likelihood.dims for likelihood in criterion_of(checkpoint).likelihoods] == [3, 2]
 
 
 @pytest.mark.parametrize(("head", "size_hw"), [("head2d", (256, 192)), ("head3d", (256, 256))])
@@ -162,8 +162,7 @@ def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names:
     sigma = theirs[..., 2:].sigmoid()
     torch.testing.assert_close(output.sigma, sigma, rtol=1e-4, atol=1e-5)
 
-    criterion = build_criterion(checkpoint.config.loss, 17)
-    criterion.load_state_dict(checkpoint.criterion)
+    criterion = criterion_of(checkpoint)
     target = torch.rand(2, 17, 2, generator=generator)
     error = (theirs[..., :2] - target) / sigma
     log_phi = flow.log_prob(error.reshape(-1, 2)).view(2, 17, 1)

@@ -21,6 +21,7 @@ from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.validation import Validation
 from rlepose.validation.validations import build_validation
+from tests.predicting import poses_of
 
 Table = Mapping[str, float]
 LISTS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
@@ -74,7 +75,7 @@ def test_all_numbers_of_all_parts_are_the_authors(case: Case, backend: str) -> N
 
 @pytest.fixture
 def detected(case: Case, tmp_path: Path, tiny_config: Callable[..., Config]) -> Callable[[str], Validation]:
-    """detected(backend) -> the validator of poses in a detector's boxes, which have the scores of the case's poses."""
+    """detected(backend) -> the validation of poses in a detector's boxes, which have the scores of the case's poses."""
     (tmp_path / "val").mkdir()
     for image in json.loads(case.annotations.read_text())["images"]:
         (tmp_path / "val" / image["file_name"]).touch()  # has to be there, is not read
@@ -98,9 +99,8 @@ def detected(case: Case, tmp_path: Path, tiny_config: Callable[..., Config]) -> 
 def test_validation_gives_the_authors_numbers(case: Case, detected: Callable[[str], Validation], backend: str) -> None:
     # Joint scores of 0 leave the box's score as the pose's.
     scores = np.zeros(case.joints.shape[:2])
-    metrics, _ = detected(backend).evaluate(
-        Predictions(case.joints[..., :2], None, scores, np.ones(len(scores), np.bool_))
-    )
+    validation = detected(backend)
+    metrics, _ = validation.evaluator.evaluate(poses_of(validation.table, case.joints[..., :2], scores, labelled=False))
     rows = {"det": "wholebody"} | {f"det {part}": name for part, name in PARTS.items()}
     assert metrics == exactly(
         {f"{row}/{number}": value for row, name in rows.items() for number, value in case.expected[name].items()}

@@ -13,10 +13,10 @@ import torch
 
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.suite import load_suite
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.training.trainer import train
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))
