@@ -20,7 +20,6 @@ from rlepose.datasets.crops import (
     collate,
     make_loader,
    ,
-    to_device,
 )
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile

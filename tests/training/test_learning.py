@@ -19,9 +19,9 @@ from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.pose_model import build_model
 from rlepose.pose.codec import decode
 from rlepose.pose.skeleton import Skeleton
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.optimization import build_optimizer
 from rlepose.training.options import AdamConfig
-from rlepose.training.trainer import TopDownStep
 
 PLAIN = {"name": "regression", "normalize_features": False}
 

@@ -9,9 +9,10 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.datasets.crops import PoseDataset
+from rlepose.jobs.train import train
 from rlepose.runtime.distributed import Ranks
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.profiling import StepTimes, device_seconds
-from rlepose.training.trainer import TopDownStep, train
 from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

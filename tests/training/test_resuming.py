@@ -10,7 +10,8 @@ import torch
 from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.jobs.train import train
-from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
 from tests.training.running import ALONE, experiment_of, lines, losses, run, trainer_of
@@ -49,7 +50,7 @@ def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config
 def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
     trainer = trainer_of(tiny_config())
     trainer.state.epoch = 1
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["steps"], tree["progress"]["images"]
     torch.save(tree, trainer.experiment.last)
@@ -96,7 +97,7 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
     config = tiny_config()
     trainer = trainer_of(config)
     trainer.state.seen = 8
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(config, resume=True)
     with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
         trainer_of(tiny_config("train.batch_size=4"), resume=True)
@@ -105,7 +106,7 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
 def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callable[..., Config]) -> None:
     trainer = trainer_of(tiny_config("train.epochs=3"))
     trainer.state.epoch = 2
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(tiny_config("train.epochs=2"), resume=True)
     with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
         trainer_of(tiny_config("train.epochs=1"), resume=True)
@@ -114,7 +115,7 @@ def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callab
 def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_config: Callable[..., Config]) -> None:
     trainer = trainer_of(tiny_config("train.epochs=3"))
     trainer.state.epoch, trainer.state.seen = 2, 8
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
         trainer_of(tiny_config("train.epochs=2"), resume=True)
 
@@ -130,7 +131,7 @@ def test_another_set_of_backbone_options_is_told_when_resuming(
     tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, before: str, now: str, told: str
 ) -> None:
     trainer = trainer_of(tiny_config(f"model.backbone.options={before}"))
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(tiny_config(f"model.backbone.options={now}"), resume=True)
     assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
 
@@ -149,14 +150,14 @@ def test_the_best_so_far_is_forgotten_where_its_number_is_now_relative_to_anothe
 ) -> None:
     trainer = trainer_of(tiny_config(f"train.select_by={select_by}", f"{option}={before}"))
     trainer.state.best = 0.1
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     resumed = trainer_of(tiny_config(f"train.select_by={select_by}", f"{option}={now}"), resume=True)
     assert resumed.state.best == (0.1 if kept else None)
 
 
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
     trainer = trainer_of(tiny_config())
-    save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
+    write_tree(trainer.experiment.last, trainer.tree())
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["seen"]
     torch.save(tree, trainer.experiment.last)
