@@ -19,7 +19,7 @@ from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.results import coco_results, write_results
 from rlepose.evaluation.truth import truth_of
 from rlepose.pose.codec import decode
-from rlepose.pose.geometry import crop_matrix
+from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import COCO
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.estimator import Predictions
@@ -92,7 +92,7 @@ def _decode(pictures: int) -> float:
     center, size = found.crops()
 
     def work() -> None:
-        decode(found.mu, found.sigma, crop_matrix(center, size, inputs.INPUT_SIZE_HW), inputs.INPUT_SIZE_HW)
+        decode(found.mu, found.sigma, Frames.of_crops(center, size, inputs.INPUT_SIZE_HW))
 
     return cpu_seconds(work) / len(found.mu) * 1e6
 
@@ -134,7 +134,7 @@ def _evaluation(root: Path, pictures: int, path: Path) -> float:
     found, validator = _scene(pictures), _validator(root)
 
     def work() -> None:
-        keypoints, sigma = decode(found.mu, found.sigma, validator.dataset.crop_matrices(), inputs.INPUT_SIZE_HW)
+        keypoints, sigma = decode(found.mu, found.sigma, validator.dataset.frames())
         joint_scores = 1 - found.sigma.mean(axis=2)
         predictions = Predictions(keypoints, sigma, joint_scores, np.ones(len(keypoints), bool))
         _, results = validator.evaluate(predictions)

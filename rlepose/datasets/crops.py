@@ -21,7 +21,8 @@ from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError
 from rlepose.pose.codec import encode
-from rlepose.pose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.pose.frames import Frames
+from rlepose.pose.geometry import box_to_center_scale
 from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
@@ -66,9 +67,9 @@ class PoseDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.table)
 
-    def crop_matrices(self) -> Floats:
-        """(N, 2, 3) from picture to crop, of all persons without augmentation."""
-        return crop_matrix(self.center, self.scale, self.input_size_hw)
+    def frames(self) -> Frames:
+        """The crops of all persons (N,), without augmentation."""
+        return Frames.of_crops(self.center, self.scale, self.input_size_hw)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, person = key
@@ -78,7 +79,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         rng = sample_generator(self.seed, epoch, person)
         if self.augment is not None:
             choice = random_crop(rng, self.augment, self.skeleton, choice.center, choice.scale, keypoints, visible)
-        matrix = crop_matrix(choice.center, choice.scale, self.input_size_hw, choice.rotation_deg, choice.flip)
+        frame = Frames.of_crops(choice.center, choice.scale, self.input_size_hw, choice.rotation_deg, choice.flip)
         if choice.flip:
             permutation = list(self.skeleton.flip_permutation)
             keypoints, visible = keypoints[permutation], visible[permutation]
@@ -93,12 +94,10 @@ class PoseDataset(Dataset[dict[str, Any]]):
                 size_wh = self.table.image_size_wh[self.table.image_index[person]]
                 occluder = random_occluder(rng, self.augment, self.table.bbox_xywh[person], size_wh)
                 view = view if occluder is None else view.with_noise(occluder, rng)
-            crop = view.crop(matrix, self.input_size_hw)
+            crop = view.crop(frame.matrix, self.input_size_hw)
             if self.augment is not None:
                 crop = random_color(rng, self.augment, crop)
-        target, weight = encode(
-            keypoints, visible, matrix, self.input_size_hw, self.hidden_weight, depth, self.outside_weight
-        )
+        target, weight = encode(keypoints, visible, frame, self.hidden_weight, depth, self.outside_weight)
         return {
             "image": torch.from_numpy(crop).permute(2, 0, 1),
             "target": torch.from_numpy(target),

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlepose.datasets.formats.coco_file import read_json
 from rlepose.errors import InputError
-from rlepose.inference.media import Frame
+from rlepose.inference.media import InputPicture
 from rlepose.pose.geometry import Floats, clip_boxes
 
 
@@ -24,7 +24,7 @@ class Boxes(NamedTuple):
 NO_BOXES = np.zeros((0, 4)), np.zeros(0)
 
 Detect = Callable[[NDArray[np.uint8]], Boxes]
-BoxSource = Callable[[int, Frame], Boxes]
+BoxSource = Callable[[int, InputPicture], Boxes]
 GivenBoxes = None | str | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 _EXPECTED = (
@@ -61,7 +61,7 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
     if pictures is not None and pictures != len(in_order):
         raise InputError(f"boxes: {len(in_order)} entries for {pictures} pictures; give an entry a picture")
 
-    def of_number(number: int, frame: Frame) -> Boxes:
+    def of_number(number: int, frame: InputPicture) -> Boxes:
         if number >= len(in_order):
             raise InputError(f"boxes: a list of {len(in_order)} is too short for {frame.name}; give an entry a picture")
         return _boxes(in_order[number], frame.name)
@@ -70,7 +70,7 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
 
 
 def _of_detector(detector: Detect) -> BoxSource:
-    def of_picture(_: int, frame: Frame) -> Boxes:
+    def of_picture(_: int, frame: InputPicture) -> Boxes:
         found = detector(_pixels(frame))
         if not isinstance(found, Boxes):
             raise InputError(
@@ -102,7 +102,7 @@ def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
         given[str(name)] = values
         of_same_name.setdefault(Path(name).name, []).append(str(name))
 
-    def of_picture(_: int, frame: Frame) -> Boxes:
+    def of_picture(_: int, frame: InputPicture) -> Boxes:
         path = Path(frame.name).absolute()
         names = of_same_name.get(path.name, [])
         if not names:
@@ -132,7 +132,7 @@ def _boxes(values: Any, name: str) -> Boxes:
     return Boxes(array[:, :4], array[:, 4:].sum(axis=1))
 
 
-def inside_picture(boxes: Boxes, frame: Frame) -> Boxes:
+def inside_picture(boxes: Boxes, frame: InputPicture) -> Boxes:
     """The boxes cut at the picture's border as in training; those without an inside are left out and told."""
     width, height = _size_wh(frame)
     clipped = clip_boxes(boxes.bbox_xywh, (width, height)).astype(np.float32)
@@ -189,11 +189,11 @@ def _person_categories(categories: list[dict[str, Any]]) -> set[int]:
     return with_keypoints or {category["id"] for category in categories if category.get("name") == "person"}
 
 
-def _size_wh(frame: Frame) -> tuple[int, int]:
+def _size_wh(frame: InputPicture) -> tuple[int, int]:
     height, width = _pixels(frame).shape[:2]
     return width, height
 
 
-def _pixels(frame: Frame) -> NDArray[np.uint8]:
+def _pixels(frame: InputPicture) -> NDArray[np.uint8]:
     assert frame.pixels is not None
     return frame.pixels

@@ -20,7 +20,7 @@ Single = str | Path | NDArray[Any] | Image.Image
 Images = Single | Sequence[Single]
 
 
-class Frame(NamedTuple):
+class InputPicture(NamedTuple):
     """One picture: its name, RGB uint8 (H, W, 3) or None, and why it is None."""
 
     name: str
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     problem: str = ""
 
 
-def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[InputPicture]:
     """The pictures of a file, a folder (by name), a video, an array, an image of PIL, or a list of such (no folders).
 
     Files and PIL's images are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
@@ -46,7 +46,7 @@ def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
         yield _frame_of_pixels(images, "picture 0")
 
 
-def _frames_of_path(path: Path, max_pixels: int) -> Iterator[Frame]:
+def _frames_of_path(path: Path, max_pixels: int) -> Iterator[InputPicture]:
     if is_video(path):
         with Video(path) as video:
             yield from video
@@ -79,7 +79,7 @@ class Video:
     """The frames of a video file, from its beginning. A context manager.
 
     fps: frames a second, as the file says. count: frames that the file says it has, or 0 where it does not say.
-    Raises InputError for what cannot be opened. A video that ends early ends with a Frame that says so.
+    Raises InputError for what cannot be opened. A video that ends early ends with a InputPicture that says so.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,30 +100,30 @@ class Video:
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[InputPicture]:
         pixels, number = self._first, 0
         self._first = None
         while pixels is not None:
-            yield Frame(f"{self.path.name}#{number}", pixels)
+            yield InputPicture(f"{self.path.name}#{number}", pixels)
             pixels, number = self._read(), number + 1
         # Containers count a frame too many now and then.
         if number < self.count - max(1, self.count // 100):
             problem = f"{self.path}: the video ends after {number} of {self.count} frames; fetch it again"
-            yield Frame(f"{self.path.name}#{number}", None, problem)
+            yield InputPicture(f"{self.path.name}#{number}", None, problem)
 
     def _read(self) -> NDArray[np.uint8] | None:
         good, pixels = self._capture.read()
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if good else None
 
 
-def _frame_of_file(path: Path, max_pixels: int) -> Frame:
+def _frame_of_file(path: Path, max_pixels: int) -> InputPicture:
     try:
-        return Frame(str(path), read_image(path, upright=True, max_pixels=max_pixels))
+        return InputPicture(str(path), read_image(path, upright=True, max_pixels=max_pixels))
     except InputError as error:
-        return Frame(str(path), None, str(error))
+        return InputPicture(str(path), None, str(error))
 
 
-def _frame_of_pixels(image: Any, name: str) -> Frame:
+def _frame_of_pixels(image: Any, name: str) -> InputPicture:
     if isinstance(image, np.ndarray):
         return _frame_of_array(image, name)
     if not isinstance(image, Image.Image):
@@ -135,18 +135,20 @@ def _frame_of_pixels(image: Any, name: str) -> Frame:
         upright = ImageOps.exif_transpose(image)
         return _frame_of_array(np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB")), name)
     except Exception as error:  # PIL reads its pixels only now, and each of its formats has its own errors
-        return Frame(name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again")
+        return InputPicture(
+            name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again"
+        )
 
 
-def _frame_of_array(array: NDArray[Any], name: str) -> Frame:
+def _frame_of_array(array: NDArray[Any], name: str) -> InputPicture:
     channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
     if array.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4) or not array.size:
         problem = (
             f"{name}: expected RGB, RGBA or grey pixels (H, W, 3), (H, W, 4) or (H, W) of uint8 or uint16, "
             f"got shape {array.shape} of {array.dtype}"
         )
-        return Frame(name, None, problem)
+        return InputPicture(name, None, problem)
     pixels = (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     pixels = np.repeat(pixels, 3, axis=2) if channels == 1 else pixels[..., :3]
-    return Frame(name, np.ascontiguousarray(pixels))
+    return InputPicture(name, np.ascontiguousarray(pixels))

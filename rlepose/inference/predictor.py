@@ -18,12 +18,13 @@ from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
-from rlepose.inference.media import MAX_PIXELS, Frame, Images, frames_of, is_folder, is_video
+from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
 from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
 from rlepose.losses import LocationScale
 from rlepose.models.forward import in_picture, predict_crops
 from rlepose.pose.codec import joint_scores
-from rlepose.pose.geometry import Floats, box_to_center_scale, crop_matrix
+from rlepose.pose.frames import Frames
+from rlepose.pose.geometry import Floats, box_to_center_scale
 from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
 from rlepose.runtime.distributed import Ranks, choose_device
 from rlepose.runtime.precision import choose_precision
@@ -83,17 +84,17 @@ class Predictor:
         """
         return [poses for _, poses in self.stream(images, boxes)]
 
-    def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[Frame, PicturePoses]]:
+    def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[InputPicture, PicturePoses]]:
         """The same, with each picture's pixels, while they come: for videos and large folders.
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
         find = box_source(boxes, _count(images), self._detect)
         waiting: list[_Waiting] = []
-        for number, frame in enumerate(frames_of(images, self.max_pixels)):
-            waiting.append(self._prepare(frame, number, find))
+        for number, picture in enumerate(frames_of(images, self.max_pixels)):
+            waiting.append(self._prepare(picture, number, find))
             persons = sum(len(one.crops) for one in waiting)
-            pixels = sum(one.frame.pixels.size // 3 for one in waiting if one.frame.pixels is not None)
+            pixels = sum(one.picture.pixels.size // 3 for one in waiting if one.picture.pixels is not None)
             if persons >= self.config.eval.batch_size or pixels >= _HELD_PIXELS:
                 yield from self._finish(waiting)
                 waiting = []
@@ -118,32 +119,31 @@ class Predictor:
             self.detector = Detector(device=self.device)
         return self.detector
 
-    def _prepare(self, frame: Frame, number: int, find: BoxSource) -> "_Waiting":
-        boxes = Boxes(*NO_BOXES, (frame.problem,))
-        if frame.pixels is not None:
-            boxes = inside_picture(find(number, frame), frame)
+    def _prepare(self, picture: InputPicture, number: int, find: BoxSource) -> "_Waiting":
+        boxes = Boxes(*NO_BOXES, (picture.problem,))
+        if picture.pixels is not None:
+            boxes = inside_picture(find(number, picture), picture)
         size = self.config.data.input_size_hw
         center, scale = box_to_center_scale(boxes.bbox_xywh, size[1] / size[0], self.config.data.box_scale)
-        matrices = crop_matrix(center, scale, size)
-        crops = [warp_crop(frame.pixels, matrix, size) for matrix in matrices if frame.pixels is not None]
-        return _Waiting(frame, boxes, matrices, crops)
+        frames = Frames.of_crops(center, scale, size)
+        crops = [warp_crop(picture.pixels, matrix, size) for matrix in frames.matrix if picture.pixels is not None]
+        return _Waiting(picture, boxes, frames, crops)
 
-    def _finish(self, waiting: "list[_Waiting]") -> Iterator[tuple[Frame, PicturePoses]]:
+    def _finish(self, waiting: "list[_Waiting]") -> Iterator[tuple[InputPicture, PicturePoses]]:
         """Predict the waiting persons and hand out their pictures."""
         crops = [crop for one in waiting for crop in one.crops]
         persons = iter(self._persons(waiting, np.stack(crops)) if crops else ())
-        for frame, boxes, _, of_picture in waiting:
-            size_wh = (0, 0) if frame.pixels is None else (frame.pixels.shape[1], frame.pixels.shape[0])
+        for picture, boxes, _, of_picture in waiting:
+            size_wh = (0, 0) if picture.pixels is None else (picture.pixels.shape[1], picture.pixels.shape[0])
             here = tuple(itertools.islice(persons, len(of_picture)))
-            yield frame, PicturePoses(frame.name, size_wh, here, boxes.problems)
+            yield picture, PicturePoses(picture.name, size_wh, here, boxes.problems)
 
     def _persons(self, waiting: "list[_Waiting]", crops: NDArray[np.uint8]) -> Iterator[PersonPose]:
         mu, raw_sigma, joints = self._forward(torch.from_numpy(crops).permute(0, 3, 1, 2))
         refuse_nonfinite(mu, joints)
-        matrices = np.concatenate([one.matrices for one in waiting])
-        size_hw = self.config.data.input_size_hw
-        root_depth = self.config.loss.root_depth
-        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, matrices, size_hw, root_depth)
+        matrices = np.concatenate([one.frames.matrix for one in waiting])
+        frames = Frames(matrices, waiting[0].frames.size_wh)
+        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, frames, self.config.loss.root_depth)
         sigma = None if scale is None else scale * self._spread
         residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
@@ -201,11 +201,11 @@ def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
 
 
 class _Waiting(NamedTuple):
-    """A picture whose persons wait for a full batch: N boxes, matrices (N, 2, 3) to N crops (H, W, 3)."""
+    """A picture whose persons wait for a full batch: N boxes, N frames, N crops (H, W, 3)."""
 
-    frame: Frame
+    picture: InputPicture
     boxes: Boxes
-    matrices: Floats
+    frames: Frames
     crops: list[NDArray[np.uint8]]
 
 

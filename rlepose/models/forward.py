@@ -7,6 +7,7 @@ from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import Criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
+from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import H36M_ROOT
 
@@ -25,11 +26,10 @@ def in_picture(
     mu: Floats,
     sigma: Floats | None,
     recalibration: Recalibration | None,
-    matrix: Floats,
-    crop_size_hw: tuple[int, int],
+    frames: Frames,
     root_depth: bool = False,
 ) -> tuple[Floats, Floats | None]:
-    """mu, sigma (N, K, D) in network units, matrix (N, 2, 3) from picture to crop -> the same in px, sigma corrected.
+    """mu, sigma (N, K, D) in network units, in N frames -> the same in px, sigma corrected.
 
     In 3-D the third coordinate is in mm, relative to the root, whose own is 0. root_depth: whether the network has
     learned that of the root, too (loss.root_depth): its prediction is then taken off all others, as the authors do.
@@ -41,7 +41,7 @@ def in_picture(
         sigma = np.maximum(sigma, SMALLEST_SIGMA)
     if recalibration is not None:
         sigma = recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
-    keypoints, sigma = decode(mu, sigma, matrix, crop_size_hw)
+    keypoints, sigma = decode(mu, sigma, frames)
     if keypoints.shape[-1] == 3:
         if root_depth:
             keypoints[..., 2] -= keypoints[:, [H36M_ROOT], 2]

@@ -1,8 +1,8 @@
 """Between pixels and what the network regresses: encode and decode, side by side.
 
-Network units: crop pixels divided by the crop's width and height, minus 0.5, so that the crop spans about ±0.5; depth,
-the third coordinate in 3-D, in mm behind the root joint divided by 2000. `sigma` is a scale (not a variance) in the
-same unit. Heatmaps have encode and decode of their own, in heatmaps.py.
+Network units: frame widths and heights minus 0.5 (frames.py); depth, the third coordinate in 3-D, in mm behind the root
+joint divided by 2000. `sigma` is a scale (not a variance) in the same unit. Heatmaps have encode and decode of their
+own, in heatmaps.py.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.pose.geometry import Floats, invert_affine, transform_points
+from rlepose.pose.frames import Frames
+from rlepose.pose.geometry import Floats
 from rlepose.pose.heatmaps import Heatmaps
 
 DEPTH_UNIT_MM = 2000.0  # ±0.5, a crop's reach, is a metre before and behind the root
@@ -40,29 +41,28 @@ def heatmap_output(heatmaps: Heatmaps) -> PoseOutput:
     return PoseOutput(mu, None, score, heatmaps)
 
 
-def _size_wh(crop_size_hw: tuple[int, int]) -> NDArray[np.float64]:
-    return np.array([crop_size_hw[1], crop_size_hw[0]], float)
-
-
 def encode(
     keypoints: Floats,
     visible: NDArray[np.integer],
-    matrix: Floats,
-    crop_size_hw: tuple[int, int],
+    frame: Frames,
     hidden_weight: float = 1.0,
     depth_mm: Floats | None = None,
     outside_weight: float = 0.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Target and weight of one crop.
+    """Target and weight of one person in a frame: (K, D) float32 each, D being 3 with depth, else 2.
 
-    keypoints (K, 2) in picture pixels, visible (K,) with 0 for no label and 1 for a joint that is labelled but hidden,
-    matrix (2, 3) from picture to crop -> target (K, 2), weight (K, 2): 1, `hidden_weight` or 0, times
-    `outside_weight` for a joint outside the crop. Targets of weight 0 are 0.
+    A weight is 1, `hidden_weight` or 0, times `outside_weight` outside the frame. Targets of weight 0 are 0.
 
-    In 3-D, depth_mm (K,) relative to the root, NaN for no label -> target (K, 3), weight (K, 3). Turning or resizing
-    the crop leaves the depth as it is. A joint more than 1 m before or behind the root lies outside, too.
+    Args:
+        keypoints: (K, 2) px in the picture.
+        visible: (K,), 0 for no label, 1 for a joint that is labelled but hidden, 2 for a visible one.
+        frame: what the network sees of the picture.
+        hidden_weight: weight of a joint with visible 1.
+        depth_mm: (K,) mm behind the root, NaN for no label; None in 2-D. Turning or resizing the frame leaves the depth
+            as it is. A joint more than 1 m before or behind the root lies outside, too.
+        outside_weight: factor for a joint outside the frame.
     """
-    target = transform_points(matrix, keypoints) / _size_wh(crop_size_hw) - 0.5
+    target = frame.from_picture(keypoints)
     inside = (np.abs(target) <= 0.5).all(axis=-1)
     label_weight = np.select([visible > 1, visible > 0], [1.0, hidden_weight])
     if depth_mm is not None:
@@ -75,22 +75,18 @@ def encode(
     return np.where(weight > 0, target, 0).astype(np.float32), weight.astype(np.float32)
 
 
-def decode(
-    mu: Floats, sigma: Floats | None, matrix: Floats, crop_size_hw: tuple[int, int]
-) -> tuple[Floats, Floats | None]:
+def decode(mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Floats | None]:
     """Network units to picture pixels.
 
-    mu and sigma (N, K, D), matrix (N, 2, 3) from picture to crop, without rotation -> keypoints (N, K, D) and sigma
-    (N, K, D): x and y in px and, in 3-D, depth relative to the root in mm.
+    mu and sigma (N, K, D) in N frames without rotation -> keypoints (N, K, D) and sigma (N, K, D): x and y in px and,
+    in 3-D, depth relative to the root in mm.
     """
-    mu, size_wh = np.asarray(mu, float), _size_wh(crop_size_hw)
-    pixels = transform_points(invert_affine(matrix), (mu[..., :2] + 0.5) * size_wh)
-    keypoints = np.concatenate([pixels, mu[..., 2:] * DEPTH_UNIT_MM], axis=-1)
+    mu = np.asarray(mu, float)
+    keypoints = np.concatenate([frames.to_picture(mu[..., :2]), mu[..., 2:] * DEPTH_UNIT_MM], axis=-1)
     if sigma is None:
         return keypoints, None
     sigma = np.asarray(sigma, float)
-    pixels_a_crop_pixel = 1 / np.abs(np.diagonal(np.asarray(matrix)[..., :2], axis1=-2, axis2=-1))
-    pixels = sigma[..., :2] * size_wh * pixels_a_crop_pixel[..., None, :]
+    pixels = frames.lengths_to_picture(sigma[..., :2])
     return keypoints, np.concatenate([pixels, sigma[..., 2:] * DEPTH_UNIT_MM], axis=-1)
 
 

@@ -146,9 +146,8 @@ class Estimator:
             if sigma is not None:
                 assert part.sigma is not None
                 sigma[part.persons] = part.sigma
-        matrices = self.dataset.crop_matrices()
-        size_hw, root_depth = self.config.data.input_size_hw, self.config.loss.root_depth
-        keypoints, sigma = in_picture(mu, sigma, self.recalibration, matrices, size_hw, root_depth)
+        frames, root_depth = self.dataset.frames(), self.config.loss.root_depth
+        keypoints, sigma = in_picture(mu, sigma, self.recalibration, frames, root_depth)
         return Predictions(keypoints, sigma, scores, valid)
 
 

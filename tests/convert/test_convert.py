@@ -24,6 +24,7 @@ from rlepose.losses.flows import JointFlows, RealNVP
 from rlepose.models.forward import in_picture
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import joint_scores
+from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import H36M
 from rlepose.runtime.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
 from rlepose.runtime.distributed import Ranks
@@ -83,8 +84,8 @@ def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) 
 
 
 def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDArray]) -> None:
-    whole_picture = np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1))
-    keypoints, _ = in_picture(reference["head3d/mu"], None, None, whole_picture, (256, 256), root_depth=True)
+    whole_picture = Frames(np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1)), np.array([256.0, 256.0]))
+    keypoints, _ = in_picture(reference["head3d/mu"], None, None, whole_picture, root_depth=True)
     np.testing.assert_allclose(keypoints[..., 2] / 2000, reference["head3d/mu_eval"][..., 2], atol=1e-6)
 
 

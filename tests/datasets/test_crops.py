@@ -154,9 +154,9 @@ def test_another_seed_augments_otherwise(dotted: Callable[..., PoseDataset]) -> 
     assert not torch.equal(first[0, 0]["target"], second[0, 0]["target"])
 
 
-def test_crop_matrices_are_those_of_the_samples(dotted: Callable[..., PoseDataset]) -> None:
+def test_the_frames_are_the_crops_of_the_samples(dotted: Callable[..., PoseDataset]) -> None:
     dataset = dotted(None, num_persons=2)
-    matrices = dataset.crop_matrices()
+    matrices = dataset.frames().matrix
     assert matrices.shape == (2, 2, 3)
     in_crop = DOTS @ matrices[1, :, :2].T + matrices[1, :, 2]
     np.testing.assert_allclose(dot_positions(dataset[0, 1]["image"]), in_crop, atol=0.3)

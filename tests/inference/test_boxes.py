@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlepose.inference.boxes import Boxes, Detect, box_source, read_boxes
-from rlepose.inference.media import Frame
+from rlepose.inference.media import InputPicture
 
 CAR, PERSON = {"id": 3, "name": "car"}, {"id": 1, "name": "person"}
 HAND = {"id": 7, "name": "hand", "keypoints": ["wrist"]}
@@ -19,7 +19,7 @@ def no_detector() -> Detect:
 
 
 def boxes_of(name: str, given: dict[str, Any]) -> Boxes:
-    return box_source(given, None, no_detector)(0, Frame(name, np.zeros((9, 9, 3), np.uint8)))
+    return box_source(given, None, no_detector)(0, InputPicture(name, np.zeros((9, 9, 3), np.uint8)))
 
 
 def read_coco(folder: Path, categories: list[dict[str, Any]], **annotation: Any) -> list[list[float]]:
@@ -69,5 +69,5 @@ def test_names_may_be_paths() -> None:
 
 def test_boxes_may_come_one_by_one() -> None:
     given = (box for box in ([1, 0, 5, 5], [2, 0, 5, 5]))
-    boxes = box_source(given, 1, no_detector)(0, Frame("1.jpg", np.zeros((9, 9, 3), np.uint8)))
+    boxes = box_source(given, 1, no_detector)(0, InputPicture("1.jpg", np.zeros((9, 9, 3), np.uint8)))
     assert boxes.bbox_xywh[:, 0].tolist() == [1, 2]

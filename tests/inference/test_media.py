@@ -10,7 +10,7 @@ from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference.media import Frame, Video, frames_of
+from rlepose.inference.media import InputPicture, Video, frames_of
 
 
 def ramp(dtype: type = np.uint8) -> np.ndarray:
@@ -20,7 +20,7 @@ def ramp(dtype: type = np.uint8) -> np.ndarray:
     return (np.stack([8 * x, 10 * y, 100 + 0 * x], axis=-1) * full).astype(dtype)
 
 
-def only(images: object, **options: int) -> Frame:
+def only(images: object, **options: int) -> InputPicture:
     (frame,) = frames_of(images, **options)  # type: ignore[arg-type]
     return frame
 

@@ -17,7 +17,7 @@ from rlepose.drawn_people.people_in_space import FILES
 from rlepose.errors import InputError
 from rlepose.evaluation.mpjpe import joint_errors
 from rlepose.inference import PersonPose, PicturePoses, Predictor, absolute_mm, limbs_of, relative_mm, root_depth_mm
-from rlepose.inference.media import Frame
+from rlepose.inference.media import InputPicture
 from rlepose.jobs.predict import predict_files
 from rlepose.pose.camera import project
 from rlepose.pose.skeleton import H36M, H36M_ROOT
@@ -99,7 +99,7 @@ def test_a_flat_pose_is_refused() -> None:
 def test_a_pose_that_no_distance_fits_is_told_and_the_rest_goes_on(
     table: Person3DTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good, frame = pose_of(table, 0), Frame("a.jpg", np.zeros((200, 200, 3), np.uint8))
+    good, frame = pose_of(table, 0), InputPicture("a.jpg", np.zeros((200, 200, 3), np.uint8))
     odd = dataclasses.replace(good, depth=np.where(np.arange(18) == H36M_ROOT, 0, 9000.0 * (np.arange(18) % 3)))
     pictures = [PicturePoses(name, (200, 200), (pose,), ()) for name, pose in (("a.jpg", odd), ("b.jpg", good))]
     predictor = SimpleNamespace(skeleton=H36M, stream=lambda *_: ((frame, poses) for poses in pictures))

@@ -13,14 +13,14 @@ from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import read_boxes
-from rlepose.inference.media import Frame, Video
+from rlepose.inference.media import InputPicture, Video
 from rlepose.jobs.predict import draw_persons, predict_files
 from rlepose.pose.skeleton import COCO
 
 
 def nobody_found(names: list[str]) -> Any:
     """A predictor that finds nobody in black pictures of these names, 60x40 px."""
-    frames = [Frame(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    frames = [InputPicture(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
     found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
     return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
 
@@ -148,7 +148,7 @@ def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
     keypoints = np.linspace(100, 190, 34).reshape(17, 2)
     scores = np.where(np.arange(17) < 9, 0.9, 0.1)
     person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
-    found = Frame("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
+    found = InputPicture("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
     (tmp_path / "a.png").touch()
     predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
     predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)

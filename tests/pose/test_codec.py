@@ -8,10 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.pose.codec import PoseOutput, average_outputs, decode, encode, flip_output, joint_scores
+from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import crop_matrix, transform_points
 from rlepose.pose.skeleton import COCO
 
 CROP_HW = (256, 192)
+CROP_WH = np.array([192.0, 256.0])
 PERMUTATION = COCO.flip_permutation
 
 
@@ -32,7 +34,7 @@ def points_in_crop(matrix: NDArray, count: int, seed: int = 0) -> NDArray:
 
 def test_decoded_keypoints_are_the_authors(reference: Mapping[str, NDArray]) -> None:
     matrix = crop_matrix(reference["geometry/center"], reference["geometry/scale"], CROP_HW)
-    keypoints, sigma = decode(reference["decode/mu"], None, matrix, CROP_HW)
+    keypoints, sigma = decode(reference["decode/mu"], None, Frames(matrix, CROP_WH))
     np.testing.assert_allclose(keypoints, reference["decode/image_keypoints"], rtol=1e-5, atol=1e-3)
     assert sigma is None
 
@@ -49,7 +51,7 @@ def test_flipped_prediction_is_the_authors(reference: Mapping[str, NDArray]) -> 
 
 def test_the_crops_corners_are_half_a_crop_from_the_middle() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    target, _ = encode(np.array([[0.0, 0], [192, 256], [96, 128]]), np.full(3, 2), identity, CROP_HW)
+    target, _ = encode(np.array([[0.0, 0], [192, 256], [96, 128]]), np.full(3, 2), Frames(identity, CROP_WH))
     np.testing.assert_array_equal(target, [[-0.5, -0.5], [0.5, 0.5], [0, 0]])
 
 
@@ -58,8 +60,8 @@ def test_decode_brings_the_encoded_keypoints_back() -> None:
     for _ in range(20):
         matrix = crop_matrix(rng.uniform(0, 500, 2), rng.uniform(30, 900) * np.array([0.75, 1]), CROP_HW)
         keypoints = points_in_crop(matrix, 17)
-        target, weight = encode(keypoints, np.ones(17, int), matrix, CROP_HW)
-        back, _ = decode(target[None], None, matrix[None], CROP_HW)
+        target, weight = encode(keypoints, np.ones(17, int), Frames(matrix, CROP_WH))
+        back, _ = decode(target[None], None, Frames(matrix[None], CROP_WH))
         assert (weight == 1).all()
         np.testing.assert_allclose(back[0], keypoints, atol=1e-3)
 
@@ -67,7 +69,7 @@ def test_decode_brings_the_encoded_keypoints_back() -> None:
 @pytest.mark.parametrize("outside", [(-1, 100), (193, 100), (100, -1), (100, 257), (1e6, -1e6)])
 def test_a_joint_outside_the_crop_has_no_weight_and_target_0(outside: tuple[float, float]) -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    target, weight = encode(np.array([outside, (50, 50)]), np.full(2, 2), identity, CROP_HW)
+    target, weight = encode(np.array([outside, (50, 50)]), np.full(2, 2), Frames(identity, CROP_WH))
     np.testing.assert_array_equal(weight, [[0, 0], [1, 1]])
     np.testing.assert_array_equal(target[0], (0, 0))
 
@@ -75,7 +77,7 @@ def test_a_joint_outside_the_crop_has_no_weight_and_target_0(outside: tuple[floa
 def test_a_joint_outside_the_crop_keeps_its_target_where_it_counts() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
     points, visible = np.array([(-96.0, 128), (96, 512), (96, 128), (400, 0)]), np.array([2, 1, 1, 0])
-    target, weight = encode(points, visible, identity, CROP_HW, hidden_weight=0.5, outside_weight=0.25)
+    target, weight = encode(points, visible, Frames(identity, CROP_WH), hidden_weight=0.5, outside_weight=0.25)
     np.testing.assert_array_equal(target, [[-1, 0], [0, 1.5], [0, 0], [0, 0]])
     np.testing.assert_array_equal(weight[:, 0], [0.25, 0.125, 0.5, 0])
 
@@ -83,14 +85,14 @@ def test_a_joint_outside_the_crop_keeps_its_target_where_it_counts() -> None:
 def test_a_joint_more_than_a_metre_from_the_root_in_depth_has_no_label() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
     points, depth = np.full((4, 2), 96.0), np.array([1001.0, -1001, 1000, np.nan])
-    target, weight = encode(points, np.full(4, 2), identity, CROP_HW, depth_mm=depth)
+    target, weight = encode(points, np.full(4, 2), Frames(identity, CROP_WH), depth_mm=depth)
     np.testing.assert_array_equal(weight, [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 0]])
     np.testing.assert_array_equal(target[:2], 0)
 
 
 def test_a_joint_without_label_has_no_weight_and_target_0() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    target, weight = encode(np.full((3, 2), 50.0), np.array([0, 1, 2]), identity, CROP_HW)
+    target, weight = encode(np.full((3, 2), 50.0), np.array([0, 1, 2]), Frames(identity, CROP_WH))
     np.testing.assert_array_equal(weight, [[0, 0], [1, 1], [1, 1]])
     np.testing.assert_array_equal(target[0], (0, 0))
 
@@ -98,7 +100,7 @@ def test_a_joint_without_label_has_no_weight_and_target_0() -> None:
 @pytest.mark.parametrize("hidden_weight", [0, 0.25])
 def test_a_labelled_joint_that_is_hidden_has_its_own_weight(hidden_weight: float) -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    target, weight = encode(np.full((3, 2), 96.0), np.array([0, 1, 2]), identity, CROP_HW, hidden_weight)
+    target, weight = encode(np.full((3, 2), 96.0), np.array([0, 1, 2]), Frames(identity, CROP_WH), hidden_weight)
     np.testing.assert_array_equal(weight[:, 0], [0, hidden_weight, 1])
     assert target[1, 1] == (96 / 256 - 0.5 if hidden_weight else 0)
 
@@ -106,13 +108,13 @@ def test_a_labelled_joint_that_is_hidden_has_its_own_weight(hidden_weight: float
 @pytest.mark.parametrize("nothing", [np.nan, np.inf])
 def test_a_joint_without_label_may_have_any_coordinates(nothing: float) -> None:
     matrix = crop_matrix((50, 50), (96, 128), CROP_HW, 20)
-    target, weight = encode(np.array([(nothing, nothing), (50, 50)]), np.array([0, 2]), matrix, CROP_HW)
+    target, weight = encode(np.array([(nothing, nothing), (50, 50)]), np.array([0, 2]), Frames(matrix, CROP_WH))
     assert np.isfinite(target).all()
     np.testing.assert_array_equal(weight, [[0, 0], [1, 1]])
 
 
 def test_targets_and_weights_are_float32() -> None:
-    target, weight = encode(np.ones((3, 2)), np.ones(3, int), crop_matrix((0, 0), (96, 128), CROP_HW), CROP_HW)
+    target, weight = encode(np.ones((3, 2)), np.ones(3, int), Frames(crop_matrix((0, 0), (96, 128), CROP_HW), CROP_WH))
     assert target.dtype == weight.dtype == np.float32
 
 
@@ -124,9 +126,9 @@ def test_depth_comes_back_in_mm_whatever_the_crop() -> None:
     for flip in (False, True):
         matrix = crop_matrix((200, 150), (150, 200), CROP_HW, rng.uniform(-30, 30), flip)
         depth = rng.uniform(-900, 900, 17)
-        target, weight = encode(points_in_crop(matrix, 17), np.full(17, 2), matrix, CROP_HW, depth_mm=depth)
+        target, weight = encode(points_in_crop(matrix, 17), np.full(17, 2), Frames(matrix, CROP_WH), depth_mm=depth)
         assert target.shape == weight.shape == (17, 3) and (weight == 1).all()
-        back, sigma = decode(target[None], np.full((1, 17, 3), 0.01), matrix[None], CROP_HW)
+        back, sigma = decode(target[None], np.full((1, 17, 3), 0.01), Frames(matrix[None], CROP_WH))
         np.testing.assert_allclose(back[0, :, 2], depth, atol=1e-3)
         assert sigma is not None
         np.testing.assert_allclose(sigma[0, :, 2], 20)
@@ -135,7 +137,7 @@ def test_depth_comes_back_in_mm_whatever_the_crop() -> None:
 def test_a_joint_without_depth_label_has_weight_in_the_plane_alone() -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
     points = np.array([(96.0, 128), (96, 128), (-5, 0)])
-    target, weight = encode(points, np.full(3, 2), identity, CROP_HW, depth_mm=np.array([np.nan, 100, 100]))
+    target, weight = encode(points, np.full(3, 2), Frames(identity, CROP_WH), depth_mm=np.array([np.nan, 100, 100]))
     np.testing.assert_array_equal(weight, [[1, 1, 0], [1, 1, 1], [0, 0, 0]])
     np.testing.assert_allclose(target[:, 2], [0, 0.05, 0])
 
@@ -154,7 +156,7 @@ def test_mirroring_a_prediction_leaves_its_depth_and_swaps_sides() -> None:
 def test_sigma_in_pixels_is_its_share_of_the_region() -> None:
     scale = np.array([[60.0, 80], [300, 400]])
     matrix = crop_matrix(np.array([[30.0, 40], [500, 20]]), scale, CROP_HW)
-    _, sigma = decode(np.zeros((2, 5, 2)), np.full((2, 5, 2), 0.1), matrix, CROP_HW)
+    _, sigma = decode(np.zeros((2, 5, 2)), np.full((2, 5, 2), 0.1), Frames(matrix, CROP_WH))
     assert sigma is not None
     np.testing.assert_allclose(sigma, np.repeat(0.1 * scale[:, None], 5, axis=1))
 
@@ -180,8 +182,8 @@ def test_a_perfect_prediction_on_the_mirrored_crop_flips_to_the_target() -> None
     center, scale = (200, 150), (150, 200)
     matrix, mirrored = (crop_matrix(center, scale, CROP_HW, flip=flip) for flip in (False, True))
     keypoints, visible, swap = points_in_crop(matrix, 17), np.full(17, 2), list(PERMUTATION)
-    target, _ = encode(keypoints, visible, matrix, CROP_HW)
-    on_mirrored, _ = encode(keypoints[swap], visible[swap], mirrored, CROP_HW)
+    target, _ = encode(keypoints, visible, Frames(matrix, CROP_WH))
+    on_mirrored, _ = encode(keypoints[swap], visible[swap], Frames(mirrored, CROP_WH))
     flipped = flip_output(PoseOutput(torch.from_numpy(on_mirrored)[None], None), PERMUTATION, 192)
     np.testing.assert_allclose(flipped.mu[0], target, atol=1e-6)
 

@@ -14,6 +14,7 @@ from rlepose.convert.layouts import from_official
 from rlepose.models.forward import in_picture
 from rlepose.models.pose_model import network_of
 from rlepose.pose.codec import PoseOutput, decode, joint_scores
+from rlepose.pose.frames import Frames
 from tests.training.authors_steps import OPTIMIZERS, Reference, Replay, Space, initial_state, network_input, replay
 
 
@@ -101,9 +102,9 @@ def test_predictions_are_the_authors(run: Run, when: str) -> None:
     output: PoseOutput = getattr(run.ours, when)
     assert output.sigma is not None
     mu, sigma, score = (run.theirs[f"{when}/{name}"] for name in ("mu", "sigma", "score"))
-    matrix, size_hw = np.eye(2, 3)[None].repeat(len(mu), axis=0), (64, 48)
+    crops = Frames(np.eye(2, 3)[None].repeat(len(mu), axis=0), np.array([48.0, 64.0]))
     # Px and mm. The root's depth is taken off the others, as the authors do.
-    keypoints, _ = in_picture(output.mu.numpy(), None, None, matrix, size_hw, root_depth=run.space == "3d")
-    assert_allclose(keypoints, decode(mu, None, matrix, size_hw)[0], atol=1e-8)
+    keypoints, _ = in_picture(output.mu.numpy(), None, None, crops, root_depth=run.space == "3d")
+    assert_allclose(keypoints, decode(mu, None, crops)[0], atol=1e-8)
     assert_allclose(output.sigma, sigma, rtol=1e-10)
     assert_allclose(joint_scores(output), score[..., 0], rtol=1e-6)  # they round it to float32

@@ -97,7 +97,7 @@ def learn_by_heart(
         with torch.no_grad():
             mu = model.eval()(batch["image"]).mu.numpy()
         model.train()
-        keypoints, _ = decode(mu, None, dataset.crop_matrices(), dataset.input_size_hw)
+        keypoints, _ = decode(mu, None, dataset.frames())
         return pck(keypoints, table.keypoints, table.visible, reference, 0.1)
 
     for number in range(400):

@@ -11,7 +11,6 @@ from rlepose.errors import InputError
 from rlepose.losses import build_criterion
 from rlepose.losses.options import RLEConfig
 from rlepose.pose.codec import PoseOutput
-from rlepose.pose.geometry import transform_points
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.validator import Validator
 
@@ -25,8 +24,8 @@ class Oracle(torch.nn.Module):
     def __init__(self, validator: Validator, error: float = 0.0) -> None:
         super().__init__()
         dataset, table = validator.dataset, validator.table
-        height, width = dataset.input_size_hw
-        crops = transform_points(dataset.crop_matrices(), table.keypoints) / np.array([width, height]) - 0.5
+        _, width = dataset.input_size_hw
+        crops = dataset.frames().from_picture(table.keypoints)
         self.answers: dict[bytes, torch.Tensor] = {}
         permutation = list(dataset.skeleton.flip_permutation)
         for person in range(len(table)):
