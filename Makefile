@@ -3,6 +3,7 @@
 #                                          make demo-3d      the same in space, from people seen by four cameras
 #                                          make demo-faces DATA=folder   the same on photographs of faces, which you have
 #                                          make test-faults  kill, cut and fill what a run depends on, for minutes
+#                                          make test-slow    build, install and run the wheel
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := configs/synthetic_res18_rle.yaml
@@ -12,11 +13,11 @@ DEMO_3D := configs/synthetic_3d_res10_rle.yaml
 DATA ?= data/faces
 FACES := $(CURDIR)/data/demo_faces
 
-.PHONY: setup demo demo-short demo-3d demo-faces test test-faults
+.PHONY: setup demo demo-short demo-3d demo-faces test test-faults test-slow
 
 setup: .venv/installed
 
-.venv/installed: requirements.txt pyproject.toml
+.venv/installed: requirements.txt pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "rlepose needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
@@ -49,6 +50,9 @@ demo-faces: setup
 
 test-faults: setup
 	$(BIN)/pytest tests/faults -m 'faults or not faults' --durations=10
+
+test-slow: setup
+	$(BIN)/pytest -m slow --durations=10
 
 test: setup
 	$(BIN)/ruff check .

@@ -22,11 +22,14 @@ from rlepose.config.config import Config
 from rlepose.config.reading import load_config
 from rlepose.convert.foreign_checkpoint import load_flows
 from rlepose.convert.layouts import from_official
+from rlepose.datasets.crops import CropBatch
 from rlepose.drawn_people.people import write_synthetic
 from rlepose.errors import InputError, run_script
 from rlepose.evaluation.coco_table import COCO_METRICS
 from rlepose.evaluation.results import CocoResults
+from rlepose.jobs.train import build_trainer
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.trained_model import TrainedModel
 from rlepose.training.trainer import Trainer
 
 REPOSITORY = Path(__file__).parent.parent
@@ -58,17 +61,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = _drawn(folder / "drawn") if args.data is None else args.data.resolve()
-        trainer = Trainer(_config(args, data, folder), Ranks(0, 1, torch.device("cpu")))
+        trainer = build_trainer(_config(args, data, folder), Ranks(0, 1, torch.device("cpu")))
         authors = Worker(args.clone, folder, "compare_authors_worker.py")
         _start_from(trainer, authors.ask("initial_state", setup))
         batches = _batches(trainer, args.steps)
-        theirs = [(_normalised(trainer, batch["image"]), batch["target"], batch["weight"]) for batch in batches]
+        theirs = [(_normalised(trainer, batch.image), batch.target, batch.weight) for batch in batches]
         published = authors.ask("train", setup | {"batches": theirs, "exact": False})
         exact = authors.ask("train", setup | {"batches": theirs, "exact": True})
         _print_losses(_train(trainer, batches), published, exact)
         results, crops, numbers, without_bbox = authors.ask("evaluate", setup | {"data": str(data)})
         authors.close()
-        metrics, found, _ = trainer.validator.run(trainer.model, trainer.criterion)
+        step, config, skeleton = trainer.task.step, trainer.task.config, trainer.task.skeleton
+        model = TrainedModel(step.model, step.criterion, config, skeleton, trainer.ranks.device)
+        metrics, found, _ = trainer.task.validation.run(model)
         assert found is not None
         _print_persons(trainer, found[0], results, crops)
         _print_numbers([metrics[f"gt/{metric}"] for metric in COCO_METRICS], numbers, without_bbox)
@@ -107,31 +112,33 @@ def _start_from(trainer: Trainer, state: Mapping[str, Tensor]) -> None:
     """Fill the trainer's network and flow, in float64, from the authors' state dict."""
     trainer.step_module.double()
     converted = from_official(state)
-    trainer.model.load_state_dict(converted.model)
-    load_flows(trainer.criterion, converted, Path("the authors' state dict"))
+    trainer.task.step.model.load_state_dict(converted.model)
+    load_flows(trainer.task.step.criterion, converted, Path("the authors' state dict"))
 
 
-def _batches(trainer: Trainer, count: int) -> list[dict[str, Any]]:
+def _batches(trainer: Trainer, count: int) -> list[CropBatch]:
     """The first batches of a training run."""
-    batches: list[dict[str, Any]] = []
+    batches: list[CropBatch] = []
     while len(batches) < count:
-        batches.extend(trainer.loader)
-        trainer.batches.epoch += 1
+        batches.extend(trainer.task.loader)
+        trainer.task.order.epoch += 1
     return batches[:count]
 
 
 def _normalised(trainer: Trainer, image: Tensor) -> Tensor:
     """What the backbone sees of image (B, 3, H, W)."""
-    return (image - trainer.model.pixel_mean) / trainer.model.pixel_std
+    return (image - trainer.task.step.model.pixel_mean) / trainer.task.step.model.pixel_std
 
 
-def _train(trainer: Trainer, batches: Sequence[dict[str, Any]]) -> list[float]:
+def _train(trainer: Trainer, batches: Sequence[CropBatch]) -> list[float]:
     """The loss of each step before its update, unrounded."""
     losses: list[float] = []
-    hook = trainer.step_module.register_forward_hook(lambda module, inputs, each: losses.append(each.mean().item()))
+    hook = trainer.step_module.register_forward_hook(
+        lambda module, inputs, each: losses.append(each.per_person.mean().item())
+    )
     trainer.step_module.train()
     for batch in batches:
-        trainer.step({name: values for name, values in batch.items() if isinstance(values, Tensor)})
+        trainer.step(batch)
     hook.remove()
     return losses
 
@@ -152,7 +159,7 @@ def _print_persons(
     if sorted(image_ids) != sorted(ours.image_ids):
         print(f"\nOther persons: ours are {len(ours)}, the authors' {len(theirs)}; crops and poses are not compared.")
         return
-    dataset, model = trainer.validator.dataset, trainer.model
+    dataset, model = trainer.task.validation.source.dataset, trainer.task.step.model
     apart = np.linalg.norm(dataset.center[:, None] - (crops_xyxy[:, :2] + crops_xyxy[:, 2:]) / 2, axis=-1)
     same = np.where(ours.image_ids[:, None] == image_ids, apart, np.inf).argmin(axis=1)
     our_crops = torch.stack([dataset[0, person]["image"] for person in range(len(ours))])

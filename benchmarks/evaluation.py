@@ -4,6 +4,7 @@ import functools
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import inputs
 import numpy as np
@@ -20,10 +21,11 @@ from rlepose.evaluation.results import coco_results, write_results
 from rlepose.evaluation.truth import truth_of
 from rlepose.pose.codec import decode
 from rlepose.pose.frames import Frames
+from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import COCO
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
 
 
 def rows(bench: Bench) -> list[Row]:
@@ -124,20 +126,30 @@ def _coco_table(bench: Bench, pictures: int, backend: str) -> float:
 
 
 @functools.cache
-def _validator(root: Path) -> Validator:
+def _validation(root: Path) -> Validation[Any]:
     data = DataConfig(root=str(root), detections=str(root / "detections.json"), input_size_hw=inputs.INPUT_SIZE_HW)
-    return Validator(Config(data=data), str(root / "detections.json"), Ranks(0, 1, torch.device("cpu")))
+    return build_validation(Config(data=data), str(root / "detections.json"), Ranks(0, 1, torch.device("cpu")))
 
 
 def _evaluation(root: Path, pictures: int, path: Path) -> float:
-    """The validator's way from mu and sigma to metrics and results file."""
-    found, validator = _scene(pictures), _validator(root)
+    """The validation's way from mu and sigma to metrics and results file."""
+    found, validation = _scene(pictures), _validation(root)
+    table, dataset = validation.table, validation.source.dataset
 
     def work() -> None:
-        keypoints, sigma = decode(found.mu, found.sigma, validator.dataset.frames())
+        keypoints, sigma = decode(found.mu, found.sigma, dataset.frames())
         joint_scores = 1 - found.sigma.mean(axis=2)
-        predictions = Predictions(keypoints, sigma, joint_scores, np.ones(len(keypoints), bool))
-        _, results = validator.evaluate(predictions)
+        poses = Poses(
+            keypoints,
+            sigma,
+            joint_scores,
+            np.ones(len(keypoints), bool),
+            image_ids=table.person_image_ids(),
+            category_ids=table.category_ids,
+            box_score=table.box_score,
+            frame_wh=dataset.scale,
+        )
+        _, results = validation.evaluator.evaluate(poses)
         write_results(path, *results)
 
     return cpu_seconds(work)

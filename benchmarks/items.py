@@ -165,12 +165,12 @@ def _detection_file(bench: Bench) -> Path:
 
 
 def _boxes(data: Path, detections: Path, decodes: bool) -> float:
-    """ms a box, or decodes a picture, as the validator loads them."""
+    """ms a box, or decodes a picture, as validation loads them."""
     coco = CocoFile(data / "annotations" / "person_keypoints_val2017.json")
     table = persons_from_detections(coco, data / "val2017", detections, coco.kinds)
     dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, inputs.PADDING)
     loader = make_loader(dataset, EvalBatches(table.image_index, 64), workers=0, pin_memory=False)
-    load: Callable[[], object] = lambda: [len(batch["index"]) for batch in loader]  # noqa: E731
+    load: Callable[[], object] = lambda: [len(batch) for batch in loader]  # noqa: E731
     with stopwatch(images, "read_labelled_image") as reads:
         seconds = cpu_seconds(load)
     return len(reads) / len(np.unique(table.image_index)) if decodes else seconds * 1e3 / len(dataset)

@@ -15,8 +15,8 @@ from rlepose.models.backbones import Backbone
 from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import depthwise_share
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 # By falling share of depthwise weights.
 BACKBONES = (
@@ -57,11 +57,11 @@ def _share(name: str) -> float:
 
 
 @functools.cache
-def _trained(name: str, precision: torch.dtype) -> tuple[TrainStep, torch.optim.Optimizer]:
+def _trained(name: str, precision: torch.dtype) -> tuple[TopDownStep, torch.optim.Optimizer]:
     torch.manual_seed(0)
     config = ModelConfig(backbone=BackboneConfig(name=name, pretrained=False))
     model = build_model(config, inputs.JOINTS, predict_sigma=True).to(memory_format=torch.channels_last)
-    step = TrainStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
+    step = TopDownStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
     return step, build_optimizer(Config().train.optimizer, step.parameters())
 
 

@@ -18,8 +18,8 @@ from rlepose.losses import build_criterion
 from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import choose_precision
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 Size = tuple[int, int]
 
@@ -55,7 +55,7 @@ def _rank(rank: int, world_size: int, persons: int, size_hw: Size, steps: int, f
     model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
     precision = choose_precision("auto", torch.device("cpu"), model).dtype
     criterion = build_criterion(Config().loss, inputs.JOINTS)
-    step = TrainStep(model.to(memory_format=torch.channels_last), criterion, precision).train()
+    step = TopDownStep(model.to(memory_format=torch.channels_last), criterion, precision).train()
     module = DistributedDataParallel(step) if world_size > 1 else step
     optimizer = build_optimizer(Config().train.optimizer, step.parameters())
     image = torch.randint(0, 256, (persons, 3, *size_hw), dtype=torch.uint8).to(memory_format=torch.channels_last)

@@ -9,12 +9,13 @@ from bench import Bench
 from measuring import Row, cpu_seconds
 
 from rlepose.config.config import Config
+from rlepose.datasets.crops import CropBatch
 from rlepose.losses import build_criterion
 from rlepose.models.options import BackboneConfig, ModelConfig
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.runtime.precision import choose_precision
+from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.optimization import build_optimizer
-from rlepose.training.train_step import TrainStep
 
 Size = tuple[int, int]
 
@@ -52,11 +53,11 @@ def crops(persons: int, size_hw: Size, tuned: bool) -> torch.Tensor:
 
 
 @functools.cache
-def _trained(depth: int, tuned: bool) -> tuple[TrainStep, torch.optim.Optimizer]:
+def _trained(depth: int, tuned: bool) -> tuple[TopDownStep, torch.optim.Optimizer]:
     """The trainer's step and optimiser, or the same network as one writes it down first."""
     model = network(depth, tuned)
     precision = choose_precision("auto", torch.device("cpu"), model).dtype if tuned else torch.float32
-    step = TrainStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
+    step = TopDownStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
     if tuned:
         return step, build_optimizer(Config().train.optimizer, step.parameters())
     return step, torch.optim.Adam(step.parameters(), lr=1e-3)
@@ -66,13 +67,13 @@ def _train(depth: int, persons: int, size_hw: Size, tuned: bool) -> float:
     return ms_a_person(*_trained(depth, tuned), crops(persons, size_hw, tuned))
 
 
-def ms_a_person(step: TrainStep, optimizer: torch.optim.Optimizer, image: torch.Tensor) -> float:
+def ms_a_person(step: TopDownStep, optimizer: torch.optim.Optimizer, image: torch.Tensor) -> float:
     """Processor time of one update from these crops (B, 3, H, W)."""
     persons = len(image)
     target = torch.from_numpy(inputs.predicted(persons)[2])
 
     def work() -> None:
-        loss = step(image, target, torch.ones_like(target)).mean()
+        loss = step(CropBatch.of_tensors(image, target, torch.ones_like(target))).per_person.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

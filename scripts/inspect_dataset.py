@@ -1,35 +1,6 @@
 """Look at a keypoint file before training: python scripts/inspect_dataset.py FILE.json --images FOLDER"""
 
-import argparse
-from pathlib import Path
-
-from rlepose.errors import InputError, run_script
-from rlepose.inspection.inspect_dataset import inspect_dataset
-from rlepose.runtime.run_log import setup_logging
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("annotations", type=Path, help="COCO-format file with keypoints")
-    parser.add_argument("--images", type=Path, help="folder of its pictures: draws samples and writes a config")
-    parser.add_argument(
-        "--category",
-        nargs="+",
-        metavar="NAME",
-        help="which category or categories, or all, where several have keypoints",
-    )
-    parser.add_argument("--val", type=Path, help="file that the config is to validate on")
-    parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: that of --images")
-    parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
-    args = parser.parse_args()
-
-    if args.val and not args.images:
-        raise InputError("--val: is for the config, which is written only with the pictures; pass --images FOLDER, too")
-    setup_logging(is_main=True)
-    val = (args.val, args.val_images or args.images) if args.val else None
-    category = args.category[0] if args.category and len(args.category) == 1 else args.category
-    inspect_dataset(args.annotations, args.images, args.out, category, val)
-
+from rlepose.cli import run_as_script
 
 if __name__ == "__main__":
-    run_script(main)
+    run_as_script("inspect")

@@ -1,49 +1,7 @@
 """Validate a checkpoint, or write COCO's test-dev submission:
 python scripts/validate.py --checkpoint exp/coco_res50_rle/checkpoints/best.pt"""
 
-import argparse
-from pathlib import Path
-
-from rlepose.config.reading import load_config, with_overrides
-from rlepose.errors import run_script
-from rlepose.jobs.submit import submit_checkpoint
-from rlepose.jobs.validate import validate_checkpoint
-from rlepose.runtime.checkpoint import load_checkpoint, results_folder
-from rlepose.runtime.distributed import ranks
-from rlepose.runtime.run_log import setup_logging
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True, type=Path, help="file that training wrote")
-    parser.add_argument("--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file")
-    parser.add_argument("--cfg", help="YAML file to use instead of the config inside the checkpoint")
-    parser.add_argument(
-        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
-    )
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override options")
-    parser.add_argument("--calibration", action="store_true", help="judge the predicted uncertainty as well")
-    parser.add_argument("--onnx", type=Path, help="exported file that predicts in the checkpoint's place")
-    parser.add_argument(
-        "--out", type=Path, help="folder to write to; default: results/ beside checkpoints/, with --onnx a folder in it"
-    )
-    args = parser.parse_args()
-    if args.calibration and args.split == "test-dev":
-        parser.error("--calibration: test-dev has no labels to judge the uncertainty by")
-
-    checkpoint = load_checkpoint(args.checkpoint)
-    config = load_config(args.cfg, args.set) if args.cfg else with_overrides(checkpoint.config, args.set)
-    out = args.out or results_folder(args.checkpoint) / (args.onnx.name if args.onnx else "")
-    with ranks(config.system) as group:
-        setup_logging(group.is_main)
-        if args.split == "test-dev":
-            submit_checkpoint(args.checkpoint, config, checkpoint, args.boxes, out, group, args.onnx)
-            return
-        boxes = [args.boxes] if args.boxes else ["gt"]
-        if not args.boxes and config.data.detections:
-            boxes.append(str(Path(config.data.root) / config.data.detections))
-        validate_checkpoint(args.checkpoint, config, checkpoint, boxes, out, group, args.calibration, args.onnx)
-
+from rlepose.cli import run_as_script
 
 if __name__ == "__main__":
-    run_script(main)
+    run_as_script("validate")

@@ -17,7 +17,7 @@ from rlepose.models.cost import model_cost
 from rlepose.runtime.checkpoint import results_folder
 from rlepose.runtime.run_log import curve, read_history, read_json_lines
 from rlepose.validation.nme_evaluator import read_nme
-from rlepose.validation.validators import selecting_metric
+from rlepose.validation.validations import selecting_metric
 
 Record = Mapping[str, Any]
 _LOSS, _SPEED = "train/loss", "train/images_per_second"

@@ -20,6 +20,8 @@ from rlepose.training.signals import STOP_SIGNALS, handled
 
 log = logging.getLogger(__name__)
 
+RLEPOSE = ("-m", "rlepose")  # what Python is given to be the program `rlepose`
+
 # What the main thread waits for: a run that comes to its end, or the number of a signal.
 _Events = queue.SimpleQueue[Future[State] | int]
 
@@ -46,7 +48,6 @@ class Outcome:
 
 def run_all(
     suite: Suite,
-    scripts: Path,
     rows: Sequence[str] | None = None,
     *,
     jobs: int | None = None,
@@ -54,13 +55,15 @@ def run_all(
     overwrite: bool = False,
     until: float = math.inf,
     records: Path | None = None,
+    program: Sequence[str] = RLEPOSE,
 ) -> Outcome:
     """Train and validate what is not finished; a run that fails stops no other.
 
-    scripts: folder of train.py and validate.py. rows: their names, default all. jobs, threads: as of `places`.
+    rows: their names, default all. jobs, threads: as of `places`.
     overwrite: train anew what is there with another config; without it such a run fails. until: when nothing more is
     begun, on the clock of `time.monotonic`. records: folder for a record of each run as soon as it is finished.
-    Output goes to logs/<run>.log below the suite's folder.
+    program: what Python is given before `train` or `validate` and their arguments. Output goes to logs/<run>.log below
+    the suite's folder.
 
     At `until`, and at SIGINT, SIGTERM, SIGUSR1 or SIGHUP, trainings save and end, and validations in progress come to
     their end. The second SIGINT kills them all.
@@ -77,7 +80,7 @@ def run_all(
         with _signals_among(events):
             for name, run in runs.items():
                 earlier = futures[run_name(run.row.after, run.seed)] if run.row.after else None
-                futures[name] = pool.submit(_finish, suite, run, scripts, processes, earlier, overwrite)
+                futures[name] = pool.submit(_finish, suite, run, program, processes, earlier, overwrite)
                 futures[name].add_done_callback(events.put)
             names = {future: name for name, future in futures.items()}
             for number, future in enumerate(_as_they_end(len(runs), events, processes), 1):
@@ -143,7 +146,12 @@ def _stop(processes: Processes, reason: str) -> None:
 
 
 def _finish(
-    suite: Suite, run: Run, scripts: Path, processes: Processes, earlier: "Future[State] | None", overwrite: bool
+    suite: Suite,
+    run: Run,
+    program: Sequence[str],
+    processes: Processes,
+    earlier: "Future[State] | None",
+    overwrite: bool,
 ) -> State:
     """The state of the finished run.
 
@@ -168,11 +176,11 @@ def _finish(
     if state.kind != "trained":
         how = "--resume" if state.kind == "interrupted" else "--overwrite"
         arguments = ["--cfg", str(run.row.cfg), how, "--set", *suite.arguments(run.row, run.seed)]
-        processes.run([str(scripts / "train.py"), *arguments], output, resumable=True)
+        processes.run([*program, "train", *arguments], output, resumable=True)
     arguments = ["--checkpoint", str(run.experiment.best), *(["--calibration"] if run.row.calibration else [])]
     overrides = suite.validate_arguments(run.row)
     arguments += ["--set", *overrides] if overrides else []
-    processes.run([str(scripts / "validate.py"), *arguments], output, resumable=False)
+    processes.run([*program, "validate", *arguments], output, resumable=False)
     state = state_of(run)
     if state.kind != "finished":
         raise RuntimeError(f"its processes ended well, but it is {state.detail}; see {output}")

@@ -12,8 +12,9 @@ from rlepose.config.reading import config_from_dict
 from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
-from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, results_folder
-from rlepose.validation.validators import VALIDATORS
+from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.checkpoint_file import newest_whole
+from rlepose.validation.validations import default_selection
 
 # Options that change where or how fast a run computes, but not what.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
@@ -61,7 +62,7 @@ def expected_metrics(run: Run) -> set[str]:
     """Names that the metrics of a finished run have at least."""
     config = run.validation
     return (
-        {VALIDATORS[config.data.format].selected_by}
+        {default_selection(config)}
         | ({"det/AP"} if config.data.detections else set())
         | ({"gt/NLL"} if run.row.calibration else set())
         | ({"gt/NME"} if config.eval.nme_reference is not None else set())

@@ -13,7 +13,7 @@ from rlepose.comparison.record import Record, Records
 from rlepose.comparison.suite import Row, Run, Suite, default_out
 from rlepose.drawing.plots import nme_figure, save_figure
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
-from rlepose.validation.validators import selecting_metric
+from rlepose.validation.validations import selecting_metric
 
 # The columns, as far as a run has them, unless a suite names its own; a name that ends in @ stands for one at each
 # threshold.

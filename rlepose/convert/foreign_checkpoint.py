@@ -16,7 +16,8 @@ from rlepose.errors import InputError, first_line
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import build_model
 from rlepose.pose.skeleton import COCO, H36M
-from rlepose.runtime.checkpoint import Checkpoint, load_state, save_checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
+from rlepose.runtime.checkpoint_file import load_state
 
 log = logging.getLogger(__name__)
 

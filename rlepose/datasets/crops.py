@@ -3,7 +3,8 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -107,21 +108,62 @@ class PoseDataset(Dataset[dict[str, Any]]):
         }
 
 
-def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Items to a batch; images (B, 3, H, W) keep the memory layout of pixels, which is channels_last."""
-    return {
-        "image": torch.stack([item["image"].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2),
-        "target": torch.stack([item["target"] for item in items]),
-        "weight": torch.stack([item["weight"] for item in items]),
-        "index": torch.tensor([item["index"] for item in items]),
-        "problem": [item["problem"] for item in items],
-    }
+@dataclass(frozen=True)
+class CropBatch:
+    """Crops of B persons and their targets.
+
+    image (B, 3, H, W) uint8 RGB; target, weight (B, K, D) float32; persons (B,) int64, their rows in the table;
+    problems (B,), empty or why a picture could not be read.
+    """
+
+    image: Tensor
+    target: Tensor
+    weight: Tensor
+    persons: Tensor
+    problems: list[str]
+
+    @classmethod
+    def of_tensors(cls, image: Tensor, target: Tensor, weight: Tensor) -> "CropBatch":
+        """A batch of crops that come from no table: numbered from 0, without problems."""
+        return cls(image, target, weight, torch.arange(len(image), device=image.device), [""] * len(image))
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def __getitem__(self, rows: slice) -> "CropBatch":
+        return self._changed(lambda tensor: tensor[rows], self.problems[rows])
+
+    def split(self, parts: int) -> list["CropBatch"]:
+        """Batches of equal size, in order; the last may be smaller."""
+        size = -(-len(self) // parts)
+        return [self[start : start + size] for start in range(0, len(self), size)]
+
+    def to(self, device: torch.device) -> "CropBatch":
+        """The batch on a device; copies from pinned memory do not wait."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True), self.problems)
+
+    def pin_memory(self) -> "CropBatch":
+        """The batch in memory from which copies to a GPU do not wait; a DataLoader calls it."""
+        return self._changed(Tensor.pin_memory, self.problems)
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All tensors of the batch."""
+        return self.image, self.target, self.weight, self.persons
+
+    def _changed(self, change: Callable[[Tensor], Tensor], problems: list[str]) -> "CropBatch":
+        image, target, weight, persons = map(change, self.tensors())
+        return CropBatch(image, target, weight, persons, problems)
 
 
-def split_batch(batch: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    """A batch in parts of at most `size` items."""
-    for start in range(0, len(batch["index"]), size):
-        yield {name: values[start : start + size] for name, values in batch.items()}
+def collate(items: list[dict[str, Any]]) -> CropBatch:
+    """Items to a batch; images keep the memory layout of pixels, which is channels_last."""
+    return CropBatch(
+        image=torch.stack([item["image"].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2),
+        target=torch.stack([item["target"] for item in items]),
+        weight=torch.stack([item["weight"] for item in items]),
+        persons=torch.tensor([item["index"] for item in items]),
+        problems=[item["problem"] for item in items],
+    )
 
 
 class BadImages:
@@ -149,9 +191,7 @@ class BadImages:
         self._told = together
 
 
-def make_loader(
-    dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool
-) -> "DataLoader[dict[str, Any]]":
+def make_loader(dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool) -> "DataLoader[Any]":
     """A DataLoader that keeps its workers, and does not touch the global random state."""
     # The workers are the parallelism. Here and not in the workers: a process that is forked while OpenCV has threads
     # hangs in its first call of OpenCV, since it inherits the locks but not the threads.
@@ -176,8 +216,3 @@ def _leave_signals_to_the_main_process(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_AFTER_SIGTERM))
-
-
-def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Tensor]:
-    """The tensors of a batch on the device; copies from pinned memory do not wait."""
-    return {name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)}

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.shares import REST
 from rlepose.errors import InputError
-
-REST = "fit"  # the part that no share asks for
 
 
 def picture_groups(pictures: Pictures, key: str) -> NDArray[np.str_]:

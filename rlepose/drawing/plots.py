@@ -10,13 +10,13 @@ import torch
 from rlepose.evaluation.calibration import LEVELS, Observations, calibration_error, coverage
 from rlepose.evaluation.nme import NME_THRESHOLDS, cumulative_curve
 from rlepose.losses import LocationScale
+from rlepose.losses.pose_density import PoseDensity
 from rlepose.pose.geometry import Floats
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
 
     from rlepose.drawing.overlays import Picture
-    from rlepose.inference import PoseDensity
 
 _COLUMNS = 5
 

@@ -3,19 +3,17 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rlepose.errors import InputError
+from rlepose.evaluation.choices import Method
 from rlepose.losses import LocationScale
 from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.pose.geometry import Floats
-
-Method = Literal["scale", "joint_scale", "isotonic"]
-METHODS: tuple[Method, ...] = get_args(Method)
 
 _LOG_FACTORS = np.linspace(-4, 4, 65)  # around the factor that makes mean |residual| right
 

@@ -2,14 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from typing import Literal
 
 import rlepose
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
+from rlepose.export.choices import Precision
 from rlepose.pose.skeleton import Skeleton
-
-Precision = Literal["float32", "float16", "int8"]
 
 KEY = "rlepose"  # the metadata's entry that holds the JSON
 

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlepose.errors import InputError, first_line
+from rlepose.export.choices import FormatName
 from rlepose.export.description import KEY, Description
 from rlepose.export.network import ExportedNetwork
 from rlepose.pose.geometry import Floats
-
-FormatName = Literal["onnx", "torchscript", "torch_export"]
 
 # image (B, 3, H, W) RGB uint8 -> outputs by name, float32
 Run = Callable[[NDArray[np.uint8]], dict[str, Floats]]

@@ -1,9 +1,10 @@
 """Trained models on any pictures: `Predictor`."""
 
 from rlepose.inference.detector import Detector
-from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, coco_entries
+from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
 from rlepose.inference.space import absolute_mm, limbs_of, relative_mm, root_depth_mm
+from rlepose.losses.pose_density import PoseDensity
 
 __all__ = [
     "Detector",

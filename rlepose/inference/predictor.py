@@ -1,6 +1,5 @@
 """Pictures in, poses with their uncertainty out."""
 
-import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -19,15 +18,14 @@ from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
-from rlepose.inference.poses import PersonPose, PicturePoses, PoseDensity, ResidualDensity
-from rlepose.losses import LocationScale
-from rlepose.models.forward import in_picture, predict_crops
+from rlepose.inference.poses import PersonPose, PicturePoses
+from rlepose.losses.pose_density import PoseDensity, ResidualDensity
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats, box_to_center_scale
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
-from rlepose.runtime.distributed import Ranks, choose_device
-from rlepose.runtime.precision import choose_precision
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.distributed import choose_device
+from rlepose.runtime.trained_model import open_checkpoint
 
 _HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
 
@@ -65,13 +63,8 @@ class Predictor:
         self.max_pixels = max_pixels
         self.device = choose_device(self.config.system.device)
         self.detector = detector
-        self._recalibration = loaded.recalibration
-        self._model, self._criterion = open_checkpoint(path, self.config, loaded, Ranks(0, 1, self.device))
-        self._precision = choose_precision(self.config.system.precision, self.device, self._model).dtype
-        self.gives_sigma = self._criterion.main.needs_sigma or self._recalibration is not None
-        self._criterion_on_host = copy.deepcopy(self._criterion).cpu()
-        permutation = torch.tensor(self.skeleton.flip_permutation, device=self.device)
-        self._flip_permutation = permutation if self.config.eval.flip_test else None
+        self._model = open_checkpoint(path, self.config, loaded, self.device)
+        self.gives_sigma = self._model.gives_sigma
 
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
         """One PicturePoses for each picture, in order; those that cannot be read have no persons, and say why.
@@ -101,18 +94,12 @@ class Predictor:
         yield from self._finish(waiting)
 
     @cached_property
-    def _spread(self) -> Floats:
-        """The standard deviation of each joint's residual, in units of sigma: (K, D)."""
-        return self._criterion_on_host.residual_spread(len(self.skeleton)).numpy()
-
-    @cached_property
     def _residuals(self) -> ResidualDensity | None:
         """None in 3-D, where joints have densities of different dimensions, and for `basic`, which has a density of
         absolute positions, none around a prediction."""
-        likelihood = self._criterion_on_host.main
-        if self.config.dims == 3 or not isinstance(likelihood, LocationScale):
+        if self.config.dims == 3 or not self._model.has_likelihood:
             return None
-        return ResidualDensity(likelihood, self._spread)
+        return ResidualDensity(self._model.likelihood, self._model.spread)
 
     def _detect(self) -> Detect:
         if self.detector is None:
@@ -143,8 +130,8 @@ class Predictor:
         refuse_nonfinite(mu, joints)
         matrices = np.concatenate([one.frames.matrix for one in waiting])
         frames = Frames(matrices, waiting[0].frames.size_wh)
-        keypoints, scale = in_picture(mu, raw_sigma, self._recalibration, frames, self.config.loss.root_depth)
-        sigma = None if scale is None else scale * self._spread
+        keypoints, scale = self._model.in_picture(mu, raw_sigma, frames)
+        sigma = None if scale is None else scale * self._model.spread
         residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
@@ -164,13 +151,9 @@ class Predictor:
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
         """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
         parts: list[list[Tensor | None]] = []
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16),
-        ):
-            for part in torch.split(images, self.config.eval.batch_size):
-                output = predict_crops(self._model, self._criterion, part.to(self.device), self._flip_permutation)
-                parts.append([output.mu, output.sigma, joint_scores(output)])
+        for part in torch.split(images, self.config.eval.batch_size):
+            output = self._model.predict(part.to(self.device))
+            parts.append([output.mu, output.sigma, joint_scores(output)])
         mu, sigma, scores = (_on_host(batches) for batches in zip(*parts, strict=True))
         assert mu is not None and scores is not None
         return mu, sigma, scores

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError, first_line
-from rlepose.export.description import Description, Precision
-from rlepose.export.formats import FORMATS, FormatName, require
+from rlepose.export.choices import FormatName, Precision
+from rlepose.export.description import Description
+from rlepose.export.formats import FORMATS, require
 from rlepose.export.network import ExportedNetwork, with_half_backbone
 from rlepose.export.parity import TOLERANCE, Difference, difference
 from rlepose.export.quantize import quantize
-from rlepose.losses import Basic, Criterion
-from rlepose.runtime.checkpoint import Checkpoint, criterion_from_checkpoint, model_from_checkpoint, results_folder
+from rlepose.pose.geometry import Floats
+from rlepose.runtime.checkpoint import Checkpoint, results_folder
+from rlepose.runtime.trained_model import network_from_checkpoint, open_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +48,20 @@ def export_checkpoint(
     out = out or _default_out(path, precision, kind.suffix)
     if out.suffix != kind.suffix:
         raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
-    model = model_from_checkpoint(checkpoint, config, path)
-    criterion = criterion_from_checkpoint(checkpoint, config, path)
-    if isinstance(criterion.main, Basic):
+    network = network_from_checkpoint(checkpoint, config, path)
+    model = open_checkpoint(path, config, checkpoint, torch.device("cpu"), network)
+    if not model.has_likelihood:
         raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
     calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
     crops = _check_crops(config)
 
-    original = ExportedNetwork(model)
-    network = ExportedNetwork(with_half_backbone(model)) if precision == "float16" else original
-    description = describe(config, checkpoint, criterion, network, precision)
+    original = ExportedNetwork(network)
+    exported = ExportedNetwork(with_half_backbone(network)) if precision == "float16" else original
+    description = describe(config, checkpoint, model.spread, exported, precision)
     out.parent.mkdir(parents=True, exist_ok=True)
     unchecked = out.with_stem(f"{out.stem}.unchecked")
     try:
-        kind.write(network, torch.from_numpy(crops[:2]), unchecked, description)
+        kind.write(exported, torch.from_numpy(crops[:2]), unchecked, description)
     except Exception as error:  # the exporters raise all kinds
         raise InputError(
             f"{path}: torch cannot write {config.model.backbone.name} as {file_format} ({first_line(error)}); "
@@ -84,10 +86,9 @@ def export_checkpoint(
 
 
 def describe(
-    config: Config, checkpoint: Checkpoint, criterion: Criterion, network: ExportedNetwork, precision: Precision
+    config: Config, checkpoint: Checkpoint, spread: Floats, network: ExportedNetwork, precision: Precision
 ) -> Description:
-    """What the exported file will tell of itself."""
-    spread = criterion.residual_spread(len(checkpoint.skeleton))
+    """What the exported file will say of itself; spread: (K, D) standard deviations in units of sigma."""
     return Description(
         skeleton=checkpoint.skeleton,
         input_size_hw=config.data.input_size_hw,

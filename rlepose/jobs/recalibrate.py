@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.drawing.plots import reliability_figure, save_figure
 from rlepose.errors import InputError
-from rlepose.evaluation.recalibration import Method, Recalibration, fit_recalibration
-from rlepose.jobs.validate import validator_of
+from rlepose.evaluation.choices import Method
+from rlepose.evaluation.recalibration import Recalibration, fit_recalibration
+from rlepose.jobs.validate import validation_of
 from rlepose.losses import LocationScale
-from rlepose.runtime.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
+from rlepose.pose.pose_arrays import Poses
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.uncertainty import in_2d, judge_uncertainty, location_scale, sigma_px
-from rlepose.validation.validator import Validator
+from rlepose.runtime.trained_model import open_checkpoint
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.uncertainty import in_2d, judge_uncertainty
 
 log = logging.getLogger(__name__)
 
@@ -43,37 +45,36 @@ def recalibrate_checkpoint(
     The diagram recalibration.png below `out` shows both.
     """
     checkpoint = dataclasses.replace(checkpoint, recalibration=None)
-    model, criterion = open_checkpoint(path, config, checkpoint, ranks)
-    likelihood = location_scale(criterion)
+    model = open_checkpoint(path, config, checkpoint, ranks.device)
+    likelihood = model.likelihood
     if method == "isotonic" and not likelihood.needs_sigma:
         raise InputError(
             f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); take another method"
         )
-    validator = in_2d(validator_of(path, config, checkpoint, "gt", ranks))
+    validation = validation_of(path, config, checkpoint, "gt", ranks)
+    evaluator = in_2d(validation)
     if fit_on is None:
-        fitting = validator
-        fitted = _every_other_picture(validator)
+        fitting = validation
+        fitted = _every_other_picture(evaluator)
         judged = ~fitted
     else:
         data = dataclasses.replace(config.data, val_annotations=fit_on[0], val_images=fit_on[1])
-        fitting = in_2d(validator_of(path, dataclasses.replace(config, data=data), checkpoint, "gt", ranks))
-        _refuse_shared_pictures(fitting, validator)
-        fitted, judged = np.ones(len(fitting.table), bool), np.ones(len(validator.table), bool)
-    predictions = fitting.predict(model, criterion)
-    recalibration = _fit(method, likelihood, fitting, predictions, predictions.valid & fitted)
-    num_fitted = int((predictions.valid & fitted).sum())
-    if fitting is not validator:
-        predictions = validator.predict(model, criterion)
-    size = validator.dataset.scale[:, None]
-    corrected = dataclasses.replace(
-        predictions, sigma=recalibration.apply(sigma_px(validator, predictions) / size) * size
-    )
-    observations, before = judge_uncertainty(validator, predictions, criterion, judged)
-    after_observations, after = judge_uncertainty(validator, corrected, criterion, judged)
+        fitting = validation_of(path, dataclasses.replace(config, data=data), checkpoint, "gt", ranks)
+        _refuse_shared_pictures(in_2d(fitting), evaluator)
+        fitted, judged = np.ones(len(fitting.table), bool), np.ones(len(validation.table), bool)
+    poses = fitting.source.predict(model)
+    recalibration = _fit(method, likelihood, in_2d(fitting), poses, poses.valid & fitted)
+    num_fitted = int((poses.valid & fitted).sum())
+    if fitting is not validation:
+        poses = validation.source.predict(model)
+    size = poses.frame_wh[:, None]
+    corrected = dataclasses.replace(poses, sigma=recalibration.apply(poses.sigma_px() / size) * size)
+    observations, before = judge_uncertainty(evaluator, poses, likelihood, judged)
+    after_observations, after = judge_uncertainty(evaluator, corrected, likelihood, judged)
     if ranks.is_main:
         save_checkpoint(to, dataclasses.replace(checkpoint, recalibration=recalibration))
-        log.info("fitted on %d persons of %s", num_fitted, fitting.path)
-        log.info("judged on %d others of %s", int((predictions.valid & judged).sum()), validator.path)
+        log.info("fitted on %d persons of %s", num_fitted, fitting.evaluator.path)
+        log.info("judged on %d others of %s", int((poses.valid & judged).sum()), evaluator.path)
         log.info("%-22s %10s %10s", "", "before", "after")
         for name in _SHOWN:
             log.info("%-22s %s %s", name, *(_cell(report["overall"][name]) for report in (before, after)))
@@ -91,19 +92,19 @@ def recalibrate_checkpoint(
     return {"before": before["overall"], "after": after["overall"]}
 
 
-def _every_other_picture(validator: Validator) -> NDArray[np.bool_]:
+def _every_other_picture(evaluator: CocoEvaluator) -> NDArray[np.bool_]:
     """(N,) the persons to fit on, of a file whose other persons are judged on."""
-    _, picture = np.unique(validator.table.image_index, return_inverse=True)
+    _, picture = np.unique(evaluator.labels.image_index, return_inverse=True)
     if picture.max() == 0:
-        raise InputError(f"{validator.path}: one picture is too few to fit on one half and judge on the other")
+        raise InputError(f"{evaluator.path}: one picture is too few to fit on one half and judge on the other")
     return picture % 2 == 0
 
 
-def _refuse_shared_pictures(fitting: Validator, judging: Validator) -> None:
+def _refuse_shared_pictures(fitting: CocoEvaluator, judging: CocoEvaluator) -> None:
     """InputError where a correction would be judged on what it was fitted on, which flatters it."""
     files = [
         {table.picture_path(row).resolve() for row in np.unique(table.image_index)}
-        for table in (fitting.table, judging.table)
+        for table in (fitting.labels, judging.labels)
     ]
     shared = sorted(files[0] & files[1])
     if shared:
@@ -116,19 +117,19 @@ def _refuse_shared_pictures(fitting: Validator, judging: Validator) -> None:
 def _fit(
     method: Method,
     likelihood: LocationScale,
-    validator: Validator,
-    predictions: Predictions,
-    persons: NDArray[np.bool_],
+    evaluator: CocoEvaluator,
+    poses: Poses,
+    chosen: NDArray[np.bool_],
 ) -> Recalibration:
-    """The correction that fits these persons (N,) best, in network units."""
-    table, size = validator.table, validator.dataset.scale[:, None]
+    """The correction that fits the chosen poses (N,) best, in network units."""
+    labels, size = evaluator.labels, poses.frame_wh[:, None]
     return fit_recalibration(
         method,
         likelihood,
-        (predictions.keypoints / size)[persons],
-        (sigma_px(validator, predictions) / size)[persons],
-        (table.keypoints / size)[persons],
-        table.visible[persons],
+        (poses.keypoints / size)[chosen],
+        (poses.sigma_px() / size)[chosen],
+        (labels.keypoints / size)[chosen],
+        labels.visible[chosen],
     )
 
 

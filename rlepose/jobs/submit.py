@@ -15,7 +15,8 @@ from rlepose.jobs.validate import open_network
 from rlepose.pose.skeleton import COCO
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Estimator
+from rlepose.validation.pose_results import detected_results_of
+from rlepose.validation.pose_source import TableSource
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,11 @@ def submit_checkpoint(
     table = persons_from_detections(pictures, root / data.test_images, boxes, [kind], clip)
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
-    estimator = Estimator(config, table, checkpoint.skeleton, ranks, checkpoint.recalibration)
-    network, criterion = open_network(path, config, checkpoint, ranks, onnx)
-    predictions = estimator.predict(network, criterion)
+    source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)
+    poses = source.predict(open_network(path, config, checkpoint, ranks.device, onnx))
     submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"
     if ranks.is_main:
-        results = estimator.detected_poses(predictions, kind)
+        results = detected_results_of(poses, kind, checkpoint.skeleton, config.eval.nms_threshold)
         file = submission.with_suffix(".json")
         write_results(file, results)
         with zipfile.ZipFile(submission, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -4,31 +4,31 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
 
 from rlepose.config.config import Config
 from rlepose.drawing.overlays import write_picture
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.export.onnx_model import OnnxModel
-from rlepose.losses import Criterion
-from rlepose.runtime.checkpoint import Checkpoint, open_checkpoint
+from rlepose.pose.pose_arrays import Poses
+from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.model_card import card_path, with_calibration
 from rlepose.runtime.origin import origin
-from rlepose.validation.estimator import Predictions
+from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
+from rlepose.tasks.model_card import card_path, with_calibration
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.nme_evaluator import write_nme
-from rlepose.validation.pose_validator import PoseValidator
 from rlepose.validation.uncertainty import (
     calibration_metrics,
     format_calibration,
     in_2d,
     judge_uncertainty,
-    location_scale,
     write_calibration,
 )
-from rlepose.validation.validator import Validator
-from rlepose.validation.validators import build_validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
 
 log = logging.getLogger(__name__)
 
@@ -57,34 +57,35 @@ def validate_checkpoint(
             f"--calibration: uncertainty is judged in the labelled boxes, not in those of {', '.join(boxes)}; "
             "leave --boxes out, or pass --boxes gt"
         )
-    network, criterion = open_network(path, config, checkpoint, ranks, onnx)
+    model = open_network(path, config, checkpoint, ranks.device, onnx)
     # All that can be wrong with the input is found before the first prediction.
-    validators = [validator_of(path, config, checkpoint, kind, ranks) for kind in boxes]
+    validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
+    likelihood = model.likelihood if calibration else None
     if calibration:
-        location_scale(criterion)
-        for validator in validators:
-            in_2d(validator)
+        for validation in validations:
+            in_2d(validation)
     metrics: dict[str, Any] = {}
-    for validator in validators:
-        new, results, predictions = validator.run(network, criterion)
+    for validation in validations:
+        new, results, poses = validation.run(model)
         metrics |= new
         if results is not None:
-            validator.write(out, results)
-            if isinstance(validator, Validator) and validator.nme is not None:
-                write_nme(out, validator.nme.evaluate(predictions))
-            _draw_persons(out, validator, predictions, criterion)
-            if calibration and validator.prefix == "gt":
-                observations, report = judge_uncertainty(in_2d(validator), predictions, criterion)
-                write_calibration(out, observations, report, criterion, validator.skeleton)
+            evaluator = validation.evaluator
+            evaluator.write(out, results)
+            if isinstance(evaluator, CocoEvaluator) and evaluator.nme is not None:
+                write_nme(out, evaluator.nme.evaluate(poses, evaluator.rows(poses)))
+            _draw_persons(out, evaluator, poses, model)
+            if likelihood is not None and evaluator.prefix == "gt":
+                observations, report = judge_uncertainty(in_2d(validation), poses, likelihood)
+                write_calibration(out, observations, report, likelihood, evaluator.skeleton)
                 metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
     if ranks.is_main:
         about = out / VALIDATION_FILE
         about.unlink(missing_ok=True)  # where it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
-        persons = {validator.prefix: len(validator.table) for validator in validators}
+        persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
         write_json(about, {"config": config.to_dict(), "persons": persons, "origin": origin(ranks)})
         log.info("results         %s", out)
-        log.info("%s", validators[0].format_table(metrics))
+        log.info("%s", validations[0].evaluator.format_table(metrics))
         if calibration:
             log.info("%s", format_calibration(metrics))
             card = card_path(path)
@@ -96,27 +97,28 @@ def validate_checkpoint(
 
 
 def open_network(
-    path: Path, config: Config, checkpoint: Checkpoint, ranks: Ranks, onnx: Path | None
-) -> tuple[nn.Module, Criterion]:
-    """What predicts, the checkpoint's model or a file exported from it, and the criterion."""
-    model, criterion = open_checkpoint(path, config, checkpoint, ranks)
-    return model if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw), criterion
+    path: Path, config: Config, checkpoint: Checkpoint, device: torch.device, onnx: Path | None
+) -> TrainedModel:
+    """The trained model, or one in which a file exported from the checkpoint predicts."""
+    network = None if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw)
+    return open_checkpoint(path, config, checkpoint, device, network)
 
 
-def validator_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> PoseValidator[Any]:
-    """The validator for a checkpoint; InputError where the data has other joints."""
-    validator = build_validator(config, boxes, ranks, checkpoint.recalibration)
-    if validator.skeleton.names != checkpoint.skeleton.names:
+def validation_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> Validation[Any]:
+    """The validation of a checkpoint; InputError where the data has other joints."""
+    validation = build_validation(config, boxes, ranks)
+    skeleton = validation.evaluator.skeleton
+    if skeleton.names != checkpoint.skeleton.names:
         raise InputError(
             f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
-            f"{validator.path} has {len(validator.skeleton)} ({', '.join(validator.skeleton.names)}); "
+            f"{validation.evaluator.path} has {len(skeleton)} ({', '.join(skeleton.names)}); "
             "pass --cfg or --set data.… of the data that it was trained for"
         )
-    return validator
+    return validation
 
 
-def _draw_persons(out: Path, validator: PoseValidator[Any], predictions: Predictions, criterion: Criterion) -> None:
-    picture = validator.pictures(predictions, criterion, validator.config.eval.pictures)
+def _draw_persons(out: Path, evaluator: Evaluator[Any], poses: Poses, model: TrainedModel) -> None:
+    picture = evaluator.pictures(poses, model.spread, model.config.eval.pictures)
     if picture is not None:
-        write_picture(out / f"persons_{validator.prefix}.png", picture)
-        log.info("pictures        %s", out / f"persons_{validator.prefix}.png")
+        write_picture(out / f"persons_{evaluator.prefix}.png", picture)
+        log.info("pictures        %s", out / f"persons_{evaluator.prefix}.png")

@@ -57,8 +57,17 @@ class Criterion(nn.Module):
         assert isinstance(likelihood, JointLikelihood)
         return likelihood
 
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the terms that `losses` gives: in 3-D of the joints with depth labels and of the joints without."""
+        return () if len(self.likelihoods) == 1 else ("in_space", "in_plane")
+
     def forward(self, output: PoseOutput, target: Tensor, weight: Tensor) -> Tensor:
         """output.mu, output.sigma, target, weight (B, K, D) -> (B,). Training minimises their mean."""
+        return self.losses(output, target, weight)[0]
+
+    def losses(self, output: PoseOutput, target: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `forward` gives, and its terms by name, (B,) each, through which no gradient passes."""
         if output.sigma is None and self.main.needs_sigma:
             raise ValueError(f"{type(self.main).__name__} needs a sigma; build the head with predict_sigma=True")
         sigma = torch.ones_like(output.mu) if output.sigma is None else _with_floor(output.sigma)
@@ -76,7 +85,9 @@ class Criterion(nn.Module):
                 for values, harmless in ((mu, 0), (sigma, 1), (target, 0))
             )
             losses.append(likelihood.loss(mu_d, sigma_d, target_d, joint) * weight[:, 0].masked_fill(others, 0))
-        return sum(losses[1:], losses[0]).view(persons, joints).sum(dim=1)
+        total = sum(losses[1:], losses[0]).view(persons, joints).sum(dim=1)
+        terms = zip(self.term_names, losses, strict=False)
+        return total, {name: term.detach().view(persons, joints).sum(dim=1) for name, term in terms}
 
 
 def _with_floor(sigma: Tensor) -> Tensor:

@@ -24,12 +24,12 @@ class HeatmapMSE(Criterion):
         self.sigma = sigma
         self.rounded = rounded
 
-    def forward(self, output: PoseOutput, target: Tensor, weight: Tensor) -> Tensor:
-        """output.heatmaps, target and weight (B, K, 2) -> (B,)."""
+    def losses(self, output: PoseOutput, target: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """output.heatmaps, target and weight (B, K, 2) -> (B,), and no terms."""
         if output.heatmaps is None:
             raise ValueError("heatmap_mse needs heatmaps; build the model with model.head.name=heatmap")
         labelled = (weight > 0).all(dim=2, keepdim=True)
         # What an unlabelled joint holds may be NaN, which no weight of 0 removes.
         wanted = output.heatmaps.gaussians(target.masked_fill(~labelled, 0), self.sigma, self.rounded)
         error = (output.heatmaps.values - wanted).square().mean(dim=(2, 3))
-        return 0.5 * (error * weight[..., 0].masked_fill(~labelled[..., 0], 0)).mean(dim=1)
+        return 0.5 * (error * weight[..., 0].masked_fill(~labelled[..., 0], 0)).mean(dim=1), {}

@@ -1,12 +1,17 @@
 """Which joints a data set has: names, left/right pairs, bones, and the OKS constants."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
+from rlepose.errors import InputError
 from rlepose.pose.joint_sets import KNOWN
+
+FlipPairs = Sequence[tuple[str, str]]
 
 # COCO's per-joint constants (cocodataset.org, keypoint evaluation), by the joint's name without its side.
 # CrowdPose uses the same numbers and adds neck and head. joint_sets.py has those that belong to a whole set of joints.
@@ -176,6 +181,22 @@ class Skeleton:
             oks_sigmas=tuple(float(sigma) for sigma in tree["oks_sigmas"]),
             twins=tuple((int(i), int(j)) for i, j in tree["twins"]) if "twins" in tree else None,
         )
+
+
+def twins_of(pairs: FlipPairs | None, names: Sequence[str], path: str | Path) -> tuple[tuple[int, int], ...] | None:
+    """`data.flip_pairs` as pairs of indices of joints, or None; path: of the file with these joints, for messages.
+
+    Raises InputError for pairs of joints that are not there or not distinct.
+    """
+    if pairs is None:
+        return None
+    paired = list(itertools.chain(*pairs))
+    for name in paired:
+        if name not in names:
+            raise InputError(f"data.flip_pairs: {path} has no joint {name!r}; it has {', '.join(names)}")
+        if paired.count(name) > 1:
+            raise InputError(f"data.flip_pairs: {name!r} stands in it twice; a joint has one twin")
+    return tuple((names.index(first), names.index(second)) for first, second in pairs)
 
 
 def skeleton_from_names(names: Sequence[str], bones: Sequence[tuple[int, int]] = ()) -> Skeleton:

@@ -21,12 +21,9 @@ from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.pose.geometry import Floats
 from rlepose.pose.joint_sets import LIVESTOCK
+from rlepose.preparation.sources import ALL_LIVESTOCK, LIVESTOCK_SPECIES, LIVESTOCK_SPLITS
 
 log = logging.getLogger(__name__)
-
-SPECIES = ("cattle", "horse", "sheep")
-ALL = "livestock"
-SPLITS = ("train", "val")
 
 _HELD_OUT = "held out"
 _FRAMES = 20  # pictures in a row that make a group
@@ -58,20 +55,22 @@ def make_livestock(checkout: Path, root: Path) -> None:
     """
     data = checkout / "data_process"
     placed = list(_placed(data if data.is_dir() else checkout))
-    images: dict[tuple[str, str], list[dict[str, Any]]] = {(n, s): [] for n in (ALL, *SPECIES) for s in SPLITS}
+    images: dict[tuple[str, str], list[dict[str, Any]]] = {
+        (n, s): [] for n in (ALL_LIVESTOCK, *LIVESTOCK_SPECIES) for s in LIVESTOCK_SPLITS
+    }
     annotations: dict[tuple[str, str], list[dict[str, Any]]] = {key: [] for key in images}
-    log.info("%s: cutting %d animals out", data, sum(split in SPLITS for _, split, _ in placed))
+    log.info("%s: cutting %d animals out", data, sum(split in LIVESTOCK_SPLITS for _, split, _ in placed))
     for number, (animal, split, group) in enumerate(placed):
-        if split not in SPLITS:
+        if split not in LIVESTOCK_SPLITS:
             continue
         image, annotation = _cut(animal, root / "images" / split / f"{number:05d}.jpg")
-        for name in (ALL, animal.species):
+        for name in (ALL_LIVESTOCK, animal.species):
             images[name, split].append({"id": number, **image, "group": group})
             annotations[name, split].append({"id": number, "image_id": number, **annotation})
     for name, split in images:
         category = {
             "id": 1,
-            "name": "animal" if name == ALL else name,
+            "name": "animal" if name == ALL_LIVESTOCK else name,
             "supercategory": "animal",
             "keypoints": LIVESTOCK.names,
             "skeleton": [(i + 1, j + 1) for i, j in LIVESTOCK.bones],

@@ -1,6 +1,7 @@
 """A data set, from what its authors give to what a config expects."""
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rlepose.datasets.formats.coco import persons_from_annotations
@@ -9,11 +10,15 @@ from rlepose.errors import InputError
 from rlepose.inspection.overview import overview
 from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.preparation.download import fetch
+from rlepose.preparation.livestock import make_livestock
 from rlepose.preparation.lsp import LSP_SPLITS, convert_lsp
 from rlepose.preparation.sources import Archive, Source
 from rlepose.preparation.unpack import unpack
 
 log = logging.getLogger(__name__)
+
+# What makes a data set's files, given the checkout and the data set's folder; it writes the annotations last.
+FROM_CHECKOUT: Mapping[str, Callable[[Path, Path], None]] = {"livestock": make_livestock}
 
 
 def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
@@ -48,7 +53,7 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
             raise InputError(
                 f"{root}: is made from a checkout; git clone {source.page}, and pass --source with its folder"
             )
-        source.from_checkout(checkout, root)
+        FROM_CHECKOUT[source.from_checkout](checkout, root)
     for annotations, images in source.checked:
         _check(root / annotations, root / images, source.category)
 

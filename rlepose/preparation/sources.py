@@ -1,10 +1,11 @@
 """Where data sets come from, under which licence, and what becomes of their files."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from rlepose.preparation.livestock import ALL, SPECIES, SPLITS, make_livestock
+LIVESTOCK_SPECIES = ("cattle", "horse", "sheep")
+ALL_LIVESTOCK = "livestock"
+LIVESTOCK_SPLITS = ("train", "val")
 
 
 class Archive(NamedTuple):
@@ -32,8 +33,8 @@ class Source(NamedTuple):
 
     converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS or lsp.LSP_SPLITS).
     checked: (annotation file, picture folder) of each split. category: what `data.category` is to be.
-    from_checkout: where the checked files are made from a checkout of the page's repository, what makes them, given the
-    checkout and the data set's folder; their annotations come last.
+    from_checkout: where the checked files are made from a checkout of the page's repository, the name in
+    prepare.FROM_CHECKOUT of what makes them.
     """
 
     title: str
@@ -46,7 +47,7 @@ class Source(NamedTuple):
     converted: tuple[tuple[str, str, str], ...]
     checked: tuple[tuple[str, str], ...]
     category: str | None = None
-    from_checkout: Callable[[Path, Path], None] | None = None
+    from_checkout: str | None = None
 
 
 # The addresses stand on https://cocodataset.org/#download; the checksums in PaddleDetection's ppdet/utils/download.py
@@ -205,8 +206,10 @@ SOURCES: Mapping[str, Source] = {
         manual=(),
         converted=(),
         checked=tuple(
-            (f"annotations/{name}_{split}.json", f"images/{split}") for name in (ALL, *SPECIES) for split in SPLITS
+            (f"annotations/{name}_{split}.json", f"images/{split}")
+            for name in (ALL_LIVESTOCK, *LIVESTOCK_SPECIES)
+            for split in LIVESTOCK_SPLITS
         ),
-        from_checkout=make_livestock,
+        from_checkout="livestock",
     ),
 }

@@ -8,11 +8,10 @@ import numpy as np
 
 from rlepose.datasets.formats.coco import row_of_image
 from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
-from rlepose.datasets.groups import REST, contiguous_blocks, picture_groups, split_groups
+from rlepose.datasets.groups import contiguous_blocks, picture_groups, split_groups
+from rlepose.datasets.shares import BLOCKS, REST
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
-
-BLOCKS = 20
 
 
 class Part(NamedTuple):

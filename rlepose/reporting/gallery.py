@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.drawing.overlays import Picture
-from rlepose.losses import Criterion
 from rlepose.pose.geometry import Floats
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
+from rlepose.pose.pose_arrays import Poses
+from rlepose.validation.coco_evaluator import CocoEvaluator
 
 WRONG_OKS = 0.5  # below it a pose counts as found in none of COCO's figures
 
@@ -23,15 +22,16 @@ class Gallery(NamedTuple):
 
 
 def galleries(
-    validator: Validator,
-    predictions: Predictions,
-    criterion: Criterion,
+    evaluator: CocoEvaluator,
+    poses: Poses,
+    spread: Floats,
     confidence: Floats | None,
     oks: Floats,
     count: int,
 ) -> list[Gallery]:
     """The worst, the most unsure, and the surest of the wrong; confidence and oks (M,) of the M valid persons.
 
+    spread: (K, D), standard deviations in units of sigma.
     confidence: None where all are equal, so that nobody is surer than others.
     """
     chosen = {"The worst": np.argsort(oks, kind="stable")[:count]}
@@ -39,7 +39,7 @@ def galleries(
         order = np.argsort(confidence, kind="stable")
         chosen["The most unsure"] = order[:count]
         chosen["The surest of the wrong"] = surest_wrong(confidence, oks, count)
-    rows, sheets = np.flatnonzero(predictions.valid), []
+    rows, sheets = np.flatnonzero(poses.valid), []
     for title, persons in chosen.items():
         if not len(persons):
             sheets.append(Gallery(title, None, f"No person has an OKS below {WRONG_OKS}."))
@@ -47,7 +47,7 @@ def galleries(
         titles = [f"OKS {oks[person]:.2f}" for person in persons]
         if confidence is not None:
             titles = [f"{text}, score {confidence[person]:.2f}" for text, person in zip(titles, persons, strict=True)]
-        sheets.append(Gallery(title, validator.drawn(predictions, criterion, rows[persons], titles), ""))
+        sheets.append(Gallery(title, evaluator.drawn(poses, spread, rows[persons], titles), ""))
     return sheets
 
 

@@ -20,17 +20,18 @@ from rlepose.evaluation.joint_ap import joint_ap
 from rlepose.evaluation.nme import PersonErrors
 from rlepose.evaluation.oks import joint_similarity
 from rlepose.evaluation.results import CocoResults
-from rlepose.jobs.validate import validator_of
-from rlepose.losses import Criterion, LocationScale
+from rlepose.jobs.validate import validation_of
+from rlepose.losses import LocationScale
 from rlepose.pose.geometry import Floats
+from rlepose.pose.pose_arrays import Poses
 from rlepose.reporting.gallery import Gallery, galleries
-from rlepose.runtime.checkpoint import Checkpoint, load_checkpoint, open_checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, load_checkpoint
 from rlepose.runtime.distributed import Ranks, ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.run_log import read_history
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.uncertainty import areas, in_2d, judge_uncertainty, location_scale
-from rlepose.validation.validator import Validator
+from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.uncertainty import areas, in_2d, judge_uncertainty
 
 log = logging.getLogger(__name__)
 
@@ -124,21 +125,22 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, group: Ranks, pictures: int) -> Measured:
     path = Experiment(folder).best
-    model, criterion = open_checkpoint(path, config, checkpoint, group)
+    model = open_checkpoint(path, config, checkpoint, group.device)
     detections = [str(Path(config.data.root) / config.data.detections)] if config.data.detections else []
-    validator, *others = [in_2d(validator_of(path, config, checkpoint, boxes, group)) for boxes in ("gt", *detections)]
-    metrics, results, predictions = validator.run(model, criterion)
+    validations = [validation_of(path, config, checkpoint, boxes, group) for boxes in ("gt", *detections)]
+    evaluator, *_ = [in_2d(validation) for validation in validations]
+    metrics, results, poses = validations[0].run(model)
     assert results is not None  # on one rank
-    for other in others:
-        metrics |= other.run(model, criterion)[0]
-    skeleton = validator.skeleton
-    oks_sigmas, valid = np.array(skeleton.oks_sigmas), predictions.valid
-    truth, visible = validator.table.keypoints[valid], validator.table.visible[valid]
-    similarity = joint_similarity(predictions.keypoints[valid], truth, areas(validator)[valid], oks_sigmas)
+    for other in validations[1:]:
+        metrics |= other.run(model)[0]
+    skeleton = evaluator.skeleton
+    oks_sigmas, valid = np.array(skeleton.oks_sigmas), poses.valid
+    truth, visible = evaluator.labels.keypoints[valid], evaluator.labels.visible[valid]
+    similarity = joint_similarity(poses.keypoints[valid], truth, areas(evaluator)[valid], oks_sigmas)
     labelled = visible > 0
     labels = labelled.sum(axis=0)
     oks = (similarity * labelled).sum(axis=1) / labelled.sum(axis=1)
-    confidence = validator.confidence(predictions)[valid]
+    confidence = evaluator.confidence(poses)[valid]
     sure = np.ptp(confidence) > 0
     return Measured(
         name=name,
@@ -149,54 +151,53 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         metrics=metrics,
         persons=len(oks),
         labels=labels,
-        joint_ap=_joint_ap(validator, results),
+        joint_ap=_joint_ap(evaluator, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(oks.mean()),
-        nme=None if validator.nme is None else validator.nme.evaluate(predictions),
+        nme=None if evaluator.nme is None else evaluator.nme.evaluate(poses, evaluator.rows(poses)),
         ranking=ranking_report(confidence, oks) if sure else None,
-        uncertainty=_uncertainty(validator, predictions, criterion),
-        mistakes=_mistakes(validator, predictions),
-        galleries=galleries(validator, predictions, criterion, confidence if sure else None, oks, pictures),
+        uncertainty=_uncertainty(evaluator, poses, model),
+        mistakes=_mistakes(evaluator, poses),
+        galleries=galleries(evaluator, poses, model.spread, confidence if sure else None, oks, pictures),
     )
 
 
-def _joint_ap(validator: Validator, results: list[CocoResults]) -> Floats:
+def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
     """(K,); of a joint that several kinds have, their mean."""
-    values = np.full((len(results), len(validator.skeleton)), np.nan)
-    for row, kind, truth, found in zip(values, validator.kinds, validator.truths, results, strict=True):
-        row[list(kind.joints)] = joint_ap(truth, found, validator.oks_sigmas(kind))
+    values = np.full((len(results), len(evaluator.skeleton)), np.nan)
+    for row, kind, truth, found in zip(values, evaluator.kinds, evaluator.truths, results, strict=True):
+        row[list(kind.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(kind))
     measured = ~np.isnan(values)
     number = measured.sum(axis=0)
     return np.where(measured, values, 0).sum(axis=0) / np.where(number, number, np.nan)
 
 
-def _uncertainty(validator: Validator, predictions: Predictions, criterion: Criterion) -> Uncertainty | str:
-    loss = validator.config.loss.name
-    if predictions.sigma is None:
+def _uncertainty(evaluator: CocoEvaluator, poses: Poses, model: TrainedModel) -> Uncertainty | str:
+    loss = model.config.loss.name
+    if poses.sigma is None:
         return f"the loss {loss} learns no sigma, so there is no uncertainty in pixels to judge"
-    if not isinstance(criterion.main, LocationScale):
+    if not model.has_likelihood:
         return f"the flow of {loss} is a density of positions, not of what lies around a prediction"
-    observations, report = judge_uncertainty(validator, predictions, criterion)
-    return Uncertainty(observations, report, location_scale(criterion))
+    return Uncertainty(*judge_uncertainty(evaluator, poses, model.likelihood), model.likelihood)
 
 
-def _mistakes(validator: Validator, predictions: Predictions) -> Mistakes:
-    table, skeleton, valid = validator.table, validator.skeleton, predictions.valid
-    keypoints, truth = predictions.keypoints[valid], table.keypoints[valid]
+def _mistakes(evaluator: CocoEvaluator, poses: Poses) -> Mistakes:
+    table, skeleton, valid = evaluator.labels, evaluator.skeleton, poses.valid
+    keypoints, truth = poses.keypoints[valid], table.keypoints[valid]
     types = error_types(
         keypoints,
         truth,
         table.visible[valid],
-        areas(validator)[valid],
+        areas(evaluator)[valid],
         table.image_index[valid],
         np.array(skeleton.oks_sigmas),
         skeleton.flip_permutation,
     )
 
-    def ap_with(poses: Floats) -> float:
-        everywhere = predictions.keypoints.copy()
-        everywhere[valid] = poses
-        tables, _ = validator.coco_tables(dataclasses.replace(predictions, keypoints=everywhere))
+    def ap_with(changed: Floats) -> float:
+        everywhere = poses.keypoints.copy()
+        everywhere[valid] = changed
+        tables, _ = evaluator.coco_tables(dataclasses.replace(poses, keypoints=everywhere))
         ap = mean_table(tables)["AP"]
         assert ap is not None  # the table has labelled persons
         return ap

@@ -11,7 +11,7 @@ from rlepose.evaluation.nme import NME_LEFT_OUT, NME_METRICS
 from rlepose.reporting.figures import learning_figures, mistakes_figure
 from rlepose.reporting.measure import Measured, Uncertainty
 from rlepose.reporting.page_parts import figure_image, heading, note, page, picture_image, row, table, wide
-from rlepose.validation.pose_validator import metric_text
+from rlepose.validation.evaluator import metric_text
 
 _BOXES = {"gt": "annotated", "det": "detected"}
 _UNCERTAINTY = ("NLL", "NLL_relative", "calibration_error", "sharpness", "error", "spearman_sigma_error")

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rlepose.config.config import Config
 from rlepose.errors import InputError
+
+if TYPE_CHECKING:  # all packages' options, which a trainer needs none of
+    from rlepose.config.config import Config
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Experiment:
     folder: Path
 
     @classmethod
-    def of(cls, config: Config) -> "Experiment":
+    def of(cls, config: "Config") -> "Experiment":
         return cls(Path(config.output_dir) / config.name)
 
     @property
@@ -113,7 +115,7 @@ class Experiment:
                 ) from error
             yield
 
-    def open(self, config: Config, resume: bool) -> None:
+    def open(self, config: "Config", resume: bool) -> None:
         """Make the folder, without what an earlier run left unless it is resumed, and store the config."""
         if not resume and self._is_experiment():
             for path in self._content():

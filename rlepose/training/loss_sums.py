@@ -1,43 +1,51 @@
 """The mean loss over many steps, without waiting for the device at each, and over a stop in between."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlepose.runtime.distributed import Ranks
 
 
 class Taken(NamedTuple):
-    """loss: sum over the steps that were taken. taken: their number. steps: number of all, skipped ones too."""
+    """loss: sum over the steps that were taken; terms: of each named term. taken: their number. steps: number of all,
+    skipped ones too."""
 
     loss: float
     taken: int
     steps: int
+    terms: dict[str, float]
 
 
 class LossSums:
-    """Losses since the last entry of the log, on each rank's device, and of the epoch so far over all ranks."""
+    """Losses since the last entry of the log, on each rank's device, and of the epoch so far over all ranks.
 
-    def __init__(self, ranks: Ranks) -> None:
+    term_names: of the terms that are summed beside the loss.
+    """
+
+    def __init__(self, ranks: Ranks, term_names: Sequence[str] = ()) -> None:
         self._ranks = ranks
+        self._term_names = term_names
         self.start_epoch()
 
     def start_epoch(self) -> None:
-        self._interval = torch.zeros(2, device=self._ranks.device)
+        self._interval = torch.zeros(2 + len(self._term_names), device=self._ranks.device)
         self._steps = 0
         self._epoch = torch.zeros(2, dtype=torch.float64)
 
-    def add(self, loss_and_taken: Tensor) -> None:
-        """Add what `Trainer.step` gave (2,)."""
-        self._interval += loss_and_taken
+    def add(self, loss_taken_terms: Tensor) -> None:
+        """Add what `Trainer.step` gave (2 + T,)."""
+        self._interval += loss_taken_terms
         self._steps += 1
 
     def end_interval(self) -> Taken:
         """What was added since the last call. Every rank has to call; waits for the device."""
         sums = self._ranks.sum(self._interval).cpu() / self._ranks.world_size
-        self._epoch += sums
-        result = Taken(float(sums[0]), round(float(sums[1])), self._steps)
+        self._epoch += sums[:2]
+        terms = dict(zip(self._term_names, sums[2:].tolist(), strict=True))
+        result = Taken(float(sums[0]), round(float(sums[1])), self._steps, terms)
         self._interval.zero_()
         self._steps = 0
         return result
@@ -59,6 +67,7 @@ class LossSums:
         """Go on from what `state` gave; on another number of ranks each takes the mean over those of before."""
         of_ranks = torch.tensor(state["interval"])
         own = of_ranks[self._ranks.rank] if len(of_ranks) == self._ranks.world_size else of_ranks.mean(0)
-        self._interval = own.to(self._ranks.device)
+        # A run of before terms were summed goes on without those of its first steps.
+        self._interval = nn.functional.pad(own, (0, 2 + len(self._term_names) - len(own))).to(self._ranks.device)
         self._steps = state["steps"]
         self._epoch = torch.tensor(state["epoch"], dtype=torch.float64)

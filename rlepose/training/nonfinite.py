@@ -2,13 +2,12 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rlepose.datasets.persons import PersonTable
 from rlepose.errors import DivergedError
 from rlepose.runtime.distributed import Ranks
 from rlepose.training.saving import BackgroundSaver
@@ -17,17 +16,22 @@ log = logging.getLogger(__name__)
 
 
 class NonFinite:
-    """Remembers whose loss was not finite. Every rank has to call its checks; they wait for the device."""
+    """Remembers whose loss was not finite. Every rank has to call its checks; they wait for the device.
 
-    def __init__(self, table: PersonTable, ranks: Ranks, checkpoint: Path, saver: BackgroundSaver) -> None:
-        self._table = table
+    describe_person: who a person's number means, for messages. checkpoint: what to go back to, saved by `saver`.
+    """
+
+    def __init__(
+        self, describe_person: Callable[[int], str], ranks: Ranks, checkpoint: Path, saver: BackgroundSaver
+    ) -> None:
+        self._describe_person = describe_person
         self._ranks = ranks
         self._checkpoint = checkpoint
         self._saver = saver
         self._first = torch.full((), -1, device=ranks.device)
 
     def see(self, losses: Tensor, persons: Tensor) -> None:
-        """losses (B,) of persons (B,), rows of the table. Does not wait for the device."""
+        """losses (P,) of persons (P,), by number. Does not wait for the device."""
         somebody = torch.where(losses.isfinite(), -1, persons).max()
         self._first = torch.where(self._first < 0, somebody, self._first)
 
@@ -64,6 +68,4 @@ class NonFinite:
         self._first = torch.full_like(self._first, -1)
         if first is None:
             return "though no person's loss was: the gradient alone is to blame"
-        return (
-            f"first seen in the loss of annotation {self._table.person_ids[first]} in {self._table.image_path(first)}"
-        )
+        return f"first seen in the loss of {self._describe_person(first)}"

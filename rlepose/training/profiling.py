@@ -3,18 +3,18 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.prefetch import on_device
-
-if TYPE_CHECKING:
-    from rlepose.training.trainer import Trainer
+from rlepose.training.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -53,26 +53,26 @@ class StepTimes:
         return f"{self.bottleneck}: of a step of {self.whole * 1000:.0f} ms {shares}"
 
 
-def profile_training(trainer: "Trainer", steps: int) -> StepTimes:
-    """Time `steps` steps, then record as many into the experiment's trace.json; logs the bottleneck in one line.
+def profile_training(task: Task, step: Callable[[Any], Any], steps: int, trace: Path, ranks: Ranks) -> StepTimes:
+    """Time `steps` steps, then record as many into the file `trace`; logs the bottleneck in one line.
 
-    The steps are real ones, but nothing is saved. Every rank has to call; rank 0 tells.
+    step: takes a batch on the device. The steps are real ones, but nothing is saved. Every rank has to call; rank 0
+    logs.
     """
-    experiment, ranks = trainer.experiment, trainer.ranks
     # Workers have loaded ahead: until that is used up, a slow loader looks fast.
-    stock = trainer.loader.num_workers * (trainer.loader.prefetch_factor or 0)
-    trainer.step_module.train()
-    batches = _endless(trainer)
-    _run(trainer, batches, _SETTLING_STEPS + 2 * stock)
-    times = _run(trainer, batches, steps)
+    stock = task.loader.num_workers * (task.loader.prefetch_factor or 0)
+    batches = _endless(task, ranks.device)
+    run = partial(_run, task, step, batches, ranks.device)
+    run(_SETTLING_STEPS + 2 * stock)
+    times = run(steps)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if ranks.device.type == "cuda" else [])]
     with profile(activities=activities) as recorded:
-        _run(trainer, batches, steps)
+        run(steps)
     if ranks.is_main:
-        recorded.export_chrome_trace(str(experiment.trace))
+        recorded.export_chrome_trace(str(trace))
         if ranks.device.type == "cuda":
-            times = StepTimes(times.whole, times.loader, times.host, device_seconds(experiment.trace) / steps)
-        log.info("bottleneck      %s; %d steps are in %s", times, steps, experiment.trace)
+            times = StepTimes(times.whole, times.loader, times.host, device_seconds(trace) / steps)
+        log.info("bottleneck      %s; %d steps are in %s", times, steps, trace)
     return times
 
 
@@ -87,25 +87,27 @@ def device_seconds(trace: Path) -> float:
     return total / 1e6
 
 
-def _endless(trainer: "Trainer") -> Iterator[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
+def _endless(task: Task, device: torch.device) -> Iterator[tuple[Any, Any]]:
     while True:
-        yield from on_device(trainer.loader, trainer.ranks.device)
-        trainer.batches.epoch += 1
+        yield from on_device(task.loader, device)
+        task.order.epoch += 1
 
 
-def _run(trainer: "Trainer", batches: Iterator[Any], steps: int) -> StepTimes:
+def _run(
+    task: Task, step: Callable[[Any], Any], batches: Iterator[tuple[Any, Any]], device: torch.device, steps: int
+) -> StepTimes:
     """On CUDA the device's part is not known yet, and 0."""
-    on_gpu = trainer.ranks.device.type == "cuda"
+    on_gpu = device.type == "cuda"
     loader = launching = 0.0
     before = time.perf_counter()
     for _ in range(steps):
         started = time.perf_counter()
-        batch, tensors = next(batches)
+        batch, moved = next(batches)
         fetched = time.perf_counter()
-        trainer.bad_images.check(batch["problem"])
-        trainer.step(tensors)
+        task.note_problems(batch.problems)
+        step(moved)
         loader, launching = loader + fetched - started, launching + time.perf_counter() - fetched
     if on_gpu:
-        torch.cuda.synchronize(trainer.ranks.device)
+        torch.cuda.synchronize(device)
     whole = time.perf_counter() - before
     return StepTimes(whole / steps, loader / steps, *((launching / steps, 0.0) if on_gpu else (0.0, launching / steps)))

@@ -1,22 +1,19 @@
 """Checkpoints written beside the training, which waits for a copy in host memory only."""
 
 import copy
-import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
-
-_TRAINED = ("model", "criterion", "optimizer", "random_states", "unaveraged")
+from rlepose.runtime.checkpoint_file import write_tree
 
 
 class BackgroundSaver:
     """Writes one checkpoint at a time, in a thread of its own.
 
-    What is in the file is how things stood when `save` was called. An error of writing (see `save_checkpoint`) comes
+    What is in the file is how things stood when `save` was called. An error of writing (see `write_tree`) comes
     from the next `save` or `wait`. A process that ends without `wait` still finishes the file.
     """
 
@@ -24,11 +21,10 @@ class BackgroundSaver:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def save(self, path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
-        """Copy the checkpoint and begin to write it as `save_checkpoint` does, after the one before is written."""
+    def save(self, path: Path, tree: dict[str, Any], previous: Path | None = None) -> None:
+        """Copy a checkpoint's tree and begin to write it as `write_tree` does, after the one before is written."""
         self.wait()
-        state = {name: _copied(getattr(checkpoint, name)) for name in _TRAINED}
-        arguments = (path, dataclasses.replace(checkpoint, **state), previous)
+        arguments = (path, _copied(tree), previous)
         self._thread = threading.Thread(target=self._write, args=arguments, name=f"saving {path.name}")
         self._thread.start()
 
@@ -41,9 +37,9 @@ class BackgroundSaver:
         if error is not None:
             raise error
 
-    def _write(self, path: Path, checkpoint: Checkpoint, previous: Path | None) -> None:
+    def _write(self, path: Path, tree: dict[str, Any], previous: Path | None) -> None:
         try:
-            save_checkpoint(path, checkpoint, previous)
+            write_tree(path, tree, previous)
         except BaseException as error:
             self._error = error
 

@@ -11,133 +11,87 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from rlepose.config.config import Config
-from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.crops import BadImages, make_loader
-from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache
 from rlepose.errors import DivergedError, Stopped
-from rlepose.losses import build_criterion
-from rlepose.models.pose_model import network_of
-from rlepose.runtime.checkpoint import newest_whole
+from rlepose.runtime.checkpoint_file import newest_whole
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.runtime.model_card import card_path, model_card
-from rlepose.runtime.origin import origin
-from rlepose.runtime.precision import choose_precision
 from rlepose.runtime.prefetch import on_device
-from rlepose.runtime.run_log import RunLog, log_to_file
+from rlepose.runtime.run_log import RunLog
 from rlepose.training.announcement import announce
-from rlepose.training.checks import (
-    check_batch,
-    check_gradients,
-    check_input_size,
-    check_joints,
-    check_persons,
-    check_selection,
-)
 from rlepose.training.loss_sums import LossSums
 from rlepose.training.nonfinite import NonFinite
 from rlepose.training.optimization import TensorClipping, build_optimizer, learning_rate_factor, skip_next_step
-from rlepose.training.profiling import profile_training
+from rlepose.training.options import TrainConfig
+from rlepose.training.profiling import StepTimes, profile_training
 from rlepose.training.run_state import RunState
 from rlepose.training.saving import BackgroundSaver
 from rlepose.training.signals import StopSignals
-from rlepose.training.train_step import TrainStep, check_compile
+from rlepose.training.task import Batch, Losses, Task
 from rlepose.training.weight_average import WeightAverage
-from rlepose.validation.validators import build_validator, selecting_number
 
 log = logging.getLogger(__name__)
 
+_TRIED_BATCHES = 2
+
 
 class Trainer:
-    """One run of one config on all ranks."""
+    """One run of a task on all ranks.
 
-    def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
-        self.config = config
+    options: of training. experiment: the folder where checkpoints and logs go. timeout_s: how long a rank waits for
+    another. resume: go on from the experiment's newest whole checkpoint.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        options: TrainConfig,
+        experiment: Experiment,
+        ranks: Ranks,
+        timeout_s: float,
+        resume: bool = False,
+    ) -> None:
+        self.task = task
+        self.options = options
+        self.experiment = experiment
         self.ranks = ranks
-        self.experiment = Experiment.of(config)
-        check_batch(config, ranks.world_size)
-        check_compile(config.system.compile, ranks.device)
-
-        data = config.data
-        self.validator = build_validator(config, "gt", ranks)
-        self.dataset = training_dataset(config)
-        self.skeleton, table, seed = self.dataset.skeleton, self.dataset.table, config.train.seed
-        check_joints(data, self.skeleton, self.validator)
-        check_persons(data, table, self.validator)
-        check_selection(config, self.validator)
-        use_crop_cache(self.dataset, config)
-        divisor = ranks.world_size * config.train.accumulate
-        count = persons_with_depth(table)
-        self.batches = TrainBatches(
-            count, config.train.batch_size, seed, ranks.rank, ranks.world_size, divisor, num_extra=len(table) - count
-        )
-        self.loader = make_loader(self.dataset, self.batches, config.system.workers, ranks.device.type == "cuda")
-        self.bad_images = BadImages(data.on_bad_image)
         self.saver = BackgroundSaver()
-        self.nonfinite = NonFinite(table, ranks, self.experiment.last, self.saver)
-        self.stop = StopSignals(ranks, config.system.timeout_s)
-
-        torch.manual_seed(seed)  # equal initial weights on all ranks
-        # A checkpoint fills the model anyway: no weights to fetch.
-        model = network_of(config, len(self.skeleton), pretrained=not resume)
-        self.model = model.to(ranks.device)
-        check_input_size(self.model, data.input_size_hw, ranks.device)
-        if config.system.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)
-        self.criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)
-        check_gradients(config, self.model, self.criterion, len(self.skeleton), ranks.device)
-        torch.manual_seed(seed + ranks.rank)  # dropout differs between the ranks
-        precision = choose_precision(config.system.precision, ranks.device, self.model)
-        step = TrainStep(self.model, self.criterion, precision.dtype, config.system.compile)
+        self.nonfinite = NonFinite(task.describe_person, ranks, experiment.last, self.saver)
+        self.stop = StopSignals(ranks, timeout_s)
+        torch.manual_seed(options.seed + ranks.rank)  # dropout differs between the ranks
+        step = task.step
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
             device_ids = [ranks.device] if ranks.device.type == "cuda" else None
             self.step_module = DistributedDataParallel(step, device_ids=device_ids)
         self.parameters = list(step.parameters())
-        self.optimizer = build_optimizer(config.train.optimizer, self.parameters)
-        limit, by_tensor = config.train.clip_grad_norm, config.train.clip_grad_by == "tensor"
+        self.optimizer = build_optimizer(options.optimizer, self.parameters)
+        limit, by_tensor = options.clip_grad_norm, options.clip_grad_by == "tensor"
         self.clip_each_tensor = TensorClipping(step, limit) if limit is not None and by_tensor else None
-        self.losses = LossSums(ranks)
-        decay = config.train.average_decay
-        self.average = None if decay is None else WeightAverage(self.model, self.criterion, decay)
-        self.state = RunState(
-            config, self.skeleton, self.model, self.criterion, self.optimizer, self.losses, precision, self.average
-        )
+        self.losses = LossSums(ranks, step.term_names)
+        decay = options.average_decay
+        self.average = None if decay is None else WeightAverage(step.model, step.criterion, decay)
+        self.state = RunState(options, step, self.optimizer, self.losses, self.average)
         if resume:
             self._take_up_newest()
-            step.precision = self.state.precision.dtype
-
-    @property
-    def num_persons(self) -> dict[str, int]:
-        """How many are trained and validated on."""
-        return {"training": len(self.dataset.table), "validation": len(self.validator.table)}
 
     def fit(self) -> dict[str, Any]:
         """Train to the last epoch; -> the metrics of the last validation.
 
         Raises Stopped after a signal, when the step that it came in is done and saved.
         """
-        announce(
-            self.config,
-            self.ranks,
-            self.batches,
-            len(self.validator.table),
-            self.skeleton,
-            self.model,
-            self.criterion,
-            self.state.precision,
-        )
+        announce(self.task, self.options, self.experiment, self.ranks)
+        if not self.state.steps:
+            self._try_validation()
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
-        epochs, size = self.config.train.epochs, self.batches.batch_size
+        epochs, size = self.options.epochs, self.task.order.batch_size
         progress = tqdm(
-            total=self.state.images + (epochs - self.state.epoch) * len(self.batches) * size - self.state.seen,
+            total=self.state.images + (epochs - self.state.epoch) * len(self.task.order) * size - self.state.seen,
             initial=self.state.images,
             unit="img",
             disable=None if self.ranks.is_main else True,
         )
         try:
-            if not self.state.steps and self.config.train.on_nonfinite == "rewind":
+            if not self.state.steps and self.options.on_nonfinite == "rewind":
                 self._save_last(run_log)  # to go back to in the first epoch
             # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
             while True:
@@ -151,7 +105,7 @@ class Trainer:
                     self._train_epoch(run_log, progress)
                     self.state.epoch, self.state.seen = self.state.epoch + 1, 0
                     self._save_last(run_log)
-                    if self.config.train.keep_every and self.state.epoch % self.config.train.keep_every == 0:
+                    if self.options.keep_every and self.state.epoch % self.options.keep_every == 0:
                         self._save(run_log, self.experiment.kept(self.state.epoch))
                 except DivergedError as error:
                     run_log = self._rewind(run_log, error)
@@ -164,16 +118,22 @@ class Trainer:
         return self.state.metrics
 
     def _validation_is_due(self) -> bool:
-        last = self.state.epoch >= self.config.train.epochs
-        due = self.state.epoch % self.config.train.validate_every == 0
+        last = self.state.epoch >= self.options.epochs
+        due = self.state.epoch % self.options.validate_every == 0
         return self.state.epoch > self.state.validated and (due or last)
 
     def _save(self, run_log: RunLog, path: Path, previous: Path | None = None) -> None:
-        self.nonfinite.check_weights([*self.parameters, *self.model.buffers()], self.state.steps)
+        self.nonfinite.check_weights([*self.parameters, *self.task.step.model.buffers()], self.state.steps)
         self.state.lines = run_log.lines
-        checkpoint = self.state.checkpoint(self.ranks)
+        tree = self.tree()
         if self.ranks.is_main:
-            self.saver.save(path, checkpoint, previous)
+            self.saver.save(path, tree, previous)
+
+    def tree(self) -> dict[str, Any]:
+        """How the run stands, as a checkpoint holds it; it shares its tensors. Every rank has to call."""
+        tree = self.task.header() | self.state.tree(self.ranks)
+        tree["progress"] |= self.task.progress()
+        return tree
 
     def _save_last(self, run_log: RunLog) -> None:
         self._save(run_log, self.experiment.last, self.experiment.previous)
@@ -183,10 +143,10 @@ class Trainer:
 
         Raises the error again where that is not asked for, or was tried often enough.
         """
-        train, rewinds = self.config.train, self.state.rewinds + 1
-        if train.on_nonfinite != "rewind" or rewinds > train.max_rewinds:
+        options, rewinds = self.options, self.state.rewinds + 1
+        if options.on_nonfinite != "rewind" or rewinds > options.max_rewinds:
             raise error
-        log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, train.max_rewinds)
+        log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, options.max_rewinds)
         run_log.close()
         self.saver.wait()
         self._take_up_newest()
@@ -196,7 +156,10 @@ class Trainer:
         return run_log
 
     def _take_up_newest(self) -> None:
-        self.state.resume(self.ranks.on_main(self._newest), self.ranks, self.batches)
+        path = self.ranks.on_main(self._newest)
+        before = self.task.read_checkpoint(path)
+        self.state.resume(path, before, self.ranks, self.task.order)
+        self.task.take_up(before.tree["progress"])
 
     def _newest(self) -> Path:
         """The newest whole checkpoint. A damaged one goes: the next save would put it in the place of the whole one."""
@@ -214,83 +177,87 @@ class Trainer:
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
         """The steps of an epoch that are still to do: all, or the rest of one that was left in the middle."""
-        train, steps, size = self.config.train, len(self.batches), self.batches.batch_size
+        task, options, order = self.task, self.options, self.task.order
+        steps, size = len(order), order.batch_size
         first = self.state.seen // size
-        self.batches.epoch, self.batches.first_step, self.batches.attempt = self.state.epoch, first, self.state.rewinds
+        order.epoch, order.first_step, order.attempt = self.state.epoch, first, self.state.rewinds
         if not first:
             self.losses.start_epoch()
         self.step_module.train()
         epoch_started = started = time.perf_counter()
         timed = first
         rate = 0.0
-        for done, (batch, tensors) in enumerate(on_device(self.loader, self.ranks.device), first + 1):
-            self.bad_images.check(batch["problem"])
+        for done, (batch, moved) in enumerate(on_device(task.loader, self.ranks.device), first + 1):
+            task.note_problems(batch.problems)
             epoch = self.state.epoch + (done - 1) / steps
-            rate = train.optimizer.lr * learning_rate_factor(train.schedule, epoch, train.epochs, 1 / steps)
+            rate = options.optimizer.lr * learning_rate_factor(options.schedule, epoch, options.epochs, 1 / steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             with self.stop.step():
-                self.losses.add(self.step(tensors))
+                self.losses.add(self.step(moved))
             self.state.seen = done * size
             self.state.steps += 1
             self.state.images += size
             if self.average is not None:
                 self.average.update(self.state.steps)
             progress.update(size)
-            if done % train.log_every == 0 or done == steps:
+            if done % options.log_every == 0 or done == steps:
                 # Here alone the host waits for the device.
-                loss = self._loss_since_last_entry()
-                if loss is not None:
-                    progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{loss:.3f}")
+                losses = self._losses_since_last_entry()
+                if losses:
+                    progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{losses['train/loss']:.3f}")
                     speed = (done - timed) * size / (time.perf_counter() - started)
-                    values = {"train/loss": loss, "train/lr": rate, "train/images_per_second": speed}
+                    values = losses | {"train/lr": rate, "train/images_per_second": speed}
                     run_log.scalars(values, self.state.steps, self.state.images, self.state.epoch + done / steps)
                 started, timed = time.perf_counter(), done
-            due = train.save_every is not None and done % train.save_every == 0
+            due = options.save_every is not None and done % options.save_every == 0
             if done < steps and (due or self.stop.agreed):
                 self._save_last(run_log)
                 self._stop_if_agreed()
         loss = self.losses.epoch_mean()
         if loss is None:
             raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
-        self.bad_images.report(self.ranks.gather(self.bad_images.seen))
+        task.report_problems()
         log.info(
             "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
             self.state.epoch + 1,
-            train.epochs,
+            options.epochs,
             loss,
             rate,
             (steps - first) * size / (time.perf_counter() - epoch_started),
         )
 
-    def _loss_since_last_entry(self) -> float | None:
-        """Mean loss of the steps taken since the log's last entry; None if all were skipped."""
+    def _losses_since_last_entry(self) -> dict[str, float]:
+        """Means over the steps since the log's last entry, by their names there; none if all were skipped."""
         sums = self.losses.end_interval()
         self.nonfinite.report_skipped(sums.steps - sums.taken, self.state.steps)
         if not sums.taken:
-            return None
-        loss = sums.loss / sums.taken
-        self.nonfinite.check_loss(loss, self.state.steps)
-        return loss
+            return {}
+        means = {"loss": sums.loss / sums.taken} | {name: value / sums.taken for name, value in sums.terms.items()}
+        self.nonfinite.check_loss(means["loss"], self.state.steps)
+        return {f"train/{name}": mean for name, mean in means.items()}
 
-    def step(self, batch: dict[str, Tensor]) -> Tensor:
-        """One update from this rank's part of the global batch; -> its mean loss and 1, or 0 and 0 if it was skipped.
+    def step(self, batch: Batch) -> Tensor:
+        """One update from this rank's part of the global batch, on the device.
 
-        Nothing here waits for the device: what the host decides by is known beforehand.
+        -> (2 + T,): its mean loss, 1, and the mean of each term; zeros if the step was skipped. Nothing here waits for
+        the device: what the host decides by is known beforehand.
         """
-        train, parts = self.config.train, self.config.train.accumulate
-        inputs = [batch[name].chunk(parts) for name in ("image", "target", "weight", "index")]
+        train, parts = self.options, self.options.accumulate
         total = torch.zeros((), device=self.ranks.device)
+        terms = torch.zeros(len(self.task.step.term_names), device=self.ranks.device)
         self.optimizer.zero_grad(set_to_none=True)
-        for number, (image, target, weight, persons) in enumerate(zip(*inputs, strict=True)):
+        for number, part in enumerate(batch.split(parts)):
             # The ranks' gradients are averaged once, with the last part.
             module, alone = self.step_module, contextlib.nullcontext()
             with module.no_sync() if number < parts - 1 and isinstance(module, DistributedDataParallel) else alone:
-                losses = module(image, target, weight)
-                loss = losses.mean() / parts
-                loss.backward()
-            self.nonfinite.see(losses.detach(), persons)
+                losses: Losses = module(part)
+                loss = losses.per_person.mean() / parts
+                loss.backward()  # type: ignore[no-untyped-call]
+            self.nonfinite.see(losses.per_person.detach(), part.persons)
             total += loss.detach()
+            for place, name in enumerate(self.task.step.term_names):
+                terms[place] += losses.terms[name].mean() / parts
         taken = torch.ones_like(total)
         largest_norm = None if self.clip_each_tensor is not None else train.clip_grad_norm
         if train.on_nonfinite == "skip" or largest_norm is not None:
@@ -304,56 +271,30 @@ class Trainer:
         if self.clip_each_tensor is not None:
             self.clip_each_tensor()
         self.optimizer.step()
-        return torch.stack([total.where(taken > 0, 0), taken])
+        return torch.cat([torch.stack([total, taken]), terms]).where(taken > 0, 0)
+
+    def _try_validation(self) -> None:
+        """Validate on the first batches, so that what is broken there shows now and not after an epoch."""
+        with self.stop.at_once():
+            self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
 
     def _validate(self, run_log: RunLog) -> None:
-        model, criterion = self.state.judged
-        self.ranks.equalize_buffers(model)
-        self.state.metrics, _, predictions = self.validator.run(model, criterion)
-        run_log.scalars(self.state.metrics, self.state.steps, self.state.images, self.state.epoch)
-        if self.ranks.is_main:
-            picture = self.validator.pictures(predictions, criterion, self.config.eval.pictures)
-            if picture is not None:
-                run_log.picture("validation", picture, self.state.steps)
-        log.info("validation after epoch %d\n%s", self.state.epoch, self.validator.format_table(self.state.metrics))
+        metrics, table, picture = self.task.validate(*self.state.judged)
+        self.state.metrics = metrics
+        run_log.scalars(metrics, self.state.steps, self.state.images, self.state.epoch)
+        if picture is not None:
+            run_log.picture("validation", picture, self.state.steps)
+        log.info("validation after epoch %d\n%s", self.state.epoch, table)
         self.state.validated = self.state.epoch
-        select_by = selecting_number(self.config)
-        value = None if select_by == "last" else self.state.metrics[select_by]
-        if select_by == "last" or self.validator.better(select_by, value, self.state.best):
+        selecting = self.task.selecting
+        value = None if selecting == "last" else metrics[selecting]
+        if selecting == "last" or self.task.better(value, self.state.best):
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:
-                card = model_card(self.config, self.skeleton, self.state.metrics, self.state.epoch, self.num_persons)
-                card_path(self.experiment.best).write_text(card, encoding="utf-8")
+                self.task.write_card(self.experiment.best, metrics, self.state.epoch)
 
-
-def train(
-    config: Config,
-    ranks: Ranks,
-    resume: bool = False,
-    overwrite: bool = False,
-    requeue: bool = False,
-    profile: int | None = None,
-) -> dict[str, Any]:
-    """Run a config in its experiment folder; -> the last validation's metrics.
-
-    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint to go on
-    from, else begin. profile: do not train, but tell what this many steps wait for.
-    """
-    experiment = Experiment.of(config)
-    ranks.on_main(lambda: experiment.check(resume, overwrite, requeue))
-    with contextlib.ExitStack() as until_the_end:
-        ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
-        if requeue:  # asked here, where no other run can save any more
-            resume = ranks.on_main(experiment.has_checkpoint)
-        trainer = Trainer(config, ranks, resume)
-        ranks.on_main(lambda: experiment.open(config, resume))
-        if ranks.is_main:
-            log_to_file(experiment.log_file)
-        if profile is not None:
-            profile_training(trainer, profile)
-            return {}
-        if ranks.is_main:
-            experiment.note_start(origin(ranks) | {"persons": trainer.num_persons})
-        with trainer.stop.listening():
-            return trainer.fit()
+    def profile(self, steps: int) -> StepTimes:
+        """What this many steps wait for; nothing is saved. Every rank has to call."""
+        self.step_module.train()
+        return profile_training(self.task, self.step, steps, self.experiment.trace, self.ranks)

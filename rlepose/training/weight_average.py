@@ -2,9 +2,6 @@
 
 from torch import nn
 
-from rlepose.losses import Criterion
-from rlepose.models.pose_model import PoseModel
-
 
 class WeightAverage:
     """An exponential moving average of model and criterion, their buffers included (Polyak and Juditsky 1992).
@@ -14,14 +11,14 @@ class WeightAverage:
     model, criterion: the average, in evaluation mode.
     """
 
-    def __init__(self, model: PoseModel, criterion: Criterion, decay: float) -> None:
+    def __init__(self, model: nn.Module, criterion: nn.Module, decay: float) -> None:
         from timm.utils import ModelEmaV3  # takes seconds, so only where it is wanted
 
         self._trained = nn.ModuleDict({"model": model, "criterion": criterion})
         self._average = ModelEmaV3(self._trained, decay=decay, use_warmup=True)
         averaged = self._average.module
-        self.model: PoseModel = averaged["model"]
-        self.criterion: Criterion = averaged["criterion"]
+        self.model: nn.Module = averaged["model"]
+        self.criterion: nn.Module = averaged["criterion"]
 
     def update(self, step: int) -> None:
         """Take in the weights after a step, the step-th of the run, counted from 1."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.plots import nme_figure, save_figure
@@ -14,8 +15,8 @@ from rlepose.errors import InputError
 from rlepose.evaluation.nme import PersonErrors, Reference, describe_reference, person_errors, reference_length
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
+from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import Skeleton
-from rlepose.validation.estimator import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +45,15 @@ class NmeEvaluator:
                 f"all {len(table)} persons to validate on; take another reference, or null"
             )
 
-    def evaluate(self, predictions: Predictions) -> PersonErrors:
-        """The NME of the persons whose picture could be read."""
-        table, valid = self._table, predictions.valid
+    def evaluate(self, poses: Poses, rows: NDArray[np.intp]) -> PersonErrors:
+        """The NME of the valid poses; rows (N,): each pose's person in the table."""
+        table, valid = self._table, rows[poses.valid]
         length = self._length[valid]
         return PersonErrors(
             reference=self.reference,
             person_ids=table.person_ids[valid],
             image_ids=table.person_image_ids()[valid],
-            errors=person_errors(predictions.keypoints[valid], table.keypoints[valid], table.visible[valid], length),
+            errors=person_errors(poses.keypoints[poses.valid], table.keypoints[valid], table.visible[valid], length),
             left_out=np.select([np.isnan(length), length == 0], [_UNLABELLED, _ZERO], ""),
         )
 

@@ -1,6 +1,5 @@
 """What the uncertainty of a validated model is worth: from predictions to the calibration report and its diagrams."""
 
-import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from rlepose.evaluation.calibration import Observations, calibration_report, obs
 from rlepose.evaluation.oks import oks_with_label
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
-from rlepose.losses import Criterion, LocationScale
+from rlepose.losses import LocationScale
 from rlepose.pose.geometry import Floats
+from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import Skeleton
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.pose_validator import PoseValidator
-from rlepose.validation.validator import Validator
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -39,48 +38,34 @@ CALIBRATION_METRICS = (
 )
 
 
-def in_2d(validator: PoseValidator[Any]) -> Validator:
-    """The validation itself; InputError where it is in 3-D, where neither calibration nor reports are there yet."""
-    if not isinstance(validator, Validator):
-        raise InputError(f"{validator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
-    return validator
+def in_2d(validation: Validation[Any]) -> CocoEvaluator:
+    """The evaluator of a validation; InputError where it is in 3-D, which has neither calibration nor reports yet."""
+    evaluator = validation.evaluator
+    if not isinstance(evaluator, CocoEvaluator):
+        raise InputError(f"{evaluator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
+    return evaluator
 
 
-def location_scale(criterion: Criterion) -> LocationScale:
-    """The criterion's likelihood, on the CPU; InputError for one whose sigma has no meaning around the prediction."""
-    if not isinstance(criterion.main, LocationScale):
-        raise InputError("loss.name: basic has no density of the residual to calibrate; take another loss")
-    return copy.deepcopy(criterion.main).cpu().eval()
-
-
-def sigma_px(validator: Validator, predictions: Predictions) -> Floats:
-    """(N, K, 2) px; for a loss without sigma that of its constant density, a crop's width and height."""
-    if predictions.sigma is not None:
-        return predictions.sigma
-    return np.broadcast_to(validator.dataset.scale[:, None], predictions.keypoints.shape)
-
-
-def areas(validator: Validator) -> Floats:
-    """(N,) px², the persons' sizes in OKS."""
-    return np.array([annotation_area(annotation) for annotation in validator.annotations()])
+def areas(evaluator: CocoEvaluator) -> Floats:
+    """(N,) px², the labelled persons' sizes in OKS."""
+    return np.array([annotation_area(annotation) for annotation in evaluator.annotations()])
 
 
 def judge_uncertainty(
-    validator: Validator,
-    predictions: Predictions,
-    criterion: Criterion,
-    persons: NDArray[np.bool_] | None = None,
+    evaluator: CocoEvaluator, poses: Poses, likelihood: LocationScale, chosen: NDArray[np.bool_] | None = None
 ) -> tuple[Observations, dict[str, Any]]:
-    """Observations of all labelled joints and their report; `persons` (N,) bool restricts both."""
-    table, skeleton = validator.table, validator.skeleton
-    chosen = predictions.valid if persons is None else predictions.valid & persons
-    area = areas(validator)[chosen]
-    keypoints, truth, visible = predictions.keypoints[chosen], table.keypoints[chosen], table.visible[chosen]
-    likelihood = location_scale(criterion)
-    sigma = sigma_px(validator, predictions)[chosen]
-    observations = observe(likelihood, keypoints, sigma, truth, visible, np.sqrt(area))
+    """Observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
+
+    likelihood: of the residual, on the CPU.
+    """
+    labels, skeleton = evaluator.labels, evaluator.skeleton
+    chosen = poses.valid if chosen is None else poses.valid & chosen
+    rows = evaluator.rows(poses)[chosen]
+    area = areas(evaluator)[rows]
+    keypoints, truth, visible = poses.keypoints[chosen], labels.keypoints[rows], labels.visible[rows]
+    observations = observe(likelihood, keypoints, poses.sigma_px()[chosen], truth, visible, np.sqrt(area))
     oks = oks_with_label(keypoints, truth, visible, area, np.array(skeleton.oks_sigmas))
-    confidence = validator.confidence(predictions)[chosen]
+    confidence = evaluator.confidence(poses)[chosen]
     report = calibration_report(observations, confidence, oks, skeleton.names)
     report["overall"] |= {
         "tail_ratio": tail_ratio(observations.residual),
@@ -108,14 +93,14 @@ def format_calibration(metrics: dict[str, Any]) -> str:
 
 
 def write_calibration(
-    out: Path, observations: Observations, report: dict[str, Any], criterion: Criterion, skeleton: Skeleton
+    out: Path, observations: Observations, report: dict[str, Any], likelihood: LocationScale, skeleton: Skeleton
 ) -> None:
     """calibration.json and three diagrams below `out`."""
     write_json(out / "calibration.json", report)
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
         "risk_coverage": risk_coverage_figure({"by confidence": report}),
-        "density": density_figure(location_scale(criterion), observations, skeleton.names),
+        "density": density_figure(likelihood, observations, skeleton.names),
     }
     for name, figure in figures.items():
         save_figure(out / f"{name}.png", figure)

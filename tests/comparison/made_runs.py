@@ -19,6 +19,16 @@ def suite_of(folder: Path, text: str, **arguments: Any) -> Suite:
     return load_suite(folder / "mine.yaml", **arguments)
 
 
+def program_in(folder: Path) -> list[str]:
+    """What stands in for the program `rlepose`: it runs train.py and validate.py of the folder."""
+    program = folder / "program.py"
+    program.write_text(
+        "import pathlib, runpy, sys\n"
+        "runpy.run_path(str(pathlib.Path(__file__).with_name(sys.argv.pop(1) + '.py')), run_name='__main__')\n"
+    )
+    return [str(program)]
+
+
 def make_trained(run: Run, history: Sequence[Mapping[str, Any]] = ()) -> None:
     """What train.py leaves of a run that is at its end. history: lines of metrics.jsonl."""
     epochs, experiment = run.config.train.epochs, run.experiment

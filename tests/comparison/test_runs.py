@@ -16,11 +16,11 @@ from rlepose.comparison.record_files import read_records
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.state import state_of
 from rlepose.comparison.suite import Suite, load_suite
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.training.trainer import train
-from tests.comparison.made_runs import CONFIG, make_trained, make_validated, suite_of
+from tests.comparison.made_runs import CONFIG, make_trained, make_validated, program_in, suite_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 SUITE = """
@@ -94,7 +94,7 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
     # Nothing of it is done again.
     before = {path: path.stat().st_mtime_ns for path in suite.out.rglob("*") if path.name in ("last.pt", "train.log")}
     kept = dataclasses.replace(suite, rows=suite.rows[1:3])
-    assert run_all(kept, tmp_path / "no scripts here") == Outcome(finished=["interrupted_seed0", "whole_seed0"])
+    assert run_all(kept, program=["no program"]) == Outcome(finished=["interrupted_seed0", "whole_seed0"])
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
@@ -151,7 +151,7 @@ def test_results_without_their_last_checkpoint_are_not_taken_for_a_new_run(suite
     run.experiment.best.parent.mkdir(parents=True)
     run.experiment.best.touch()
     assert state_of(run).kind == "other"
-    assert run_all(suite, tmp_path / "no scripts here").failed == [run.name]
+    assert run_all(suite, program=["no program"]).failed == [run.name]
     assert run.experiment.best.exists()
 
 
@@ -176,12 +176,12 @@ def test_a_run_of_another_config_is_kept_unless_overwriting_is_asked_for(suite: 
     (run,) = suite.runs()
     train(dataclasses.replace(run.config, train=dataclasses.replace(run.config.train, batch_size=4)), ALONE)
     written = run.experiment.last.stat().st_mtime_ns
-    assert run_all(suite, tmp_path / "no scripts here").failed == [run.name]
+    assert run_all(suite, program=["no program"]).failed == [run.name]
     assert run.experiment.last.stat().st_mtime_ns == written
     # Two scripts that tell how they were called.
     for script in ("train.py", "validate.py"):
         (tmp_path / script).write_text("import sys; print(sys.argv)")
-    run_all(suite, tmp_path, overwrite=True)
+    run_all(suite, program=program_in(tmp_path), overwrite=True)
     assert "'--overwrite'" in (suite.out / "logs" / f"{run.name}.log").read_text()
 
 
@@ -190,7 +190,7 @@ def test_the_last_validation_alone_gets_the_options_that_are_for_it(tmp_path: Pa
     suite = suite_of(tmp_path, text, out=tmp_path / "out")
     for script in ("train.py", "validate.py"):
         (tmp_path / script).write_text("import sys; print(sys.argv)")
-    run_all(suite, tmp_path)
+    run_all(suite, program=program_in(tmp_path))
     training, validation = (tmp_path / "out" / "logs" / "a_seed0.log").read_text().splitlines()
     assert "data.val_images" not in training
     assert validation.endswith("best.pt', '--set', 'data.val_images=val']")

@@ -14,7 +14,7 @@ import pytest
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.suite import Suite
 from rlepose.training.signals import handled
-from tests.comparison.made_runs import make_trained, make_validated, suite_of
+from tests.comparison.made_runs import make_trained, make_validated, program_in, suite_of
 
 # Answers SIGTERM as train.py does, and lets validate.py know, which waits for that.
 TRAIN = """
@@ -77,7 +77,7 @@ def test_a_signal_stops_trainings_and_lets_validations_end(
 ) -> None:
     with signals(tmp_path, number):
         before = signal.getsignal(number)
-        outcome = run_all(suite, tmp_path, jobs=2)
+        outcome = run_all(suite, program=program_in(tmp_path), jobs=2)
         assert signal.getsignal(number) is before
     assert outcome == Outcome(finished=["a_seed0"], not_begun=["b_seed0", "c_seed0"])
     assert outcome.stopped
@@ -85,24 +85,24 @@ def test_a_signal_stops_trainings_and_lets_validations_end(
 
 def test_signals_that_a_scheduler_repeats_do_no_more(suite: Suite, tmp_path: Path) -> None:
     with signals(tmp_path, signal.SIGTERM, signal.SIGTERM):
-        assert run_all(suite, tmp_path, jobs=2).finished == ["a_seed0"]
+        assert run_all(suite, program=program_in(tmp_path), jobs=2).finished == ["a_seed0"]
 
 
 def test_the_end_of_its_time_does_the_same(suite: Suite, tmp_path: Path) -> None:
-    outcome = run_all(suite, tmp_path, jobs=2, until=time.monotonic() + 2)
+    outcome = run_all(suite, program=program_in(tmp_path), jobs=2, until=time.monotonic() + 2)
     assert outcome == Outcome(finished=["a_seed0"], not_begun=["b_seed0", "c_seed0"])
 
 
 def test_the_second_ctrl_c_waits_for_nothing(suite: Suite, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN.replace("stop)", "signal.SIG_IGN)"))
     with signals(tmp_path, signal.SIGINT, signal.SIGINT):
-        outcome = run_all(suite, tmp_path, jobs=2)
+        outcome = run_all(suite, program=program_in(tmp_path), jobs=2)
     assert outcome.interrupted == ["a_seed0 (not validated)"]
     assert outcome.not_begun == ["b_seed0", "c_seed0"]
 
 
 def test_no_time_at_all_begins_nothing(suite: Suite, tmp_path: Path) -> None:
-    outcome = run_all(suite, tmp_path, until=time.monotonic())
+    outcome = run_all(suite, program=program_in(tmp_path), until=time.monotonic())
     assert outcome == Outcome(interrupted=["a_seed0 (not validated)"], not_begun=["b_seed0", "c_seed0"])
     assert not any((tmp_path / name).exists() for name in ("trains", "validates"))
     assert str(outcome) == "interrupted: a_seed0 (not validated)\nnot begun: b_seed0, c_seed0"
@@ -110,7 +110,9 @@ def test_no_time_at_all_begins_nothing(suite: Suite, tmp_path: Path) -> None:
 
 def test_what_is_finished_is_recorded_even_without_time(suite: Suite, tmp_path: Path) -> None:
     (tmp_path / "prepared").rename(suite.out / "a_seed0" / "results")
-    outcome = run_all(suite, tmp_path, rows=["a"], until=time.monotonic(), records=tmp_path / "records")
+    outcome = run_all(
+        suite, program=program_in(tmp_path), rows=["a"], until=time.monotonic(), records=tmp_path / "records"
+    )
     assert outcome == Outcome(finished=["a_seed0"])
     assert not outcome.stopped
     assert json.loads((tmp_path / "records" / "mine" / "a_seed0.json").read_text())["metrics"] == {"gt/AP": 0.5}

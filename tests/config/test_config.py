@@ -26,7 +26,8 @@ from rlepose.options import SectionField, own_options, section_classes, section_
 from rlepose.training.optimization import OPTIMIZERS, SCHEDULES
 from rlepose.training.options import AnyOptimizer, AnySchedule, OptimizerConfig
 from rlepose.validation.options import EvalConfig
-from rlepose.validation.validators import VALIDATORS
+from rlepose.validation.validations import EVALUATORS as POSE_EVALUATORS
+from rlepose.validation.validations import VALIDATIONS
 
 REPOSITORY = Path(__file__).parents[2]
 # What a section's name chooses gets the options that `common` does not have as keyword arguments.
@@ -144,7 +145,7 @@ def test_a_config_is_read_without_torch() -> None:
 
 def test_data_formats_are_those_that_can_be_validated_and_trained_on() -> None:
     formats = set(typing.get_args(typing.get_type_hints(DataConfig)["format"]))
-    assert formats == set(VALIDATORS) == set(TABLES)
+    assert formats == set(VALIDATIONS) == set(POSE_EVALUATORS) == set(TABLES)
 
 
 def test_evaluation_backends_are_the_evaluators_that_exist() -> None:

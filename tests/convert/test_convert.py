@@ -16,19 +16,21 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlepose.config.config import Config
+from rlepose.config.reading import with_overrides
 from rlepose.convert.foreign_checkpoint import convert_checkpoint, load_flows, read_state
 from rlepose.convert.layouts import convert_state
 from rlepose.errors import InputError
-from rlepose.losses import RLE, Criterion, build_criterion
+from rlepose.losses import RLE, Criterion
 from rlepose.losses.flows import JointFlows, RealNVP
-from rlepose.models.forward import in_picture
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
 from rlepose.pose.skeleton import H36M
-from rlepose.runtime.checkpoint import load_checkpoint, model_from_checkpoint, open_checkpoint
-from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.trained_model import network_from_checkpoint, open_checkpoint
 from tests.convert.authors import AuthorsNetwork, reference_state, resnet_state
+from tests.predicting import criterion_of, without_network
 
 
 @pytest.fixture
@@ -42,9 +44,8 @@ def test_the_authors_head_and_loss_are_reproduced(
     torch.save(official.state, tmp_path / "theirs.pth")
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt")
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
-    model = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
-    criterion = build_criterion(checkpoint.config.loss, 17)
-    criterion.load_state_dict(checkpoint.criterion)
+    model = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")
+    criterion = criterion_of(checkpoint)
 
     values = {name: torch.from_numpy(reference[f"head2d/{name}"]) for name in ("features", "mu", "sigma", "score")}
     output = model.head([values["features"][..., None, None]])
@@ -61,7 +62,7 @@ def test_the_authors_pixels_come_to_the_same_pose(official: AuthorsNetwork, tmp_
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 48))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+    output = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
 
     theirs = official.pose(image / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1))
     torch.testing.assert_close(output.mu, theirs.mu, rtol=1e-4, atol=1e-5)
@@ -85,7 +86,8 @@ def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) 
 
 def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDArray]) -> None:
     whole_picture = Frames(np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1)), np.array([256.0, 256.0]))
-    keypoints, _ = in_picture(reference["head3d/mu"], None, None, whole_picture, root_depth=True)
+    config = with_overrides(Config(), ["data.format=h36m", "loss.root_depth=true"])
+    keypoints, _ = without_network(config, H36M).in_picture(reference["head3d/mu"], None, whole_picture)
     np.testing.assert_allclose(keypoints[..., 2] / 2000, reference["head3d/mu_eval"][..., 2], atol=1e-6)
 
 
@@ -94,11 +96,9 @@ def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDA
     convert_checkpoint(tmp_path / "theirs.pth", tmp_path / "ours.pt", (64, 64))
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     assert checkpoint.skeleton == H36M and checkpoint.config.dims == 3 and checkpoint.config.loss.root_depth
-    model, criterion = open_checkpoint(
-        tmp_path / "ours.pt", checkpoint.config, checkpoint, Ranks(0, 1, torch.device("cpu"))
-    )
-    assert model(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
-    assert [likelihood.dims for likelihood in criterion.likelihoods] == [3, 2]
+    model = open_checkpoint(tmp_path / "ours.pt", checkpoint.config, checkpoint, torch.device("cpu"))
+    assert model.network(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
+    assert [likelihood.dims for likelihood in criterion_of(checkpoint).likelihoods] == [3, 2]
 
 
 @pytest.mark.parametrize(("head", "size_hw"), [("head2d", (256, 192)), ("head3d", (256, 256))])
@@ -152,7 +152,7 @@ def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names:
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (2, 3, 64, 48), dtype=torch.uint8, generator=generator)
-    output = model_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
+    output = network_from_checkpoint(checkpoint, checkpoint.config, "ours.pt")(image)
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
     theirs = fc(resnet((image - mean) / std)).view(2, 17, 4)
@@ -162,8 +162,7 @@ def test_mmposes_positions_scales_and_loss_are_reproduced(tmp_path: Path, names:
     sigma = theirs[..., 2:].sigmoid()
     torch.testing.assert_close(output.sigma, sigma, rtol=1e-4, atol=1e-5)
 
-    criterion = build_criterion(checkpoint.config.loss, 17)
-    criterion.load_state_dict(checkpoint.criterion)
+    criterion = criterion_of(checkpoint)
     target = torch.rand(2, 17, 2, generator=generator)
     error = (theirs[..., :2] - target) / sigma
     log_phi = flow.log_prob(error.reshape(-1, 2)).view(2, 17, 1)

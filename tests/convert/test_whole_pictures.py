@@ -23,14 +23,13 @@ from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.datasets.of_config import labelled_table
 from rlepose.datasets.persons import PersonTable
-from rlepose.losses import Criterion
-from rlepose.models.pose_model import PoseModel
 from rlepose.pose.geometry import box_to_center_scale
 from rlepose.pose.skeleton import COCO, H36M
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Estimator
-from rlepose.validation.validator3d import Validator3D
+from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
+from rlepose.validation.pose_source import TableSource
+from rlepose.validation.validations import build_validation
 from tests.convert.authors import AuthorsNetwork, in_picture
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -39,12 +38,12 @@ LEVEL = 1 / 255 / 0.224 + 1e-4  # more than one grey level in their pixels in 3-
 SAME_WARP = int(cv2.__version__.partition(".")[0]) >= 5
 FOCAL = 1000.0
 
-Opened = tuple[Config, PoseModel, Criterion]
+Opened = tuple[Config, TrainedModel]
 
 
 @pytest.fixture
 def converted(tmp_path: Path) -> Callable[..., Opened]:
-    """converted(network, size, 'data.root=…', …) -> the converted network, with its config and criterion."""
+    """converted(network, size, 'data.root=…', …) -> the converted model, and its config."""
 
     def make(network: AuthorsNetwork, size_hw: tuple[int, int] | None, *overrides: object) -> Opened:
         torch.save(network.state, tmp_path / "theirs.pth")
@@ -52,7 +51,7 @@ def converted(tmp_path: Path) -> Callable[..., Opened]:
         checkpoint = load_checkpoint(tmp_path / "ours.pt")
         plain = [f"data.cache_dir={tmp_path}", "system={workers: 0, device: cpu, precision: float32}"]
         config = with_overrides(checkpoint.config, [*plain, *map(str, overrides)])
-        return config, *open_checkpoint(tmp_path / "ours.pt", config, checkpoint, ALONE)
+        return config, open_checkpoint(tmp_path / "ours.pt", config, checkpoint, ALONE.device)
 
     return make
 
@@ -82,10 +81,10 @@ def test_pictures_in_2d_come_to_the_authors_poses(
     converted: Callable[..., Opened],
 ) -> None:
     network = AuthorsNetwork(reference, "head2d")
-    config, model, criterion = converted(network, None, f"data.root={real_data / 'coco_mini'}")
+    config, model = converted(network, None, f"data.root={real_data / 'coco_mini'}")
     persons = reference["crops/annotation_id"][:4]
     table, skeleton = labelled_table(config, "val")
-    ours = Estimator(config, with_ids(table, persons), skeleton, ALONE).predict(model, criterion)
+    ours = TableSource(config, with_ids(table, persons), skeleton, ALONE).predict(model)
 
     crops = np.stack([read_image(reference_folder / "crops" / f"{person}.png") for person in persons])
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2) / 255 - torch.tensor([0.406, 0.457, 0.480]).view(3, 1, 1)
@@ -105,7 +104,7 @@ def test_crops_in_3d_have_the_authors_pixels(
     name: str,
     overrides: list[str],
 ) -> None:
-    config, model, _ = converted(AuthorsNetwork(reference, "head3d"), (64, 64), *overrides)
+    config, model = converted(AuthorsNetwork(reference, "head3d"), (64, 64), *overrides)
     table = persons_of_coco(real_data / "coco_mini", items["annotation_id"])
     box = items["box_xyxy"]
     bbox_xywh = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
@@ -115,12 +114,12 @@ def test_crops_in_3d_have_the_authors_pixels(
     np.testing.assert_allclose(crop_box, items[f"{name}/crop_xyxy"], atol=1e-4)
 
     seen: list[Tensor] = []
-    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(torch.stack([dataset[0, person]["image"] for person in range(4)]))
+    model.network.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.network(torch.stack([dataset[0, person]["image"] for person in range(4)]))
     regions = zip(*box_to_center_scale(bbox_xywh, 1, 1), strict=True)
     matrices = [as_they_round(*region, config.data.box_scale) for region in regions]
     crops = [warp_crop(read_image(table.image_path(i)), matrix, (64, 64)) for i, matrix in enumerate(matrices)]
-    model(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))
+    model.network(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))
     off, off_as_they_round = (np.abs(pixels.numpy() - items[f"{name}/pixels"]) for pixels in seen)
     if SAME_WARP:
         assert off_as_they_round.max() <= 1e-4
@@ -181,8 +180,8 @@ def test_pictures_in_3d_come_to_the_authors_poses_and_mpjpe(
     truth = write_h36m_of(tmp_path / "h36m", pictures, items["box_xyxy"][PERSONS])
     network = AuthorsNetwork(reference, "head3d")
     paths = f"data={{root: {tmp_path / 'h36m'}, val_annotations: joints.json, val_images: images}}"
-    config, model, criterion = converted(network, (64, 64), paths)
-    metrics, _, ours = Validator3D(config, "gt", ALONE).run(model, criterion)
+    config, model = converted(network, (64, 64), paths)
+    metrics, _, ours = build_validation(config, "gt", ALONE).run(model)
 
     theirs = network.pose_with_flip_test(torch.from_numpy(items["h36m/pixels"][PERSONS]), H36M)
     expected = in_picture(theirs.mu, items["h36m/crop_xyxy"][PERSONS])

@@ -19,7 +19,7 @@ from rlepose.datasets.crops import (
     PoseDataset,
     collate,
     make_loader,
-    split_batch,
+   ,
     to_device,
 )
 from rlepose.datasets.formats.coco import persons_from_annotations
@@ -260,17 +260,18 @@ def test_a_loader_leaves_the_global_random_state_alone(dotted: Callable[..., Pos
 def test_a_batch_holds_its_samples_in_order(training: PoseDataset) -> None:
     items = [training[0, person] for person in (4, 1, 3)]
     batch = collate(items)
-    assert batch["index"].tolist() == [4, 1, 3] and batch["problem"] == ["", "", ""]
+    assert batch.persons.tolist() == [4, 1, 3] and batch.problems == ["", "", ""]
     for name in ("image", "target", "weight"):
-        torch.testing.assert_close(batch[name], torch.stack([item[name] for item in items]))
+        torch.testing.assert_close(getattr(batch, name), torch.stack([item[name] for item in items]))
 
 
 def test_the_parts_of_a_batch_make_it_up(training: PoseDataset) -> None:
     batch = collate([training[0, person] for person in range(5)])
-    parts = list(split_batch(batch, 2))
-    assert [len(part["index"]) for part in parts] == [2, 2, 1]
-    assert torch.equal(torch.cat([part["image"] for part in parts]), batch["image"])
-    assert [problem for part in parts for problem in part["problem"]] == batch["problem"]
+    parts = batch.split(3)
+    assert [len(part) for part in parts] == [2, 2, 1]
+    for together, tensors in zip(batch.tensors(), zip(*(part.tensors() for part in parts), strict=True), strict=True):
+        assert torch.equal(torch.cat(tensors), together)
+    assert [problem for part in parts for problem in part.problems] == batch.problems
 
 
 def test_a_picture_is_decoded_once_for_all_its_persons(
@@ -284,7 +285,7 @@ def test_a_picture_is_decoded_once_for_all_its_persons(
 
 
 def test_a_batch_of_pictures_is_channels_last(training: PoseDataset) -> None:
-    image = collate([training[0, person] for person in range(3)])["image"]
+    image = collate([training[0, person] for person in range(3)]).image
     assert image.shape == (3, 3, 64, 48) and image.is_contiguous(memory_format=torch.channels_last)
 
 

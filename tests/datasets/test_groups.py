@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.groups import REST, contiguous_blocks, picture_groups, split_groups
+from rlepose.datasets.groups import contiguous_blocks, picture_groups, split_groups
+from rlepose.datasets.shares import REST
 from rlepose.errors import InputError
 
 

@@ -18,7 +18,8 @@ from rlepose.evaluation.calibration import (
     risk_coverage,
     tail_ratio,
 )
-from rlepose.evaluation.recalibration import METHODS, Recalibration, fit_recalibration
+from rlepose.evaluation.choices import METHODS
+from rlepose.evaluation.recalibration import Recalibration, fit_recalibration
 from rlepose.losses import Gaussian, Laplace, LocationScale
 from rlepose.losses.densities import DENSITIES
 from rlepose.pose.geometry import Floats

@@ -19,8 +19,9 @@ from rlepose.pose.geometry import Floats
 from rlepose.pose.joint_sets import WHOLEBODY
 from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
+from tests.predicting import poses_of
 
 Table = Mapping[str, float]
 LISTS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
@@ -73,8 +74,8 @@ def test_all_numbers_of_all_parts_are_the_authors(case: Case, backend: str) -> N
 
 
 @pytest.fixture
-def detected(case: Case, tmp_path: Path, tiny_config: Callable[..., Config]) -> Callable[[str], Validator]:
-    """detected(backend) -> the validator of poses in a detector's boxes, which have the scores of the case's poses."""
+def detected(case: Case, tmp_path: Path, tiny_config: Callable[..., Config]) -> Callable[[str], Validation]:
+    """detected(backend) -> the validation of poses in a detector's boxes, which have the scores of the case's poses."""
     (tmp_path / "val").mkdir()
     for image in json.loads(case.annotations.read_text())["images"]:
         (tmp_path / "val" / image["file_name"]).touch()  # has to be there, is not read
@@ -84,23 +85,22 @@ def detected(case: Case, tmp_path: Path, tiny_config: Callable[..., Config]) -> 
         json.dumps([{"image_id": i, "category_id": 1, "bbox": [0, 0, 9, 9], "score": score} for i, score in entries])
     )
 
-    def make(backend: str) -> Validator:
+    def make(backend: str) -> Validation:
         config = tiny_config(
             f"data={{root: {tmp_path}, val_images: val, val_annotations: {case.annotations}}}",
             f"eval={{backend: {backend}, nms_threshold: 1.1}}",
         )
-        return Validator(config, str(boxes), Ranks(0, 1, torch.device("cpu")))
+        return build_validation(config, str(boxes), Ranks(0, 1, torch.device("cpu")))
 
     return make
 
 
 @pytest.mark.parametrize("backend", EVALUATORS)
-def test_validation_gives_the_authors_numbers(case: Case, detected: Callable[[str], Validator], backend: str) -> None:
+def test_validation_gives_the_authors_numbers(case: Case, detected: Callable[[str], Validation], backend: str) -> None:
     # Joint scores of 0 leave the box's score as the pose's.
     scores = np.zeros(case.joints.shape[:2])
-    metrics, _ = detected(backend).evaluate(
-        Predictions(case.joints[..., :2], None, scores, np.ones(len(scores), np.bool_))
-    )
+    validation = detected(backend)
+    metrics, _ = validation.evaluator.evaluate(poses_of(validation.table, case.joints[..., :2], scores, labelled=False))
     rows = {"det": "wholebody"} | {f"det {part}": name for part, name in PARTS.items()}
     assert metrics == exactly(
         {f"{row}/{number}": value for row, name in rows.items() for number, value in case.expected[name].items()}

@@ -19,16 +19,19 @@ from rlepose.config.reading import load_config
 from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
-from rlepose.export.formats import FORMATS, Exported, FormatName
+from rlepose.export.choices import FormatName
+from rlepose.export.formats import FORMATS, Exported
 from rlepose.export.onnx_model import OnnxModel
 from rlepose.jobs.export import export_checkpoint
-from rlepose.jobs.validate import validate_checkpoint, validator_of
+from rlepose.jobs.validate import validate_checkpoint, validation_of
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.skeleton import COCO, skeleton_from_names
-from rlepose.runtime.checkpoint import Checkpoint, model_from_checkpoint, open_checkpoint, save_checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.trained_model import network_from_checkpoint, open_checkpoint
+from tests.predicting import criterion_of
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -90,7 +93,7 @@ def test_a_file_computes_what_the_model_does_and_says_how_to_use_it(
     if name != "onnx":
         path = tmp_path / f"tiny{FORMATS[name].suffix}"
         export_checkpoint(SOURCE, config, checkpoint, name, "float32", path)
-    model = model_from_checkpoint(checkpoint, config, SOURCE)
+    model = network_from_checkpoint(checkpoint, config, SOURCE)
     description, run = FORMATS[name].open(path)
     for count in (1, 5):
         crops = crops_of(config, "val", count)
@@ -287,26 +290,26 @@ def test_the_example_in_the_docs_gives_what_validation_gives(
     make_config: Callable[..., Config], checkpoint: Checkpoint, onnx_file: Path
 ) -> None:
     config = make_config("eval.flip_test=false")
-    validator = validator_of(SOURCE, config, checkpoint, "gt", ALONE)
-    model, criterion = open_checkpoint(SOURCE, config, checkpoint, ALONE)
-    predictions = validator.predict(model, criterion)
+    validation = validation_of(SOURCE, config, checkpoint, "gt", ALONE)
+    model = open_checkpoint(SOURCE, config, checkpoint, ALONE.device)
+    poses = validation.source.predict(model)
     person = 3
-    box = ", ".join(map(str, validator.table.bbox_xywh[person].tolist()))
+    box = ", ".join(map(str, validation.table.bbox_xywh[person].tolist()))
     text = (ROOT / "docs" / "deployment.md").read_text()
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     for written, meant in (
         ("exp/demo/export/best.onnx", str(onnx_file)),
-        ("picture.png", str(validator.table.image_path(person))),
+        ("picture.png", str(validation.table.image_path(person))),
         ("40, 30, 60, 120", box),
     ):
         assert written in example
         example = example.replace(written, meant)
     names: dict[str, NDArray] = {}
     exec(example, names)
-    assert np.abs(names["keypoints"] - predictions.keypoints[person]).max() < 0.02
-    deviation = predictions.sigma[person] * criterion.residual_spread(17).numpy()
+    assert np.abs(names["keypoints"] - poses.keypoints[person]).max() < 0.02
+    deviation = poses.sigma[person] * criterion_of(checkpoint).residual_spread(17).numpy()
     assert np.allclose(names["deviation"], deviation, rtol=1e-3)
-    assert np.allclose(names["score"][0], predictions.joint_scores[person], atol=1e-5)
+    assert np.allclose(names["score"][0], poses.joint_scores[person], atol=1e-5)
 
 
 def test_every_format_of_the_type_has_an_entry() -> None:

@@ -13,10 +13,10 @@ import torch
 
 from rlepose.comparison.runs import Outcome, run_all
 from rlepose.comparison.suite import load_suite
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.training.trainer import train
 
 ROOT = Path(__file__).parents[2]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -53,9 +53,9 @@ def test_a_row_that_was_stopped_ends_with_the_bits_and_numbers_of_one_that_was_n
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=interrupt).start()
-    outcome = run_all(stopped, ROOT / "scripts", threads=1)
+    outcome = run_all(stopped, threads=1)
     assert [text.split(" of ")[-1] for text in outcome.interrupted] == ["40)"], outcome
-    assert run_all(stopped, ROOT / "scripts", threads=1, records=tmp_path) == Outcome(finished=["a_seed0"])
+    assert run_all(stopped, threads=1, records=tmp_path) == Outcome(finished=["a_seed0"])
     assert_same_bits(ours.experiment.folder, run.experiment.folder)
     record = json.loads((tmp_path / "suite" / "a_seed0.json").read_text())
     assert record["metrics"] == metrics

@@ -15,10 +15,13 @@ import pytest
 import torch
 
 from rlepose.config.config import Config
+from rlepose.datasets.crops import CropBatch
 from rlepose.errors import DivergedError, InputError
+from rlepose.jobs.train import train
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
+from rlepose.training.trainer import Trainer
+from tests.training.running import experiment_of
 
 Start = Callable[..., Any]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -66,8 +69,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, calls: Callable[[int], bool]) -> lis
     """Let the weights become NaN in these calls of `Trainer.step`; -> the persons of each call."""
     step, seen = Trainer.step, list[list[int]]()
 
-    def poisoned(trainer: Trainer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        seen.append(batch["index"].tolist())
+    def poisoned(trainer: Trainer, batch: CropBatch) -> torch.Tensor:
+        seen.append(batch.persons.tolist())
         if calls(len(seen)):
             with torch.no_grad():
                 trainer.parameters[0].fill_(torch.nan)
@@ -86,7 +89,7 @@ def test_after_a_nan_the_run_goes_back_and_on_with_another_order(
     assert "going back to the last checkpoint, 1 of 3 times" in caplog.text
     steps = (len(seen) - 2) // 2
     assert seen[0] != seen[2]
-    assert len(losses(Experiment.of(config).folder)) == 2 * steps  # the entries of the lost steps are gone
+    assert len(losses(experiment_of(config).folder)) == 2 * steps  # the entries of the lost steps are gone
 
 
 def test_a_run_that_diverges_again_and_again_ends(

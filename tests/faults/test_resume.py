@@ -11,10 +11,11 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.errors import Stopped
+from rlepose.jobs.train import train
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
+from rlepose.training.trainer import Trainer
+from tests.training.running import experiment_of, trainer_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 # Batch statistics, random numbers within the network, log entries and epochs that end between the stops.
@@ -43,7 +44,7 @@ def test_a_run_stopped_after_every_single_step_ends_with_the_bits_of_one_that_wa
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, assert_same_bits: Callable[..., None]
 ) -> None:
     straight, stopped = (tiny_config(f"name={name}", *OPTIONS) for name in ("straight", "stopped"))
-    steps = len(Trainer(straight, ALONE).batches)
+    steps = len(trainer_of(straight).batches)
     train(straight, ALONE)
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     for count in range(2 * steps):
@@ -51,10 +52,10 @@ def test_a_run_stopped_after_every_single_step_ends_with_the_bits_of_one_that_wa
             stop_after_a_step(patch, signals[count % 3])
             with pytest.raises(Stopped):
                 train(stopped, ALONE, resume=count > 0)
-        progress = load_checkpoint(Experiment.of(stopped).last).progress
+        progress = load_checkpoint(experiment_of(stopped).last).progress
         assert progress["epoch"] * steps + progress["seen"] // 12 == count + 1
     train(stopped, ALONE, resume=True)  # what is left is the last validation
-    assert_same_bits(Experiment.of(stopped).folder, Experiment.of(straight).folder)
+    assert_same_bits(experiment_of(stopped).folder, experiment_of(straight).folder)
 
 
 def test_a_checkpoint_within_the_epoch_is_written_every_so_many_steps(
@@ -70,7 +71,7 @@ def test_a_checkpoint_within_the_epoch_is_written_every_so_many_steps(
     monkeypatch.setattr(Trainer, "step", dying)
     with pytest.raises(AssertionError, match="dead"):
         train(config, ALONE)
-    assert load_checkpoint(Experiment.of(config).last).progress["seen"] == 24
+    assert load_checkpoint(experiment_of(config).last).progress["seen"] == 24
 
 
 def test_a_clock_that_jumps_changes_nothing(
@@ -80,7 +81,7 @@ def test_a_clock_that_jumps_changes_nothing(
     train(straight, ALONE)
     hours = itertools.cycle((0, 10, -20))
     monkeypatch.setattr(time, "time", lambda: 2e9 + 3600 * next(hours))
-    experiment = Experiment.of(jumping)
+    experiment = experiment_of(jumping)
     for stop in range(2):
         with monkeypatch.context() as patch:
             stop_after_a_step(patch, signal.SIGTERM)
@@ -88,4 +89,4 @@ def test_a_clock_that_jumps_changes_nothing(
                 train(jumping, ALONE, resume=stop > 0)
     os.utime(experiment.last, (0, 0))  # older than the one before
     train(jumping, ALONE, resume=True)
-    assert_same_bits(experiment.folder, Experiment.of(straight).folder)
+    assert_same_bits(experiment.folder, experiment_of(straight).folder)

@@ -13,9 +13,11 @@ from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.inference import Predictor, coco_entries
 from rlepose.inference.boxes import Boxes
-from rlepose.jobs.validate import validator_of
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.jobs.validate import validation_of
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.trained_model import open_checkpoint
+from tests.predicting import criterion_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -37,7 +39,7 @@ def pictures_and_boxes(root: Path) -> tuple[list[Path], list[list[list[float]]]]
         ("true", "heatmap_mse", "heatmap"),
     ],
 )
-def test_predicts_what_the_validator_does(
+def test_predicts_what_the_validation_does(
     checkpoint: Callable[..., Path], synthetic: Path, flip_test: str, loss: str, head: str
 ) -> None:
     path = checkpoint(
@@ -47,20 +49,20 @@ def test_predicts_what_the_validator_does(
         recalibration=Recalibration("scale", (1.5,)),
     )
     loaded = load_checkpoint(path)
-    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
-    validator = validator_of(path, loaded.config, loaded, "gt", ALONE)
-    expected = validator.predict(model, criterion)
+    model = open_checkpoint(path, loaded.config, loaded, ALONE.device)
+    validation = validation_of(path, loaded.config, loaded, "gt", ALONE)
+    expected = validation.source.predict(model)
     assert expected.sigma is not None
     files, boxes = pictures_and_boxes(synthetic)
 
     pictures = Predictor(path, "cpu").predict(files, boxes)
 
     persons = [person for picture in pictures for person in picture.persons]
-    assert len(persons) == len(validator.table)
-    spread = criterion.residual_spread(17).numpy()
-    order = np.argsort(validator.table.image_index, kind="stable")
+    assert len(persons) == len(validation.table)
+    spread = criterion_of(loaded).residual_spread(17).numpy()
+    order = np.argsort(validation.table.image_index, kind="stable")
     for row, person in zip(order, persons, strict=True):
-        np.testing.assert_allclose(person.bbox_xywh, validator.table.bbox_xywh[row])
+        np.testing.assert_allclose(person.bbox_xywh, validation.table.bbox_xywh[row])
         np.testing.assert_allclose(person.keypoints, expected.keypoints[row], atol=1e-3)
         np.testing.assert_allclose(person.sigma, expected.sigma[row] * spread, rtol=1e-4)
         np.testing.assert_allclose(person.joint_scores, expected.joint_scores[row], atol=1e-5)

@@ -21,11 +21,10 @@ from rlepose.inference.media import InputPicture
 from rlepose.jobs.predict import predict_files
 from rlepose.pose.camera import project
 from rlepose.pose.skeleton import H36M, H36M_ROOT
-from rlepose.runtime.checkpoint import save_checkpoint
-from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer
-from rlepose.validation.validators import build_validator
+from rlepose.runtime.checkpoint_file import write_tree
+from rlepose.validation.validations import build_validation
+from tests.predicting import model_of
+from tests.training.running import experiment_of, trainer_of
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +115,20 @@ def test_the_predictor_gives_what_the_validation_sees(
     tiny_3d_config: Callable[..., Config], table: Person3DTable, tmp_path: Path
 ) -> None:
     config = tiny_3d_config()
-    trainer = Trainer(config, Ranks(0, 1, torch.device("cpu")))
-    for layer in (trainer.model.head.coordinates, trainer.model.head.scales):
+    trainer = trainer_of(config)
+    for layer in (trainer.task.step.model.head.coordinates, trainer.task.step.model.head.scales):
         torch.nn.init.normal_(layer.weight, std=0.1)
-    path = Experiment.of(config).best
-    save_checkpoint(path, trainer.state.checkpoint(trainer.ranks))
+    path = experiment_of(config).best
+    write_tree(path, trainer.tree())
     predictor = Predictor(path, device="cpu")
     picture = str(table.image_path(3))
     box = table.bbox_xywh[[3]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
     (person,) = predictor.predict(picture, box)[0].persons
-    validator = build_validator(config, "gt", trainer.ranks)
-    expected = validator.predict(trainer.model, trainer.criterion)
+    expected = build_validation(config, "gt", trainer.ranks).source.predict(model_of(trainer))
     assert person.depth is not None and person.depth_sigma is not None and person.sigma is not None
     np.testing.assert_allclose(person.keypoints, expected.keypoints[3, :, :2], atol=1e-3)
     np.testing.assert_allclose(person.depth, expected.keypoints[3, :, 2], atol=1e-2)
-    spread = trainer.criterion.residual_spread(18).numpy()
+    spread = trainer.task.step.criterion.residual_spread(18).numpy()
     assert expected.sigma is not None
     np.testing.assert_allclose(person.depth_sigma, (expected.sigma[3] * spread)[:, 2], rtol=1e-3)
 

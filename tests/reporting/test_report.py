@@ -10,6 +10,7 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.errors import InputError
+from rlepose.jobs.train import train
 from rlepose.models.pose_model import build_model
 from rlepose.pose.skeleton import COCO
 from rlepose.reporting.gallery import surest_wrong
@@ -19,14 +20,14 @@ from rlepose.reporting.report import write_report
 from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import train
+from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def trained(config: Config) -> Path:
     train(config, ALONE)
-    return Experiment.of(config).folder
+    return experiment_of(config).folder
 
 
 def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
@@ -110,7 +111,7 @@ def test_what_cannot_stand_side_by_side_is_refused_before_the_first_prediction(
     other = folder.parent / "other"
     (other / "checkpoints").mkdir(parents=True)
     torch.save(tree, other / "checkpoints" / "best.pt")
-    monkeypatch.setattr("rlepose.validation.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    monkeypatch.setattr("rlepose.validation.pose_source.TableSource.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"other has the 17 joints snout, .*a report for each"):
         measure_all([folder, other])
     with pytest.raises(InputError, match=r"empty: no experiment with a checkpoint, .*best\.pt does not exist"):

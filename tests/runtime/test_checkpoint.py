@@ -15,7 +15,7 @@ from rlepose.pose.skeleton import COCO, skeleton_from_names
 from rlepose.runtime.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    model_from_checkpoint,
+    network_from_checkpoint,
     results_folder,
     save_checkpoint,
 )
@@ -51,7 +51,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Pat
 
 def test_the_model_can_be_rebuilt_from_the_file_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
-    model = model_from_checkpoint(load_checkpoint(tmp_path / "a.pt"), checkpoint.config, tmp_path / "a.pt")
+    model = network_from_checkpoint(load_checkpoint(tmp_path / "a.pt"), checkpoint.config, tmp_path / "a.pt")
     assert not model.training
     assert torch.equal(model.head.coordinates.weight, checkpoint.model["head.coordinates.weight"])
 
@@ -124,7 +124,7 @@ def test_a_plain_state_dict_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_joint_count_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     other = dataclasses.replace(checkpoint, skeleton=skeleton_from_names(["a", "b"]))
     with pytest.raises(InputError, match=r"a\.pt: its model does not fit this config.*size mismatch"):
-        model_from_checkpoint(other, other.config, tmp_path / "a.pt")
+        network_from_checkpoint(other, other.config, tmp_path / "a.pt")
 
 
 def test_results_lie_beside_the_folder_of_checkpoints_or_beside_a_file_that_was_moved(tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ def test_one_rank_and_two_train_alike_in_space(run_script: Run, tiny_3d_override
 
 def test_ranks_stay_equal_also_when_one_sees_no_label(run_script: Run, tiny_overrides: list[str]) -> None:
     overrides = [*tiny_overrides, "model.backbone.name=resnet18"]  # which has batch statistics
-    result = run_script("keep_ranks_equal.py", CONFIG, *overrides, folder="tests/training/ranks", ranks=2)
+    result = run_script(
+        "keep_ranks_equal.py", CONFIG, *overrides, folder="tests/training/ranks", ranks=2, PYTHONPATH="."
+    )
     assert result.returncode == 0, result.stderr
     moved = re.search(r"equal on 2 ranks; flow moved by ([\d.]+)", result.stdout)
     assert moved is not None

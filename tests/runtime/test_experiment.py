@@ -11,8 +11,7 @@ import pytest
 from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer
-from tests.training.running import ALONE, losses, run
+from tests.training.running import experiment_of, losses, run, trainer_of
 
 
 def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[..., Config]) -> None:
@@ -21,7 +20,7 @@ def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[...
     with pytest.raises(InputError, match=r"holds an earlier run; pass --resume .* --overwrite .* --name"):
         run(config)
     run(config, overwrite=True)
-    assert len(losses(config)) == len(Trainer(config, ALONE).batches)
+    assert len(losses(config)) == len(trainer_of(config).batches)
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.pt", "checkpoints/epoch_10.pt", "results/metrics.json"])
@@ -58,12 +57,12 @@ def test_a_mistake_beside_overwrite_deletes_nothing(tiny_config: Callable[..., C
     run(config)
     with pytest.raises(InputError, match=r"nowhere\.json"):
         run(tiny_config("train.epochs=1", "data.train_annotations=nowhere.json"), overwrite=True)
-    assert Experiment.of(config).last.exists()
+    assert experiment_of(config).last.exists()
 
 
 def test_a_folder_that_is_no_experiment_is_not_touched(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config()
-    folder = Experiment.of(config).folder
+    folder = experiment_of(config).folder
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="is not empty and holds no experiment"):

@@ -11,10 +11,10 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.config.reading import with_overrides
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import criterion_from_checkpoint, load_checkpoint, model_from_checkpoint
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import train
 from tests.training.running import ALONE
 
 OLD = Path(__file__).parents[1] / "data" / "checkpoint_format2.pt"

@@ -14,10 +14,9 @@ from rlepose.config.reading import with_overrides
 from rlepose.jobs import validate as module
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.runtime.checkpoint import load_checkpoint
-from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.origin import code_version, origin
 from rlepose.runtime.run_log import read_json_lines
-from tests.training.running import ALONE, run
+from tests.training.running import ALONE, experiment_of, run
 
 UNKNOWN = {"commit": None, "modified": None}
 
@@ -85,7 +84,7 @@ def persons(synthetic: Path, split: str) -> int:
 def test_each_start_of_a_training_is_noted(tiny_config: Callable[..., Config], synthetic: Path) -> None:
     run(tiny_config("train.epochs=1"))
     run(tiny_config("train.epochs=2"), resume=True)
-    starts = read_json_lines(Experiment.of(tiny_config()).starts)
+    starts = read_json_lines(experiment_of(tiny_config()).starts)
     expected = {"training": persons(synthetic, "train"), "validation": persons(synthetic, "val")}
     assert [start["persons"] for start in starts] == [expected] * 2
     assert starts[0]["torch"] == torch.__version__

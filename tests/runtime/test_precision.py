@@ -9,10 +9,8 @@ import torch
 from rlepose.config.config import Config
 from rlepose.models.backbones import Backbone
 from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
-from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.precision import MOST_DEPTHWISE_WEIGHTS, choose_precision, depthwise_share
-from rlepose.training.trainer import Trainer
-from tests.training.running import ALONE, run
+from tests.training.running import experiment_of, run, trainer_of
 
 CPU = torch.device("cpu")
 PLAIN, DEPTHWISE = torch.nn.Conv2d(8, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8)
@@ -90,12 +88,12 @@ def test_a_resumed_run_keeps_the_precision_that_it_began_with(
 ) -> None:
     config = tiny_config("train.epochs=1", f"system.precision={option}")
     run(config)
-    path = Experiment.of(config).last
+    path = experiment_of(config).last
     checkpoint = load_checkpoint(path, whole=True)
     other = {"float32": "bfloat16", "bfloat16": "float32"}[checkpoint.progress["precision"]]
     checkpoint.progress["precision"] = other  # as if begun on another machine
     save_checkpoint(path, checkpoint)
-    trainer = Trainer(config, ALONE, resume=True)
+    trainer = trainer_of(config, resume=True)
     expected = other if keeps else "float32"
     assert trainer.state.precision.name == expected
     assert trainer.step_module.precision == getattr(torch, expected)

@@ -1,21 +1,21 @@
-from typing import Any
-
 import pytest
 import torch
 
+from rlepose.datasets.crops import CropBatch
 from rlepose.runtime.prefetch import on_device
 
 
-def batches(count: int, pinned: bool = False) -> list[dict[str, Any]]:
-    images = [torch.full((2, 3, 8, 8), number) for number in range(count)]
-    return [{"image": image.pin_memory() if pinned else image, "problem": ["", "lost"]} for image in images]
+def batches(count: int, pinned: bool = False) -> list[CropBatch]:
+    labels = torch.zeros(2, 17, 2)
+    made = [CropBatch.of_tensors(torch.full((2, 3, 8, 8), number), labels, labels) for number in range(count)]
+    return [batch.pin_memory() if pinned else batch for batch in made]
 
 
 def test_on_the_cpu_batches_pass_with_their_tensors() -> None:
-    passed = list(on_device(batches(3), torch.device("cpu")))
-    assert [batch["problem"] for batch, _ in passed] == [["", "lost"]] * 3
-    assert [tensors.keys() for _, tensors in passed] == [{"image"}] * 3
-    assert [int(tensors["image"][0, 0, 0, 0]) for _, tensors in passed] == [0, 1, 2]
+    source = batches(3)
+    passed = list(on_device(source, torch.device("cpu")))
+    assert [batch for batch, _ in passed] == source
+    assert [int(moved.image[0, 0, 0, 0]) for _, moved in passed] == [0, 1, 2]
 
 
 def test_no_batch_is_asked_for_before_the_last_is_used() -> None:
@@ -31,9 +31,9 @@ def test_on_cuda_a_batch_is_whole_when_it_is_used_and_the_host_does_not_wait() -
     sums = []
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for _, tensors in on_device(batches(20, pinned=True), device):
+        for _, moved in on_device(batches(20, pinned=True), device):
             torch.cuda._sleep(1_000_000)
-            sums.append(tensors["image"].sum())
+            sums.append(moved.image.sum())
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert [int(total) for total in sums] == [2 * 3 * 8 * 8 * number for number in range(20)]

@@ -19,12 +19,13 @@ from rlepose.config.config import Config
 from rlepose.config.reading import load_config
 from rlepose.convert.foreign_checkpoint import load_flows
 from rlepose.convert.layouts import from_official
+from rlepose.datasets.crops import CropBatch
 from rlepose.drawn_people.people import write_synthetic
 from rlepose.drawn_people.people_in_space import write_h36m
 from rlepose.pose.codec import PoseOutput
 from rlepose.training.trainer import Trainer
 from tests.conftest import REPOSITORY
-from tests.training.running import ALONE
+from tests.training.running import trainer_of
 
 Reference = Mapping[str, NDArray[Any]]
 Space = Literal["2d", "3d"]
@@ -115,7 +116,7 @@ def replay(reference: Reference, space: Space, optimizer: str, folder: Path) -> 
     """Take the steps of a run; `folder` is for what a trainer wants on disk."""
     torch.set_num_threads(1)
     height, width = reference[f"{space}/images"].shape[2:4]
-    trainer = Trainer(_config(space, optimizer, folder, (height, width)), ALONE)
+    trainer = trainer_of(_config(space, optimizer, folder, (height, width)))
     trainer.step_module.double()
     parameters = trainer.parameters
     shapes = {name: shape for name, shape, *_ in json.loads(str(reference[f"{space}/tensors"]))}
@@ -124,8 +125,8 @@ def replay(reference: Reference, space: Space, optimizer: str, folder: Path) -> 
     theirs = TheirTensors(shapes, [parameter.detach().long() for parameter in parameters])
     _fill(trainer, state)
     # The input is normalised already, in float32: with the model's own buffers it would differ by 1e-8.
-    trainer.model.pixel_mean.zero_()
-    trainer.model.pixel_std.fill_(1)
+    trainer.task.step.model.pixel_mean.zero_()
+    trainer.task.step.model.pixel_std.fill_(1)
     image = torch.from_numpy(network_input(reference, space).astype(np.float64))
     target, weight = (torch.from_numpy(reference[f"{space}/{name}"]).double() for name in ("target", "weight"))
 
@@ -133,16 +134,16 @@ def replay(reference: Reference, space: Space, optimizer: str, folder: Path) -> 
     run = Replay(untrained, untrained)
     initial = [parameter.detach().clone() for parameter in parameters]
     unclipped: dict[Tensor, Tensor] = {}
-    trainer.step_module.register_forward_hook(lambda module, inputs, losses: run.losses.append(losses.mean().item()))
+    trainer.step_module.register_forward_hook(
+        lambda module, inputs, losses: run.losses.append(losses.per_person.mean().item())
+    )
     for parameter in parameters:
         parameter.register_post_accumulate_grad_hook(lambda p: unclipped.update({p: p.grad.clone()}))
     prefix = f"{space}/{optimizer}_exact"
     stored_whole = {key.rpartition("/")[2] for key in reference if key.startswith(f"{prefix}/value/")}
     for step in range(len(reference[f"{prefix}/loss"])):
         batch = step % BATCHES
-        trainer.step(
-            {"image": image[batch], "target": target[batch], "weight": weight[batch], "index": torch.arange(PERSONS)}
-        )
+        trainer.step(CropBatch.of_tensors(image[batch], target[batch], weight[batch]))
         gradients = [parameter.grad for parameter in parameters]
         run.gradient_norms.append(theirs.norms(unclipped[parameter] for parameter in parameters))
         run.clipped_norms.append(theirs.norms(gradients))
@@ -181,12 +182,12 @@ def _config(space: Space, optimizer: str, folder: Path, size_hw: tuple[int, int]
 
 def _fill(trainer: Trainer, state: Mapping[str, Tensor]) -> None:
     converted = from_official(state)
-    trainer.model.load_state_dict(converted.model)
-    load_flows(trainer.criterion, converted, Path("authors_steps.npz"))
+    trainer.task.step.model.load_state_dict(converted.model)
+    load_flows(trainer.task.step.criterion, converted, Path("authors_steps.npz"))
 
 
 @torch.no_grad()
 def _evaluated(trainer: Trainer, image: Tensor) -> PoseOutput:
-    output = trainer.model.eval()(image)
+    output = trainer.task.step.model.eval()(image)
     trainer.step_module.train()
     return output

@@ -9,12 +9,15 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
+from rlepose.config.config import Config
+from rlepose.config.reading import with_overrides
 from rlepose.convert.foreign_checkpoint import config_of
 from rlepose.convert.layouts import from_official
-from rlepose.models.forward import in_picture
 from rlepose.models.pose_model import network_of
 from rlepose.pose.codec import PoseOutput, decode, joint_scores
 from rlepose.pose.frames import Frames
+from rlepose.pose.skeleton import COCO, H36M
+from tests.predicting import without_network
 from tests.training.authors_steps import OPTIMIZERS, Reference, Replay, Space, initial_state, network_input, replay
 
 
@@ -104,7 +107,9 @@ def test_predictions_are_the_authors(run: Run, when: str) -> None:
     mu, sigma, score = (run.theirs[f"{when}/{name}"] for name in ("mu", "sigma", "score"))
     crops = Frames(np.eye(2, 3)[None].repeat(len(mu), axis=0), np.array([48.0, 64.0]))
     # Px and mm. The root's depth is taken off the others, as the authors do.
-    keypoints, _ = in_picture(output.mu.numpy(), None, None, crops, root_depth=run.space == "3d")
+    overrides, skeleton = {"2d": ([], COCO), "3d": (["data.format=h36m", "loss.root_depth=true"], H36M)}[run.space]
+    model = without_network(with_overrides(Config(), overrides), skeleton)
+    keypoints, _ = model.in_picture(output.mu.numpy(), None, crops)
     assert_allclose(keypoints, decode(mu, None, crops)[0], atol=1e-8)
     assert_allclose(output.sigma, sigma, rtol=1e-10)
     assert_allclose(joint_scores(output), score[..., 0], rtol=1e-6)  # they round it to float32

@@ -21,7 +21,7 @@ from rlepose.pose.codec import decode
 from rlepose.pose.skeleton import Skeleton
 from rlepose.training.optimization import build_optimizer
 from rlepose.training.options import AdamConfig
-from rlepose.training.trainer import TrainStep
+from rlepose.training.trainer import TopDownStep
 
 PLAIN = {"name": "regression", "normalize_features": False}
 
@@ -89,20 +89,20 @@ def learn_by_heart(
     model = build_model(config.model, joints, LOSSES[config.loss.name].needs_sigma).to(
         memory_format=torch.channels_last
     )
-    step = TrainStep(model, build_criterion(config.loss, joints))
+    step = TopDownStep(model, build_criterion(config.loss, joints))
     optimizer = build_optimizer(AdamConfig(lr=3e-3), step.parameters())
     reference = reference_length("box", table.keypoints, table.visible, table.bbox_xywh, skeleton)
 
     def correct() -> float | None:
         with torch.no_grad():
-            mu = model.eval()(batch["image"]).mu.numpy()
+            mu = model.eval()(batch.image).mu.numpy()
         model.train()
         keypoints, _ = decode(mu, None, dataset.frames())
         return pck(keypoints, table.keypoints, table.visible, reference, 0.1)
 
     for number in range(400):
         optimizer.zero_grad()
-        step(batch["image"], batch["target"], batch["weight"]).mean().backward()
+        step(batch).per_person.mean().backward()
         optimizer.step()
         if number % 20 == 19 and correct() == 1.0:
             return

@@ -8,10 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rlepose.config.config import Config
-from rlepose.datasets.crops import to_device
 from rlepose.runtime.distributed import Ranks, choose_device
 from rlepose.runtime.prefetch import on_device
-from rlepose.training.trainer import Trainer
+from tests.training.running import trainer_of
 
 # What makes the host wait: a number read, or a shape that depends on values.
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
@@ -30,8 +29,8 @@ class Operators(TorchDispatchMode):
 
 
 def waits_of_step(config: Config) -> list[str]:
-    trainer = Trainer(config, Ranks(0, 1, choose_device("cpu")))
-    batch = to_device(next(iter(trainer.loader)), trainer.ranks.device)
+    trainer = trainer_of(config, ranks=Ranks(0, 1, choose_device("cpu")))
+    batch = next(iter(trainer.task.loader))
     trainer.step(batch)  # the first one makes the optimiser's state
     with Operators() as operators:
         trainer.step(batch)
@@ -55,8 +54,8 @@ def test_a_step_does_not_wait(tiny_config: Callable[..., Config], options: list[
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_on_cuda_no_step_waits(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config("system.device=cuda"), Ranks(0, 1, choose_device("cuda")))
-    batches = on_device(trainer.loader, trainer.ranks.device)
+    trainer = trainer_of(tiny_config("system.device=cuda"), ranks=Ranks(0, 1, choose_device("cuda")))
+    batches = on_device(trainer.task.loader, trainer.ranks.device)
     trainer.step(next(batches)[1])
     torch.cuda.set_sync_debug_mode("error")
     try:

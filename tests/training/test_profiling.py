@@ -10,9 +10,9 @@ import torch
 from rlepose.config.config import Config
 from rlepose.datasets.crops import PoseDataset
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
 from rlepose.training.profiling import StepTimes, device_seconds
-from rlepose.training.trainer import TrainStep, train
+from rlepose.training.trainer import TopDownStep, train
+from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -29,7 +29,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, seconds: f
 
 @pytest.mark.parametrize(
     ("owner", "method", "seconds", "bottleneck"),
-    [(PoseDataset, "__getitem__", 0.2, "loader"), (TrainStep, "forward", 1.0, "device")],
+    [(PoseDataset, "__getitem__", 0.2, "loader"), (TopDownStep, "forward", 1.0, "device")],
 )
 def test_a_profiled_run_tells_the_bottleneck_and_leaves_a_trace_alone(
     tiny_config: Callable[..., Config],
@@ -47,7 +47,7 @@ def test_a_profiled_run_tells_the_bottleneck_and_leaves_a_trace_alone(
     told = [record.message for record in caplog.records if record.message.startswith("bottleneck")]
     assert len(told) == 1
     assert told[0].startswith(f"bottleneck      {bottleneck}: of a step of ")
-    experiment = Experiment.of(config)
+    experiment = experiment_of(config)
     names = {event.get("name") for event in json.loads(experiment.trace.read_text())["traceEvents"]}
     assert "aten::convolution" in names
     assert not experiment.last.exists()

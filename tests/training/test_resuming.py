@@ -9,10 +9,11 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.errors import InputError
+from rlepose.jobs.train import train
 from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
-from tests.training.running import ALONE, lines, losses, run
+from rlepose.training.trainer import Trainer
+from tests.training.running import ALONE, experiment_of, lines, losses, run, trainer_of
 
 
 def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_config: Callable[..., Config]) -> None:
@@ -21,7 +22,7 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_confi
     run(tiny_config("name=stopped", "train.epochs=1"))
     stopped = tiny_config("name=stopped", "train.epochs=3")
     run(stopped, resume=True)
-    ours, theirs = (load_checkpoint(Experiment.of(config).last) for config in (stopped, straight))
+    ours, theirs = (load_checkpoint(experiment_of(config).last) for config in (stopped, straight))
     for name in ("model", "criterion"):
         state, expected = getattr(ours, name), getattr(theirs, name)
         assert all(torch.equal(state[key], expected[key]) for key in expected)
@@ -46,14 +47,14 @@ def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config
 
 
 def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config(), ALONE)
+    trainer = trainer_of(tiny_config())
     trainer.state.epoch = 1
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["steps"], tree["progress"]["images"]
     torch.save(tree, trainer.experiment.last)
-    state = Trainer(tiny_config(), ALONE, resume=True).state
-    assert (state.steps, state.images) == (len(trainer.batches), len(trainer.batches) * 8)
+    state = trainer_of(tiny_config(), resume=True).state
+    assert (state.steps, state.images) == (len(trainer.task.order), len(trainer.task.order) * 8)
 
 
 def test_a_crash_in_the_validation_does_not_cost_the_epoch(
@@ -64,16 +65,16 @@ def test_a_crash_in_the_validation_does_not_cost_the_epoch(
         broken.setattr(Trainer, "_validate", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(config)
-    assert load_checkpoint(Experiment.of(config).last).progress["epoch"] == 1
+    assert load_checkpoint(experiment_of(config).last).progress["epoch"] == 1
     trained = losses(config)
     assert "gt/AP" in run(config, resume=True)
     assert losses(config) == trained
-    assert Experiment.of(config).best.exists()
+    assert experiment_of(config).best.exists()
 
 
 def test_resuming_on_other_joints_is_refused(tiny_config: Callable[..., Config]) -> None:
     run(tiny_config("train.epochs=1"))
-    path = Experiment.of(tiny_config()).last
+    path = experiment_of(tiny_config()).last
     tree = torch.load(path, weights_only=True)
     tree["skeleton"]["names"][0] = "snout"
     torch.save(tree, path)
@@ -84,38 +85,38 @@ def test_resuming_on_other_joints_is_refused(tiny_config: Callable[..., Config])
 def test_a_damaged_checkpoint_never_takes_the_place_of_the_whole_one(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config()
     run(config)
-    experiment = Experiment.of(config)
+    experiment = experiment_of(config)
     whole = experiment.previous.read_bytes()
     experiment.last.write_bytes(experiment.last.read_bytes()[:1000])
-    Trainer(config, ALONE, resume=True)
+    trainer_of(config, resume=True)
     assert not experiment.last.exists() and experiment.previous.read_bytes() == whole
 
 
 def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config()
-    trainer = Trainer(config, ALONE)
+    trainer = trainer_of(config)
     trainer.state.seen = 8
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
-    Trainer(config, ALONE, resume=True)
+    trainer_of(config, resume=True)
     with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
-        Trainer(tiny_config("train.batch_size=4"), ALONE, resume=True)
+        trainer_of(tiny_config("train.batch_size=4"), resume=True)
 
 
 def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer = trainer_of(tiny_config("train.epochs=3"))
     trainer.state.epoch = 2
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
-    Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+    trainer_of(tiny_config("train.epochs=2"), resume=True)
     with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
-        Trainer(tiny_config("train.epochs=1"), ALONE, resume=True)
+        trainer_of(tiny_config("train.epochs=1"), resume=True)
 
 
 def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config("train.epochs=3"), ALONE)
+    trainer = trainer_of(tiny_config("train.epochs=3"))
     trainer.state.epoch, trainer.state.seen = 2, 8
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
     with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
-        Trainer(tiny_config("train.epochs=2"), ALONE, resume=True)
+        trainer_of(tiny_config("train.epochs=2"), resume=True)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,9 @@ def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_confi
 def test_another_set_of_backbone_options_is_told_when_resuming(
     tiny_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, before: str, now: str, told: str
 ) -> None:
-    trainer = Trainer(tiny_config(f"model.backbone.options={before}"), ALONE)
+    trainer = trainer_of(tiny_config(f"model.backbone.options={before}"))
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
-    Trainer(tiny_config(f"model.backbone.options={now}"), ALONE, resume=True)
+    trainer_of(tiny_config(f"model.backbone.options={now}"), resume=True)
     assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
 
 
@@ -146,31 +147,31 @@ def test_another_set_of_backbone_options_is_told_when_resuming(
 def test_the_best_so_far_is_forgotten_where_its_number_is_now_relative_to_another_length(
     tiny_config: Callable[..., Config], select_by: str, option: str, before: str, now: str, kept: bool
 ) -> None:
-    trainer = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={before}"), ALONE)
+    trainer = trainer_of(tiny_config(f"train.select_by={select_by}", f"{option}={before}"))
     trainer.state.best = 0.1
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
-    resumed = Trainer(tiny_config(f"train.select_by={select_by}", f"{option}={now}"), ALONE, resume=True)
+    resumed = trainer_of(tiny_config(f"train.select_by={select_by}", f"{option}={now}"), resume=True)
     assert resumed.state.best == (0.1 if kept else None)
 
 
 def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config(), ALONE)
+    trainer = trainer_of(tiny_config())
     save_checkpoint(trainer.experiment.last, trainer.state.checkpoint(ALONE))
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["seen"]
     torch.save(tree, trainer.experiment.last)
     with pytest.raises(InputError, match=r"does not tell seen.*model\.init_from"):
-        Trainer(tiny_config(), ALONE, resume=True)
+        trainer_of(tiny_config(), resume=True)
 
 
 def test_resume_takes_the_new_rate_and_refuses_another_optimizer(tiny_config: Callable[..., Config]) -> None:
     run(tiny_config("train.epochs=1"))
     changed = tiny_config("train.optimizer.weight_decay=0.5")
-    trainer = Trainer(changed, ALONE, resume=True)
+    trainer = trainer_of(changed, resume=True)
     assert trainer.optimizer.param_groups[0]["weight_decay"] == 0.5
     assert trainer.optimizer.state_dict()["state"]
     with pytest.raises(InputError, match="was started with adam"):
-        Trainer(tiny_config("train.optimizer.name=sgd"), ALONE, resume=True)
+        trainer_of(tiny_config("train.optimizer.name=sgd"), resume=True)
 
 
 def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Config]) -> None:
@@ -197,7 +198,7 @@ def test_requeue_goes_on_from_what_another_run_saved_until_the_folder_was_free(
 
 def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=1")
-    best = Experiment.of(config).best
+    best = experiment_of(config).best
     best.parent.mkdir(parents=True)
     best.touch()
     (best.parent.parent / "config.yaml").touch()
@@ -207,7 +208,7 @@ def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[
 
 
 def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny_config: Callable[..., Config]) -> None:
-    experiment = Experiment.of(tiny_config())
+    experiment = experiment_of(tiny_config())
     experiment.folder.mkdir(parents=True)
     (experiment.folder / "config.yaml").touch()
     (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
@@ -217,4 +218,4 @@ def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny
 def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=1")
     train(config, ALONE, requeue=True)
-    assert Experiment.of(config).last.exists()
+    assert experiment_of(config).last.exists()

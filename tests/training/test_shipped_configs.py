@@ -4,11 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from rlepose.config.reading import load_config
-from rlepose.runtime.distributed import Ranks
-from rlepose.training.trainer import Trainer
+from tests.training.running import trainer_of
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 # These have files of their own layout, and a smaller backbone to be quick; all others train on the synthetic ones.
@@ -52,11 +50,11 @@ def test_two_steps_of_a_shipped_config_move_every_weight(
             f"output_dir={tmp_path}",
         ],
     )
-    trainer = Trainer(config, Ranks(0, 1, torch.device("cpu")))
+    trainer = trainer_of(config)
     before = [parameter.detach().clone() for parameter in trainer.parameters]
     trainer.step_module.train()
-    for _, batch in zip(range(2), trainer.loader, strict=False):
-        loss, taken = trainer.step({name: value for name, value in batch.items() if isinstance(value, torch.Tensor)})
+    for _, batch in zip(range(2), trainer.task.loader, strict=False):
+        loss, taken, *_ = trainer.step(batch)
         assert loss.isfinite() and taken == 1
     after = trainer.step_module.named_parameters()
     assert [name for (name, new), old in zip(after, before, strict=True) if new.equal(old)] == []

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,9 @@ from rlepose.errors import InputError
 from rlepose.losses import LOSSES
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer
-from rlepose.validation.estimator import Predictions
-from tests.training.running import ALONE, lines, losses, run
+from rlepose.runtime.trained_model import TrainedModel
+from rlepose.validation.validation import Validation
+from tests.training.running import experiment_of, lines, losses, run, script_validations, task_of, trainer_of
 
 
 @pytest.mark.parametrize("loss", list(LOSSES))
@@ -23,7 +23,7 @@ def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Cal
     head = "heatmap" if loss == "heatmap_mse" else "regression"
     config = tiny_config(f"loss.name={loss}", f"model.head.name={head}")
     metrics = run(config)
-    folder = Experiment.of(config).folder
+    folder = experiment_of(config).folder
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {
         "last.pt",
         "previous.pt",
@@ -40,7 +40,7 @@ def test_a_run_leaves_config_log_numbers_events_and_checkpoints(tiny_config: Cal
 def test_every_nth_epoch_is_kept(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=5", "train.keep_every=2", "train.validate_every=5")
     run(config)
-    folder = Experiment.of(config).folder / "checkpoints"
+    folder = experiment_of(config).folder / "checkpoints"
     kept = {path.name: load_checkpoint(path).progress["epoch"] for path in folder.glob("epoch_*.pt")}
     assert kept == {"epoch_2.pt": 2, "epoch_4.pt": 4}
 
@@ -54,15 +54,13 @@ def test_the_loss_falls(tiny_config: Callable[..., Config]) -> None:
 
 def test_a_heatmap_that_would_not_lie_evenly_in_the_crop_is_refused(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"data\.input_size_hw: .*multiples of 32"):
-        Trainer(tiny_config("model.head.name=integral", "data.input_size_hw=[80, 64]"), ALONE)
+        trainer_of(tiny_config("model.head.name=integral", "data.input_size_hw=[80, 64]"))
 
 
 def test_a_backbone_of_another_input_size_is_refused_before_training(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"data\.input_size_hw: the backbone cannot take crops of 64x64 .*img_size"):
-        Trainer(tiny_config("model.backbone.name=vit_tiny_patch16_224"), ALONE)
-    Trainer(
-        tiny_config("model.backbone.name=vit_tiny_patch16_224", "model.backbone.options={img_size: [64, 64]}"), ALONE
-    )
+        trainer_of(tiny_config("model.backbone.name=vit_tiny_patch16_224"))
+    trainer_of(tiny_config("model.backbone.name=vit_tiny_patch16_224", "model.backbone.options={img_size: [64, 64]}"))
 
 
 def test_numbers_do_not_depend_on_the_number_of_workers(tiny_config: Callable[..., Config]) -> None:
@@ -87,23 +85,22 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_config: 
 
 
 def test_the_optimizer_follows_the_schedule(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config("train.schedule.milestones=[1]", "train.schedule.gamma=0.1"), ALONE)
-    Experiment.of(trainer.config).open(trainer.config, resume=False)
+    trainer = trainer_of(tiny_config("train.schedule.milestones=[1]", "train.schedule.gamma=0.1"))
+    experiment_of(trainer.task.config).open(trainer.task.config, resume=False)
     trainer.fit()
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
-    rates = [line["train/lr"] for line in lines(trainer.config) if "train/lr" in line]
+    rates = [line["train/lr"] for line in lines(trainer.task.config) if "train/lr" in line]
     assert rates == pytest.approx([1e-3] * (len(rates) // 2) + [1e-4] * (len(rates) // 2))
 
 
 def test_best_is_the_checkpoint_of_the_highest_ap(tiny_config: Callable[..., Config], monkeypatch) -> None:
     values = iter([0.2, 0.5, 0.3])
     config = tiny_config("train.epochs=3")
-    trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
-    monkeypatch.setattr(trainer.validator, "run", lambda model, criterion: ({"gt/AP": next(values)}, [], predictions))
-    Experiment.of(config).open(config, resume=False)
+    trainer = trainer_of(config)
+    script_validations(monkeypatch, trainer, lambda: {"gt/AP": next(values)})
+    experiment_of(config).open(config, resume=False)
     trainer.fit()
-    best = load_checkpoint(Experiment.of(config).best)
+    best = load_checkpoint(experiment_of(config).best)
     assert (best.progress["epoch"], best.progress["validated"], best.progress["best"]) == (2, 2, 0.5)
     assert best.metrics == {"gt/AP": 0.5}
 
@@ -115,16 +112,11 @@ def test_the_checkpoint_that_select_by_names_is_kept(
     names = ("gt/AP", "gt/AP75", "gt/AR")
     values = iter([(0.5, 0.1, 0.2), (0.4, 0.3, 0.3), (0.3, 0.2, 0.4), (0.2, 0.1, 0.1)])
     config = tiny_config("train.epochs=4", f"train.select_by={select_by}")
-    trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
-
-    def validate(*_: object) -> tuple[dict[str, float], list, Predictions]:
-        return dict(zip(names, next(values), strict=True)), [], predictions
-
-    monkeypatch.setattr(trainer.validator, "run", validate)
-    Experiment.of(config).open(config, resume=False)
+    trainer = trainer_of(config)
+    script_validations(monkeypatch, trainer, lambda: dict(zip(names, next(values), strict=True)))
+    experiment_of(config).open(config, resume=False)
     trainer.fit()
-    best = Experiment.of(config).best
+    best = experiment_of(config).best
     assert load_checkpoint(best).progress["epoch"] == best_epoch
     assert ("chosen for being the last" in best.with_suffix(".md").read_text()) == (select_by == "last")
 
@@ -137,21 +129,19 @@ def test_a_resumed_run_keeps_its_best_unless_another_number_chooses_it(
 
     def go_on(epochs: int, select_by: str, value: float) -> None:
         config = tiny_config(f"train.epochs={epochs}", f"train.select_by={select_by}")
-        trainer = Trainer(config, ALONE, resume=epochs > 1)
-        predictions = trainer.validator.predict(trainer.model, trainer.criterion)
-        metrics = dict.fromkeys(("gt/AP", "gt/AR"), value)
-        monkeypatch.setattr(trainer.validator, "run", lambda *_: (metrics, [], predictions))
-        Experiment.of(config).open(config, resume=epochs > 1)
+        trainer = trainer_of(config, resume=epochs > 1)
+        script_validations(monkeypatch, trainer, lambda: dict.fromkeys(("gt/AP", "gt/AR"), value))
+        experiment_of(config).open(config, resume=epochs > 1)
         trainer.fit()
 
     go_on(1, "null", 0.5)
     go_on(2, select_by, 0.4)
-    assert load_checkpoint(Experiment.of(tiny_config()).best).progress["epoch"] == best_epoch
+    assert load_checkpoint(experiment_of(tiny_config()).best).progress["epoch"] == best_epoch
 
 
 def test_a_number_that_validation_does_not_give_cannot_choose_the_best(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.select_by: AP: .*set it to last, or to one of gt/AP, gt/AP50"):
-        Trainer(tiny_config("train.select_by=AP"), ALONE)
+        trainer_of(tiny_config("train.select_by=AP"))
 
 
 @pytest.mark.parametrize(
@@ -164,56 +154,62 @@ def test_the_lowest_nme_and_the_highest_area_under_its_curve_are_the_best(
     values = iter([(0.5, 0.4, 0.9), (0.3, 0.5, 0.2), (0.4, 0.1, 0.3)])
     options = ("train.epochs=3", "model.backbone.name=test_resnet", "eval.nme_reference=box")
     config = tiny_config(*options, f"train.select_by={select_by}")
-    trainer = Trainer(config, ALONE)
-    predictions = trainer.validator.predict(trainer.model, trainer.criterion)
-    monkeypatch.setattr(
-        trainer.validator, "run", lambda *_: (dict(zip(names, next(values), strict=True)), [], predictions)
-    )
-    Experiment.of(config).open(config, resume=False)
+    trainer = trainer_of(config)
+    script_validations(monkeypatch, trainer, lambda: dict(zip(names, next(values), strict=True)))
+    experiment_of(config).open(config, resume=False)
     trainer.fit()
-    assert load_checkpoint(Experiment.of(config).best).progress["epoch"] == best_epoch
+    assert load_checkpoint(experiment_of(config).best).progress["epoch"] == best_epoch
 
 
 def test_nme_cannot_choose_the_best_without_a_reference(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.select_by: gt/NME: .*set eval\.nme_reference"):
-        Trainer(tiny_config("train.select_by=gt/NME"), ALONE)
+        trainer_of(tiny_config("train.select_by=gt/NME"))
 
 
 def test_in_space_a_smaller_error_is_better(tiny_3d_config: Callable[..., Config]) -> None:
-    validator = Trainer(tiny_3d_config("train.select_by=PA_MPJPE"), ALONE).validator
-    assert validator.better("PA_MPJPE", 40.0, 41.0) and not validator.better("PA_MPJPE", 42.0, 41.0)
-    assert validator.better("PCK3D", 0.9, 0.8)
+    evaluator = task_of(trainer_of(tiny_3d_config("train.select_by=PA_MPJPE"))).validation.evaluator
+    assert evaluator.better("PA_MPJPE", 40.0, 41.0) and not evaluator.better("PA_MPJPE", 42.0, 41.0)
+    assert evaluator.better("PCK3D", 0.9, 0.8)
 
 
 def test_each_tensors_gradient_is_limited_where_asked(tiny_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_config("train={clip_grad_norm: 0.01, clip_grad_by: tensor}"), ALONE)
-    trainer.step({name: value for name, value in next(iter(trainer.loader)).items() if name != "problem"})
-    norms = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()])
+    trainer = trainer_of(tiny_config("train={clip_grad_norm: 0.01, clip_grad_by: tensor}"))
+    trainer.step(next(iter(trainer.task.loader)))
+    norms = torch.stack([parameter.grad.norm() for parameter in trainer.task.step.model.parameters()])
     assert norms.max() == pytest.approx(0.01, rel=1e-3)
     assert (norms > 0.0099).sum() > 10
 
 
 def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_gives(
-    tiny_config: Callable[..., Config],
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    models: list[TrainedModel] = []
+    run = Validation.run
+
+    def remember(validation: Validation, model: TrainedModel, batches: int | None = None) -> Any:
+        models.append(model)
+        return run(validation, model, batches)
+
+    monkeypatch.setattr(Validation, "run", remember)
     config = tiny_config("data.flip_pairs=[[left_eye, right_eye]]", "train.epochs=1")
-    trainer = Trainer(config, ALONE)
+    trainer = trainer_of(config)
     expected = [0, 2, 1, *range(3, 17)]
-    assert list(trainer.dataset.skeleton.flip_permutation) == expected
-    assert trainer.validator._flip_permutation.tolist() == expected
-    Experiment.of(config).open(config, resume=False)
+    assert list(trainer.task.dataset.skeleton.flip_permutation) == expected
+    assert list(trainer.task.validation.source.skeleton.flip_permutation) == expected
+    experiment_of(config).open(config, resume=False)
     trainer.fit()
-    assert list(load_checkpoint(Experiment.of(config).last).skeleton.flip_permutation) == expected
+    assert [list(model.skeleton.flip_permutation) for model in models] == [expected] * 2  # the first tries two batches
+    assert list(load_checkpoint(experiment_of(config).last).skeleton.flip_permutation) == expected
 
 
 def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"data\.num_keypoints: 14 joints are asked for but .* has 17: nose, left_eye"):
-        Trainer(tiny_config("data.num_keypoints=14"), ALONE)
+        trainer_of(tiny_config("data.num_keypoints=14"))
 
 
 def test_a_batch_that_does_not_divide_by_the_ranks_is_refused(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.batch_size: 8 does not divide by 3 ranks"):
-        Trainer(tiny_config(), Ranks(0, 3, torch.device("cpu")))
+        trainer_of(tiny_config(), ranks=Ranks(0, 3, torch.device("cpu")))
 
 
 def test_a_missing_picture_ends_the_run_or_is_left_out(

@@ -10,28 +10,27 @@ import pytest
 import torch
 
 from rlepose.config.config import Config
-from rlepose.datasets.crops import PoseDataset, collate
+from rlepose.datasets.crops import CropBatch, PoseDataset, collate
 from rlepose.datasets.of_config import training_dataset
 from rlepose.drawn_people.people_in_space import FILES, write_h36m
 from rlepose.errors import InputError
 from rlepose.jobs.export import export_checkpoint
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.pose.skeleton import H36M, H36M_ROOT
 from rlepose.runtime.checkpoint import load_checkpoint, results_folder
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
+from tests.training.running import experiment_of, trainer_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
-def batch_of(dataset: PoseDataset, persons: range) -> dict[str, torch.Tensor]:
-    batch = collate([dataset[0, person] for person in persons])
-    return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
+def batch_of(dataset: PoseDataset, persons: range) -> CropBatch:
+    return collate([dataset[0, person] for person in persons])
 
 
 def lines(config: Config) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Experiment.of(config).folder / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (experiment_of(config).folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
@@ -41,7 +40,7 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
     metrics = train(config, ALONE)
     assert np.isfinite(metrics["MPJPE"]) and metrics["PA_MPJPE"] < metrics["MPJPE"]
     assert lines(config)[-1]["MPJPE"] == metrics["MPJPE"]
-    best = Experiment.of(config).best
+    best = experiment_of(config).best
     checkpoint = load_checkpoint(best)
     assert checkpoint.progress["best"] == metrics["MPJPE"]
     out = results_folder(best)
@@ -70,7 +69,7 @@ def test_a_mixed_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
     train(tiny_3d_config("name=stopped", *options), ALONE)
     stopped = tiny_3d_config("name=stopped", "train.epochs=2", *options)
     train(stopped, ALONE, resume=True)
-    ours, theirs = (load_checkpoint(Experiment.of(config).last) for config in (stopped, straight))
+    ours, theirs = (load_checkpoint(experiment_of(config).last) for config in (stopped, straight))
     assert all(torch.equal(ours.model[key], theirs.model[key]) for key in theirs.model)
     assert all(torch.equal(ours.criterion[key], theirs.criterion[key]) for key in theirs.criterion)
 
@@ -87,29 +86,29 @@ def test_a_few_pictures_are_learned_by_heart(tiny_3d_config: Callable[..., Confi
         "train.clip_grad_norm=null",
         "train.optimizer.lr=0.005",
     )
-    trainer = Trainer(config, ALONE)
-    batch = batch_of(trainer.dataset, range(0, 160, 20))
+    trainer = trainer_of(config)
+    batch = batch_of(trainer.task.dataset, range(0, 160, 20))
     trainer.step_module.train()
     for _ in range(80):
         trainer.step(batch)
     with torch.no_grad():
-        mu = trainer.model(batch["image"]).mu
-    known = batch["weight"][..., 2] > 0
-    error = (mu - batch["target"])[known] * torch.tensor([1, 1, 2000.0])
+        mu = trainer.task.step.model(batch.image).mu
+    known = batch.weight[..., 2] > 0
+    error = (mu - batch.target)[known] * torch.tensor([1, 1, 2000.0])
     assert error[:, 2].abs().mean() < 60
     assert error[:, :2].abs().mean() < 0.03
 
 
 def test_persons_without_depth_teach_nothing_of_it(tiny_3d_config: Callable[..., Config]) -> None:
-    trainer = Trainer(tiny_3d_config(), ALONE)
-    assert [len(trainer.dataset), trainer.batches.num_persons, trainer.batches.num_extra] == [170, 160, 10]
+    trainer = trainer_of(tiny_3d_config())
+    assert [len(trainer.task.dataset), trainer.task.order.num_persons, trainer.task.order.num_extra] == [170, 160, 10]
     trainer.optimizer.param_groups[0]["lr"] = 0.0
-    trainer.step(batch_of(trainer.dataset, range(160, 168)))
-    for layer in (trainer.model.head.coordinates, trainer.model.head.scales):
+    trainer.step(batch_of(trainer.task.dataset, range(160, 168)))
+    for layer in (trainer.task.step.model.head.coordinates, trainer.task.step.model.head.scales):
         gradient = layer.weight.grad.view(18, 3, -1)
         assert not gradient[:, 2].any()
         assert gradient[[*range(7), 8], :2].any(dim=-1).all()
-    in_space, in_plane = trainer.criterion.likelihoods
+    in_space, in_plane = trainer.task.step.criterion.likelihoods
     assert not any(p.grad is not None and p.grad.any() for p in in_space.parameters())
     assert any(p.grad.any() for p in in_plane.parameters())
 
@@ -135,7 +134,7 @@ def test_the_roots_depth_is_a_label_only_if_asked_for(tiny_3d_config: Callable[.
 
 
 def test_a_crop_cache_serves_both_kinds_of_persons(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
-    cached = Trainer(tiny_3d_config("data.cache=raw", f"data.cache_dir={tmp_path}", "name=cached"), ALONE).dataset
+    cached = trainer_of(tiny_3d_config("data.cache=raw", f"data.cache_dir={tmp_path}", "name=cached")).dataset
     plain = training_dataset(tiny_3d_config())
     for person in (0, 165):
         ours, theirs = cached[0, person], plain[0, person]
@@ -157,28 +156,25 @@ def changed(root: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> P
 def test_a_person_without_a_camera_is_named(tiny_3d_config: Callable[..., Config], synthetic_3d: Path) -> None:
     path = changed(synthetic_3d, FILES["train"], lambda tree: tree["annotations"][3].pop("cam_param"))
     with pytest.raises(InputError, match=r"annotation 3: cam_param\.R: expected 3 × 3 finite numbers, got nothing"):
-        Trainer(tiny_3d_config(f"data.train_annotations={path.absolute()}"), ALONE)
+        trainer_of(tiny_3d_config(f"data.train_annotations={path.absolute()}"))
 
 
 def test_people_to_test_on_must_not_be_trained_on(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
     with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
-        Trainer(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"), ALONE)
+        trainer_of(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"))
 
 
 def test_a_file_of_the_other_format_is_told(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"annot_mpii\.json: .*cam|annot_mpii\.json: image 1: expected .* file_name"):
-        Trainer(tiny_3d_config("data.train_annotations=mpii/annotations/annot_mpii.json"), ALONE)
+        trainer_of(tiny_3d_config("data.train_annotations=mpii/annotations/annot_mpii.json"))
     with pytest.raises(InputError, match="no list 'categories'"):
-        Trainer(
-            tiny_3d_config("data={format: coco, extra_annotations: null, extra_images: null}"),
-            ALONE,
-        )
+        trainer_of(tiny_3d_config("data={format: coco, extra_annotations: null, extra_images: null}"))
 
 
 def test_halves_must_divide_among_the_ranks(tiny_3d_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"train\.batch_size: 6 does not divide by 1 ranks .* × 2 halves"):
-        Trainer(tiny_3d_config("train={batch_size: 6, accumulate: 2}"), ALONE)
+        trainer_of(tiny_3d_config("train={batch_size: 6, accumulate: 2}"))
 
 
 @pytest.mark.parametrize(("given", "scale"), [("1.25", 1.25), ("null", 1.5)])

@@ -5,19 +5,19 @@ import torch
 from torch.nn import BatchNorm2d
 
 from rlepose.config.config import Config
+from rlepose.jobs.train import train
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.runtime.checkpoint import Checkpoint, load_checkpoint
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer, train
 from rlepose.training.weight_average import WeightAverage
-from tests.training.running import ALONE
+from tests.predicting import as_trained
+from tests.training.running import ALONE, experiment_of, trainer_of
 
 AVERAGED = "train.average_decay=0.9"
 
 
 def last(config: Config) -> Checkpoint:
-    return load_checkpoint(Experiment.of(config).last)
+    return load_checkpoint(experiment_of(config).last)
 
 
 def equal(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
@@ -49,10 +49,11 @@ def test_the_average_is_its_definition(tiny_config: Callable[..., Config]) -> No
 def test_what_is_validated_and_kept_is_the_average(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config(AVERAGED, "train.epochs=1")
     metrics = train(config, ALONE)
-    best, end = load_checkpoint(Experiment.of(config).best), Trainer(config, ALONE, resume=True)
+    best, end = load_checkpoint(experiment_of(config).best), trainer_of(config, resume=True)
     assert end.average is not None and equal(best.model, end.average.model.state_dict())
-    assert not equal(best.model, end.model.state_dict())
-    assert metrics == end.validator.run(end.average.model, end.average.criterion)[0]
+    assert not equal(best.model, end.task.step.model.state_dict())
+    averaged = as_trained(end.average.model, end.average.criterion, end.task.validation)
+    assert metrics == end.task.validation.run(averaged)[0]
 
 
 def test_a_resumed_run_has_the_same_average(tiny_config: Callable[..., Config]) -> None:
@@ -73,8 +74,8 @@ def test_averaging_can_begin_and_end_when_a_run_is_resumed(
     train(tiny_config(f"train.average_decay={before}", "train.epochs=1"), ALONE)
     config = tiny_config(f"train.average_decay={after}")
     checkpoint = last(config)
-    trainer = Trainer(config, ALONE, resume=True)
+    trainer = trainer_of(config, resume=True)
     trained = checkpoint.model if checkpoint.unaveraged is None else checkpoint.unaveraged["model"]
-    assert equal(trainer.model.state_dict(), trained)
+    assert equal(trainer.task.step.model.state_dict(), trained)
     judged, _ = trainer.state.judged
     assert equal(judged.state_dict(), trained if after == "null" else checkpoint.model)

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rlepose.config.config import Config
+from rlepose.datasets.category_joints import own_joints
 from rlepose.errors import InputError
+from rlepose.evaluation.nme import PersonErrors
+from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import COCO as PERSON
-from rlepose.validation.estimator import Predictions
-from rlepose.validation.validator import Validator
-from tests.validation.test_validator import ALONE
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
+from tests.predicting import poses_of
+from tests.training.running import ALONE
 
 ARMS = [5, 6, 7, 8, 9, 10]
 
@@ -39,39 +44,43 @@ def kinds_config(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: 
     return make
 
 
-def near_the_labels(validator: Validator) -> Predictions:
+def own_joints_of(validation: Validation) -> NDArray[np.bool_]:
+    """(N, K) which joints the persons of a validation have."""
+    return own_joints(validation.evaluator.kinds, validation.table.category_ids)
+
+
+def near_the_labels(validation: Validation) -> Poses:
     """The labels, moved; joints of the other kind anywhere, and scored as if they were sure."""
-    table, rng = validator.table, np.random.default_rng(0)
+    table, own, rng = validation.table, own_joints_of(validation), np.random.default_rng(0)
     shape = table.visible.shape
     error = rng.normal(0, 3, (table.person_ids.max() + 1, 18, 2))[table.person_ids, : shape[1]]
     scores = rng.uniform(0.2, 0.9, (table.person_ids.max() + 1, 18))[table.person_ids, : shape[1]]
     strange = rng.uniform(0, 300, (*shape, 2))
-    keypoints = np.where(validator.own_joints[..., None], table.keypoints + error, strange)
-    scores = np.where(validator.own_joints, scores, rng.uniform(0, 1, shape))
-    return Predictions(keypoints, None, scores, np.ones(len(table), bool))
+    keypoints = np.where(own[..., None], table.keypoints + error, strange)
+    scores = np.where(own, scores, rng.uniform(0, 1, shape))
+    return poses_of(table, keypoints, scores, labelled=validation.source.labelled)
 
 
-def only(predictions: Predictions, validator: Validator, alone: Validator, joints: tuple[int, ...]) -> Predictions:
-    rows = np.flatnonzero(np.isin(validator.table.person_ids, alone.table.person_ids))
-    return dataclasses.replace(
-        predictions,
-        keypoints=predictions.keypoints[rows][:, joints],
-        joint_scores=predictions.joint_scores[rows][:, joints],
-        valid=predictions.valid[rows],
-    )
+def only(poses: Poses, alone: Validation, joints: tuple[int, ...]) -> Poses:
+    rows = np.flatnonzero(np.isin(poses.person_ids, alone.table.person_ids))
+    return poses_of(alone.table, poses.keypoints[rows][:, joints], poses.joint_scores[rows][:, joints])
+
+
+def nme_of(validation: Validation, poses: Poses) -> PersonErrors:
+    return validation.evaluator.nme.evaluate(poses, validation.evaluator.rows(poses))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "pycocotools"])
 def test_each_kind_is_judged_as_if_it_were_alone(kinds_config: Callable[..., Config], backend: str) -> None:
-    validator = Validator(kinds_config("all", f"eval.backend={backend}"), "gt", ALONE)
-    predictions = near_the_labels(validator)
-    metrics, results = validator.evaluate(predictions)
-    table = validator.format_table(metrics).splitlines()
+    validation = build_validation(kinds_config("all", f"eval.backend={backend}"), "gt", ALONE)
+    poses = near_the_labels(validation)
+    metrics, results = validation.evaluator.evaluate(poses)
+    table = validation.evaluator.format_table(metrics).splitlines()
     assert [line.rsplit(maxsplit=len(table[0].split()) - 1)[0] for line in table[1:]] == ["gt person", "gt ape", "gt"]
     each = []
-    for kind, found in zip(validator.kinds, results, strict=True):
-        alone = Validator(kinds_config(kind.name), "gt", ALONE)
-        expected, (expected_found,) = alone.evaluate(only(predictions, validator, alone, kind.joints))
+    for kind, found in zip(validation.evaluator.kinds, results, strict=True):
+        alone = build_validation(kinds_config(kind.name), "gt", ALONE)
+        expected, (expected_found,) = alone.evaluator.evaluate(only(poses, alone, kind.joints))
         each.append(expected["gt/AP"])
         assert {name: metrics[f"gt {kind.name}/{name}"] for name in ("AP", "APM", "APL", "AR")} == pytest.approx(
             {name: expected[f"gt/{name}"] for name in ("AP", "APM", "APL", "AR")}, nan_ok=True
@@ -89,9 +98,9 @@ def test_the_mean_over_kinds_is_cocos_over_categories(kinds_config: Callable[...
         annotation["keypoints"] = annotation["keypoints"][:21]
     tree["categories"][0] |= {"keypoints": [f"part{joint}" for joint in range(7)], "skeleton": []}
     path.write_text(json.dumps(tree))
-    validator = Validator(kinds_config("all", f"data.oks_sigmas={[0.05] * 14}"), "gt", ALONE)
-    metrics, results = validator.evaluate(near_the_labels(validator))
-    validator.write(tmp_path, results)
+    validation = build_validation(kinds_config("all", f"data.oks_sigmas={[0.05] * 14}"), "gt", ALONE)
+    metrics, results = validation.evaluator.evaluate(near_the_labels(validation))
+    validation.evaluator.write(tmp_path, results)
     truth = COCO(path)
     evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "keypoints_gt.json")), "keypoints")
     evaluation.params.kpt_oks_sigmas = np.full(7, 0.05)
@@ -102,16 +111,16 @@ def test_the_mean_over_kinds_is_cocos_over_categories(kinds_config: Callable[...
 
 
 def test_confidence_and_pictures_are_of_own_joints(kinds_config: Callable[..., Config]) -> None:
-    validator = Validator(kinds_config("all"), "gt", ALONE)
-    predictions = near_the_labels(validator)
-    own = validator.own_joints
+    validation = build_validation(kinds_config("all"), "gt", ALONE)
+    poses = near_the_labels(validation)
+    own = own_joints_of(validation)
     changed = dataclasses.replace(
-        predictions,
-        keypoints=np.where(own[..., None], predictions.keypoints, 0),
-        joint_scores=np.where(own, predictions.joint_scores, 0),
+        poses,
+        keypoints=np.where(own[..., None], poses.keypoints, 0),
+        joint_scores=np.where(own, poses.joint_scores, 0),
     )
-    np.testing.assert_array_equal(validator.confidence(predictions), validator.confidence(changed))
-    drawn = [validator.draw(0, those, None, "") for those in (predictions, changed)]
+    np.testing.assert_array_equal(validation.evaluator.confidence(poses), validation.evaluator.confidence(changed))
+    drawn = [validation.evaluator.draw(0, those, None, "") for those in (poses, changed)]
     np.testing.assert_array_equal(*drawn)
 
 
@@ -119,14 +128,14 @@ def test_nme_is_of_all_kinds_together_relative_to_a_length_that_all_have(
     kinds_config: Callable[..., Config],
 ) -> None:
     arms = "eval.nme_reference=[left_shoulder, right_shoulder]"
-    validator = Validator(kinds_config("all", arms), "gt", ALONE)
-    predictions = near_the_labels(validator)
-    errors = validator.nme.evaluate(predictions).errors
-    for kind in validator.kinds:
-        alone = Validator(kinds_config(kind.name, arms), "gt", ALONE)
-        rows = np.isin(validator.table.person_ids, alone.table.person_ids)
-        moved = predictions.keypoints[rows][:, kind.joints]
-        expected = alone.nme.evaluate(dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
+    validation = build_validation(kinds_config("all", arms), "gt", ALONE)
+    poses = near_the_labels(validation)
+    errors = nme_of(validation, poses).errors
+    for kind in validation.evaluator.kinds:
+        alone = build_validation(kinds_config(kind.name, arms), "gt", ALONE)
+        rows = np.isin(validation.table.person_ids, alone.table.person_ids)
+        moved = poses.keypoints[rows][:, kind.joints]
+        expected = nme_of(alone, dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
         np.testing.assert_allclose(errors[rows], expected, rtol=1e-6)
     with pytest.raises(InputError, match="left_hip is no joint of the category ape"):
-        Validator(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)
+        build_validation(kinds_config("all", "eval.nme_reference=[left_shoulder, left_hip]"), "gt", ALONE)

@@ -16,14 +16,15 @@ from rlepose.errors import InputError
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.losses import build_criterion
 from rlepose.models.pose_model import build_model
+from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.checkpoint import load_checkpoint
-from rlepose.training.trainer import Trainer
-from rlepose.validation.estimator import Predictions
 from rlepose.validation.nme_evaluator import NME_FILE, read_nme, write_nme
-from rlepose.validation.validator import Validator
-from tests.training.running import ALONE
-from tests.validation.test_category_joints import near_the_labels
-from tests.validation.test_validator import detections
+from rlepose.validation.validation import Validation
+from rlepose.validation.validations import build_validation
+from tests.predicting import as_trained
+from tests.training.running import ALONE, trainer_of
+from tests.validation.test_category_joints import near_the_labels, nme_of
+from tests.validation.test_coco_evaluator import detections
 
 FACES = 40
 EYES = "[right_eyelid_1, left_eyelid_1]"  # the outer corners, 37 and 46 of 68 counted from 1
@@ -60,14 +61,15 @@ def faces_config(
     return make
 
 
-def predicted(config: Config) -> tuple[Validator, Predictions]:
+def predicted(config: Config) -> tuple[Validation, Poses]:
     """By a network of random weights, near enough to the middle of the crops for errors of all sizes."""
-    validator = Validator(config, "gt", ALONE)
+    validation = build_validation(config, "gt", ALONE)
     torch.manual_seed(0)
-    model = build_model(config.model, len(validator.skeleton), predict_sigma=True, pretrained=False)
-    predictions = validator.predict(model, build_criterion(config.loss, len(validator.skeleton)))
-    towards = validator.table.keypoints + 0.1 * (predictions.keypoints - validator.table.keypoints)
-    return validator, dataclasses.replace(predictions, keypoints=towards)
+    joints = len(validation.evaluator.skeleton)
+    network = build_model(config.model, joints, predict_sigma=True, pretrained=False)
+    poses = validation.source.predict(as_trained(network, build_criterion(config.loss, joints), validation))
+    towards = validation.table.keypoints + 0.1 * (poses.keypoints - validation.table.keypoints)
+    return validation, dataclasses.replace(poses, keypoints=towards)
 
 
 def plain(faces: dict[str, Any], poses: list[dict[str, Any]], reference: str) -> list[float]:
@@ -98,12 +100,12 @@ def plain(faces: dict[str, Any], poses: list[dict[str, Any]], reference: str) ->
 def test_it_is_what_a_plain_calculation_on_the_written_poses_gives(
     faces_config: Callable[..., Config], faces: dict[str, Any], tmp_path: Path, reference: str
 ) -> None:
-    validator, predictions = predicted(faces_config(f"eval.nme_reference={reference}"))
-    metrics, results = validator.evaluate(predictions)
-    validator.write(tmp_path, results)
+    validation, poses = predicted(faces_config(f"eval.nme_reference={reference}"))
+    metrics, results = validation.evaluator.evaluate(poses)
+    validation.evaluator.write(tmp_path, results)
     expected = plain(faces, json.loads((tmp_path / "keypoints_gt.json").read_text()), reference)
     assert len(expected) == (FACES - 3 if reference == EYES else FACES)
-    np.testing.assert_allclose(validator.nme.evaluate(predictions).measured, expected, atol=1e-5)
+    np.testing.assert_allclose(nme_of(validation, poses).measured, expected, atol=1e-5)
     assert metrics["gt/NME"] == pytest.approx(np.mean(expected), abs=1e-5) and 0.01 < metrics["gt/NME"] < 1
     for limit in (0.08, 0.1):
         area = np.mean([max(0, limit - error) for error in expected]) / limit
@@ -115,30 +117,30 @@ def test_persons_without_a_length_are_left_out_told_and_counted(
     faces_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("INFO")
-    validator, predictions = predicted(faces_config(f"eval.nme_reference={EYES}"))
-    metrics, _ = validator.evaluate(predictions)
+    validation, poses = predicted(faces_config(f"eval.nme_reference={EYES}"))
+    metrics, _ = validation.evaluator.evaluate(poses)
     assert metrics["gt/NME_left_out"] == 3
     reported = "persons left out: 1 × reference without label, 2 × reference of length 0"
     assert [reported in message for message in caplog.messages].count(True) == 1
-    assert validator.format_table(metrics).splitlines()[-1].split()[-1] == "3"
+    assert validation.evaluator.format_table(metrics).splitlines()[-1].split()[-1] == "3"
 
-    judged = validator.nme.evaluate(predictions)
+    judged = nme_of(validation, poses)
     write_nme(tmp_path, judged)
     persons = json.loads((tmp_path / NME_FILE).read_text())["persons"]
     nobody = {person["id"]: person["left_out"] for person in persons if person["NME"] is None}
-    ids = validator.table.person_ids[[3, 5, 6]].tolist()
+    ids = validation.table.person_ids[[3, 5, 6]].tolist()
     assert nobody == dict(zip(ids, ["reference without label"] + ["reference of length 0"] * 2, strict=True))
     again = read_nme(tmp_path)
     assert again.metrics() == judged.metrics() and again.reasons() == judged.reasons()
 
 
 def test_a_person_whose_picture_is_skipped_is_not_judged(tiny_config: Callable[..., Config]) -> None:
-    validator = Validator(tiny_config("eval.nme_reference=box"), "gt", ALONE)
-    predictions = near_the_labels(validator)
-    valid = np.arange(len(validator.table)) != 2
-    judged = validator.nme.evaluate(dataclasses.replace(predictions, valid=valid))
-    assert judged.person_ids.tolist() == validator.table.person_ids[valid].tolist()
-    np.testing.assert_array_equal(judged.errors, validator.nme.evaluate(predictions).errors[valid])
+    validation = build_validation(tiny_config("eval.nme_reference=box"), "gt", ALONE)
+    poses = near_the_labels(validation)
+    valid = np.arange(len(validation.table)) != 2
+    judged = nme_of(validation, dataclasses.replace(poses, valid=valid))
+    assert judged.person_ids.tolist() == validation.table.person_ids[valid].tolist()
+    np.testing.assert_array_equal(judged.errors, nme_of(validation, poses).errors[valid])
 
 
 def test_validating_a_checkpoint_writes_each_persons_error_and_the_curve(
@@ -159,15 +161,15 @@ def test_validating_a_checkpoint_writes_each_persons_error_and_the_curve(
 
 def test_detected_boxes_have_none(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny_config("eval.nme_reference=box")
-    boxes = detections(Validator(config, "gt", ALONE), tmp_path / "boxes.json")
-    validator = Validator(config, boxes, ALONE)
-    metrics, _ = validator.evaluate(near_the_labels(validator))
-    assert not any("NME" in name for name in (*metrics, *validator.selectable))
+    boxes = detections(build_validation(config, "gt", ALONE), tmp_path / "boxes.json")
+    validation = build_validation(config, boxes, ALONE)
+    metrics, _ = validation.evaluator.evaluate(near_the_labels(validation))
+    assert not any("NME" in name for name in (*metrics, *validation.evaluator.selectable))
 
 
 def test_an_unknown_joint_is_refused_before_the_first_step(tiny_config: Callable[..., Config]) -> None:
     with pytest.raises(InputError, match=r"eval\.nme_reference: there is no joint left_foot; .*left_"):
-        Trainer(tiny_config("eval.nme_reference=[left_eye, left_foot]"), ALONE)
+        trainer_of(tiny_config("eval.nme_reference=[left_eye, left_foot]"))
 
 
 def test_a_reference_that_nobody_has_is_refused(faces_config: Callable[..., Config], tmp_path: Path) -> None:
@@ -176,4 +178,4 @@ def test_a_reference_that_nobody_has_is_refused(faces_config: Callable[..., Conf
         annotation["keypoints"][3 * LEFT_EYE : 3 * LEFT_EYE + 3] = [0, 0, 0]
     (tmp_path / "faces.json").write_text(json.dumps(tree))
     with pytest.raises(InputError, match=rf"eval\.nme_reference: nobody has a length .* all {FACES} persons"):
-        Validator(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)
+        build_validation(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)

@@ -15,19 +15,23 @@ from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.jobs.recalibrate import recalibrate_checkpoint
-from rlepose.jobs.validate import validate_checkpoint, validator_of
-from rlepose.runtime.checkpoint import load_checkpoint, open_checkpoint
+from rlepose.jobs.train import train
+from rlepose.jobs.validate import validate_checkpoint, validation_of
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import train
+from rlepose.runtime.trained_model import open_checkpoint
 from rlepose.validation.uncertainty import CALIBRATION_METRICS, judge_uncertainty
+from rlepose.validation.validations import build_validation
+from tests.predicting import reordered, without_network
+from tests.training.running import experiment_of
+from tests.validation.test_category_joints import near_the_labels
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def trained(config: Config) -> Path:
     train(config, ALONE)
-    return Experiment.of(config).last
+    return experiment_of(config).last
 
 
 @pytest.mark.parametrize("loss", ["{name: rle}", "{name: l1}"])
@@ -44,12 +48,12 @@ def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_poses_and_sco
     assert load_checkpoint(path).recalibration is None
     assert numbers["after"]["NLL"] < numbers["before"]["NLL"]
 
-    model, criterion = open_checkpoint(path, config, before, ALONE)
-    old, new = (validator_of(path, config, checkpoint, "gt", ALONE) for checkpoint in (before, after))
-    old_poses, new_poses = (validator.predict(model, criterion) for validator in (old, new))
+    source = validation_of(path, config, before, "gt", ALONE).source
+    models = [open_checkpoint(path, config, checkpoint, ALONE.device) for checkpoint in (before, after)]
+    old_poses, new_poses = map(source.predict, models)
     np.testing.assert_array_equal(new_poses.keypoints, old_poses.keypoints)
     np.testing.assert_array_equal(new_poses.joint_scores, old_poses.joint_scores)
-    expected = old.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
+    expected = source.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
     np.testing.assert_allclose(new_poses.sigma, np.broadcast_to(expected * factor, new_poses.sigma.shape), rtol=1e-6)
 
 
@@ -98,9 +102,23 @@ def test_what_cannot_be_recalibrated_is_refused_before_predicting(
 ) -> None:
     config = tiny_config("train.epochs=1", "loss.name=l1")
     path = trained(config)
-    monkeypatch.setattr("rlepose.validation.validator.Validator.predict", lambda *_: pytest.fail("predicted first"))
+    monkeypatch.setattr("rlepose.validation.pose_source.TableSource.predict", lambda *_: pytest.fail("predicted first"))
     with pytest.raises(InputError, match=r"--method isotonic: .*last\.pt has no learned sigma \(loss l1\)"):
         recalibrate_checkpoint(path, config, load_checkpoint(path), "isotonic", path, tmp_path, ALONE)
+
+
+def test_poses_in_any_order_have_the_same_uncertainty(tiny_config: Callable[..., Config]) -> None:
+    config = tiny_config()
+    validation = build_validation(config, "gt", ALONE)
+    rng, poses = np.random.default_rng(0), near_the_labels(validation)
+    poses = replace(poses, sigma=rng.uniform(1, 5, poses.keypoints.shape))
+    others, chosen = reordered(poses, rng.permutation(len(poses))), poses.person_ids[::2]
+    likelihood = without_network(config, validation.evaluator.skeleton).likelihood
+    (_, report), (_, found) = (
+        judge_uncertainty(validation.evaluator, some, likelihood, np.isin(some.person_ids, chosen))
+        for some in (poses, others)
+    )
+    assert found["overall"] == pytest.approx(report["overall"])
 
 
 @pytest.fixture
@@ -117,21 +135,23 @@ def test_a_correction_is_fitted_on_one_file_and_judged_on_all_of_another(
     loaded = load_checkpoint(path)
     to = tmp_path / "new.pt"
     numbers = recalibrate_checkpoint(path, loaded.config, loaded, "scale", to, tmp_path, ALONE, other_file)
-    model, criterion = open_checkpoint(path, loaded.config, loaded, ALONE)
+    model = open_checkpoint(path, loaded.config, loaded, ALONE.device)
     fitting_config = load_checkpoint(path).config
     data = replace(fitting_config.data, val_annotations=other_file[0], val_images=other_file[1])
-    fitting = validator_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
-    for validator, name in ((fitting, "fitted"), (validator_of(path, loaded.config, loaded, "gt", ALONE), "judged")):
-        assert re.search(rf"{name} on {len(validator.table)} (persons|others) of {validator.path}", caplog.text)
-    _, report = judge_uncertainty(validator, validator.predict(model, criterion), criterion)
+    fitting = validation_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
+    judging = validation_of(path, loaded.config, loaded, "gt", ALONE)
+    for validation, name in ((fitting, "fitted"), (judging, "judged")):
+        told = rf"{name} on {len(validation.table)} (persons|others) of {validation.evaluator.path}"
+        assert re.search(told, caplog.text)
+    _, report = judge_uncertainty(judging.evaluator, judging.source.predict(model), model.likelihood)
     assert numbers["before"]["NLL"] == report["overall"]["NLL"]
     # The factor is the best for the persons that it was fitted on: a little more or less fits them worse.
-    predictions = fitting.predict(model, criterion)
+    poses = fitting.source.predict(model)
     factor = load_checkpoint(to).recalibration.scale[0]
 
     def nll(factor: float) -> float:
-        scaled = replace(predictions, sigma=predictions.sigma * factor)
-        return judge_uncertainty(fitting, scaled, criterion)[1]["overall"]["NLL"]
+        scaled = replace(poses, sigma=poses.sigma * factor)
+        return judge_uncertainty(fitting.evaluator, scaled, model.likelihood)[1]["overall"]["NLL"]
 
     assert nll(factor) < min(nll(0.9 * factor), nll(1.1 * factor))
 

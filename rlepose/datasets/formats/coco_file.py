@@ -10,11 +10,9 @@ from typing import Any
 
 from rlepose.datasets.category_joints import category_oks_sigmas, joint_kinds, spread, united
 from rlepose.errors import InputError
-from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, Skeleton, side_of, skeleton_from_names
+from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, side_of, skeleton_from_names, twins_of
 
 log = logging.getLogger(__name__)
-
-FlipPairs = Sequence[tuple[str, str]]
 
 CHECK_ROOT = "check data.root and the paths below it"
 
@@ -209,7 +207,7 @@ def category_skeleton(
     """
     names, known = category["keypoints"], category_oks_sigmas(category)
     bones = tuple((i - 1, j - 1) for i, j in category.get("skeleton") or [])
-    twins = None if flip_pairs is None else _indices_of_pairs(flip_pairs, names, path)
+    twins = twins_of(flip_pairs, names, path)
     skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known), twins)
     if skeleton.without_twin:
         log.warning(
@@ -238,16 +236,6 @@ def category_skeleton(
             DEFAULT_OKS_SIGMA,
         )
     return skeleton
-
-
-def _indices_of_pairs(pairs: FlipPairs, names: Sequence[str], path: Path) -> tuple[tuple[int, int], ...]:
-    paired = list(itertools.chain(*pairs))
-    for name in paired:
-        if name not in names:
-            raise InputError(f"data.flip_pairs: {path} has no joint {name!r}; it has {', '.join(names)}")
-        if paired.count(name) > 1:
-            raise InputError(f"data.flip_pairs: {name!r} stands in it twice; a joint has one twin")
-    return tuple((names.index(first), names.index(second)) for first, second in pairs)
 
 
 def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:

@@ -21,7 +21,9 @@ def main() -> None:
     path = Path(sys.argv[1])
     with ranks(SystemConfig(device="cpu", timeout_s=60)) as group:
         table = persons_from_annotations(CocoFile(path), path.parent)
-        nonfinite = NonFinite(table, group, path.with_name("last.pt"), BackgroundSaver())
+        nonfinite = NonFinite(
+            lambda row: f"annotation {table.person_ids[row]}", group, path.with_name("last.pt"), BackgroundSaver()
+        )
         own = torch.tensor([torch.nan if group.rank == 1 else 0.0])
         nonfinite.see(own, torch.tensor([0]))
         try:

@@ -13,26 +13,29 @@ import torch.distributed as dist
 
 from rlepose.config.reading import load_config
 from rlepose.runtime.distributed import ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.training.trainer import Trainer
+from tests.training.running import experiment_of, trainer_of
 
 
 def main() -> None:
     config = load_config(sys.argv[1], sys.argv[2:])
     with ranks(config.system) as group:
-        trainer = Trainer(config, group)
+        trainer = trainer_of(config, ranks=group)
         if group.rank == 1:
-            table = trainer.dataset.table
-            trainer.dataset.table = dataclasses.replace(table, visible=np.zeros_like(table.visible))
-        before = torch.cat([p.detach().flatten() for p in trainer.criterion.parameters()]).clone()
-        group.on_main(lambda: Experiment.of(config).open(config, resume=False))
+            table = trainer.task.dataset.table
+            trainer.task.dataset.table = dataclasses.replace(table, visible=np.zeros_like(table.visible))
+
+        def flows() -> torch.Tensor:
+            return torch.cat([p.detach().flatten() for p in trainer.task.step.criterion.parameters()]).clone()
+
+        before = flows()
+        group.on_main(lambda: experiment_of(config).open(config, resume=False))
         trainer.fit()
-        state = [*trainer.parameters, *trainer.model.buffers()]
+        state = [*trainer.parameters, *trainer.task.step.model.buffers()]
         flat = torch.cat([tensor.detach().flatten().double() for tensor in state])
         everyone = [torch.empty_like(flat) for _ in range(group.world_size)]
         dist.all_gather(everyone, flat)
         assert all(torch.equal(flat, other) for other in everyone), "the ranks drifted apart"
-        moved = (torch.cat([p.detach().flatten() for p in trainer.criterion.parameters()]) - before).abs().max()
+        moved = (flows() - before).abs().max()
         if group.is_main:
             print(f"equal on {group.world_size} ranks; flow moved by {moved.item():.4f}")
 

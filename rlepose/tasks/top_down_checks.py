@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlepose.config.config import Config
+from rlepose.datasets.crops import CropBatch
 from rlepose.datasets.formats.coco_file import Pictures, read_json
 from rlepose.datasets.groups import picture_groups
 from rlepose.datasets.options import DataConfig
@@ -18,10 +19,11 @@ from rlepose.errors import InputError, first_line
 from rlepose.losses import Criterion
 from rlepose.models.pose_model import PoseModel
 from rlepose.pose.skeleton import Skeleton
-from rlepose.training.train_step import TrainStep
-from rlepose.validation.pose_validator import PoseValidator
-from rlepose.validation.validator import Validator
-from rlepose.validation.validator3d import Validator3D
+from rlepose.tasks.top_down_step import TopDownStep
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.evaluator import Evaluator
+from rlepose.validation.h36m_evaluator import H36MEvaluator
+from rlepose.validation.validation import Validation
 
 
 def check_batch(config: Config, world_size: int) -> None:
@@ -35,7 +37,7 @@ def check_batch(config: Config, world_size: int) -> None:
         )
 
 
-def check_joints(data: DataConfig, skeleton: Skeleton, validator: PoseValidator[Any]) -> None:
+def check_joints(data: DataConfig, skeleton: Skeleton, evaluator: Evaluator[Any]) -> None:
     """InputError where the training file has other joints (`skeleton`) than the config or the validation file."""
     path = Path(data.root) / data.train_annotations
     if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
@@ -43,46 +45,47 @@ def check_joints(data: DataConfig, skeleton: Skeleton, validator: PoseValidator[
             f"data.num_keypoints: {data.num_keypoints} joints are asked for but {path} has {len(skeleton)}: "
             f"{', '.join(skeleton.names)}; correct it or set it to null"
         )
-    if validator.skeleton.names != skeleton.names:
+    if evaluator.skeleton.names != skeleton.names:
         raise InputError(
-            f"{validator.path}: its joints ({', '.join(validator.skeleton.names)}) are not those of "
+            f"{evaluator.path}: its joints ({', '.join(evaluator.skeleton.names)}) are not those of "
             f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
         )
 
 
-def check_persons(data: DataConfig, table: PersonTable, validator: PoseValidator[Any]) -> None:
+def check_persons(data: DataConfig, table: PersonTable, validation: Validation[Any]) -> None:
     """InputError where people to validate on are among those to train on, as far as the files tell who is who.
 
     In 3-D they name the subjects, in 2-D the groups of `data.group_key`. Rank 0 parses the training file for these, so
     all ranks call this.
     """
-    if isinstance(table, Person3DTable) and isinstance(validator, Validator3D):
-        check_subjects(table, validator.table)
-    elif data.group_key is not None and isinstance(validator, Validator):
-        validator.ranks.on_main(partial(_check_groups, data, data.group_key, table, validator))
+    evaluator = validation.evaluator
+    if isinstance(table, Person3DTable) and isinstance(evaluator, H36MEvaluator):
+        check_subjects(table, evaluator.labels)
+    elif data.group_key is not None and isinstance(evaluator, CocoEvaluator):
+        validation.ranks.on_main(partial(_check_groups, data, data.group_key, table, evaluator))
 
 
-def _check_groups(data: DataConfig, key: str, table: PersonTable, validator: Validator) -> None:
+def _check_groups(data: DataConfig, key: str, table: PersonTable, evaluator: CocoEvaluator) -> None:
     path = Path(data.root) / data.train_annotations
     trained = picture_groups(Pictures(path, read_json(path, "annotation file")), key)[table.image_index]
-    validated = picture_groups(validator.coco, key)[validator.table.image_index]
+    validated = picture_groups(evaluator.coco, key)[evaluator.labels.image_index]
     shared = np.intersect1d(trained, validated)
     if len(shared):
         raise InputError(
-            f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {validator.path} are "
+            f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {evaluator.path} are "
             f"also in {path}, the first is {shared[0]}; split by groups (scripts/split_dataset.py), or set it to null"
         )
 
 
-def check_selection(config: Config, validator: PoseValidator[Any]) -> None:
+def check_selection(config: Config, evaluator: Evaluator[Any]) -> None:
     """InputError where validation does not give the number that chooses the best checkpoint."""
     name = config.train.select_by
     if name is not None and name.startswith("gt/NME") and config.eval.nme_reference is None:
         raise InputError(f"train.select_by: {name}: NME needs a length to divide by; set eval.nme_reference")
-    if name not in (None, "last", *validator.selectable):
+    if name not in (None, "last", *evaluator.selectable):
         raise InputError(
             f"train.select_by: {name}: this validation gives no such number; set it to last, or to one of "
-            f"{', '.join(validator.selectable)}"
+            f"{', '.join(evaluator.selectable)}"
         )
 
 
@@ -118,11 +121,11 @@ def check_gradients(config: Config, model: PoseModel, criterion: Criterion, join
     target = torch.zeros(2, joints, config.dims, device=device)
     weight = torch.ones_like(target)
     weight[1, :, 2:] = 0
-    step, was_training = TrainStep(model, criterion), model.training
+    step, was_training = TopDownStep(model, criterion), model.training
     maps: list[Tensor] = []
     hook = model.backbone.register_forward_hook(lambda backbone, images, output: maps.extend(output))
     model.eval()
-    loss = step(image, target, weight).sum()
+    loss = step(CropBatch.of_tensors(image, target, weight)).per_person.sum()
     for level in maps:
         if level.requires_grad:
             level.retain_grad()

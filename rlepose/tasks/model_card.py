@@ -10,9 +10,9 @@ from rlepose.config.names import changed_options
 from rlepose.losses import LOSSES
 from rlepose.pose.codec import DEPTH_UNIT_MM
 from rlepose.pose.skeleton import Skeleton
-from rlepose.validation.pose_validator import metric_text
+from rlepose.validation.evaluator import metric_text
 from rlepose.validation.uncertainty import CALIBRATION_METRICS
-from rlepose.validation.validators import selecting_number
+from rlepose.validation.validations import selecting_number
 
 _CALIBRATION = "\n## Calibration\n"
 

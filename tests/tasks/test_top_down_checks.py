@@ -9,8 +9,7 @@ import pytest
 
 from rlepose.config.config import Config
 from rlepose.errors import InputError
-from rlepose.training.trainer import Trainer
-from tests.training.running import ALONE
+from tests.training.running import trainer_of
 
 Tree = dict[str, Any]
 
@@ -50,25 +49,25 @@ def test_a_group_that_is_in_both_files_is_refused(grouped: Callable[..., Config]
         match=r"data\.group_key: 1 of 2 groups by 'film' in .*val\.json are also in .*train\.json, the first is "
         r"train 1; split by groups \(scripts/split_dataset\.py\)",
     ):
-        Trainer(grouped(film_of_training), ALONE)
+        trainer_of(grouped(film_of_training))
 
 
 def test_other_groups_are_trained_on(grouped: Callable[..., Config]) -> None:
-    Trainer(grouped(), ALONE)
+    trainer_of(grouped())
 
 
 def test_without_the_option_nobody_looks(grouped: Callable[..., Config]) -> None:
-    Trainer(grouped(film_of_training, group_key="null"), ALONE)
+    trainer_of(grouped(film_of_training, group_key="null"))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_picture_without_the_key_is_refused(grouped: Callable[..., Config], split: str) -> None:
     with pytest.raises(InputError, match=rf"{split}\.json: image \d+: its group 'film' is missing; give every image"):
-        Trainer(grouped(lambda trees: trees[split]["images"][-1].pop("film")), ALONE)
+        trainer_of(grouped(lambda trees: trees[split]["images"][-1].pop("film")))
 
 
 def test_pictures_of_which_nobody_is_trained_on_do_not_count(grouped: Callable[..., Config]) -> None:
     def list_all_pictures(trees: dict[str, Tree]) -> None:
         trees["train"]["images"] += [image | {"id": image["id"] + 10**6} for image in trees["val"]["images"]]
 
-    Trainer(grouped(list_all_pictures), ALONE)
+    trainer_of(grouped(list_all_pictures))

@@ -9,21 +9,21 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.config.reading import with_overrides
+from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.losses import LOSSES
 from rlepose.pose.skeleton import COCO
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.experiment import Experiment
-from rlepose.runtime.model_card import card_path, model_card, with_calibration
-from rlepose.training.trainer import train
+from rlepose.tasks.model_card import card_path, model_card, with_calibration
+from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def trained(config: Config) -> tuple[Path, str]:
     train(config, ALONE)
-    path = Experiment.of(config).best
+    path = experiment_of(config).best
     return path, card_path(path).read_text(encoding="utf-8")
 
 

@@ -1,39 +1,41 @@
-"""What one training step computes: the network and the loss, in one module."""
+"""What one training step of the top-down task computes: the network and the loss of crops."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from rlepose.datasets.crops import CropBatch
 from rlepose.errors import InputError, first_line
-from rlepose.models.pose_model import PoseModel
+from rlepose.losses import Criterion
 from rlepose.pose.codec import PoseOutput
+from rlepose.training.task import Losses, StepModule
 
 
-class TrainStep(nn.Module):
-    """Model and criterion in one module, for DDP to wrap: the flow lives in the criterion and must be kept equal too.
+class TopDownStep(StepModule):
+    """Network and criterion of crops.
 
-    The model runs in the given precision, the criterion always in float32. mode: how torch.compile treats the model, a
-    mode of its own or 'none'. What is compiled is the function: the model keeps its weights' names, and who calls it
-    elsewhere, as validation does, runs it as it is.
+    The network runs in the given precision, the criterion always in float32. mode: how torch.compile treats the
+    network, a mode of its own or 'none'. What is compiled is the function: the network keeps its weights' names, and
+    who calls it elsewhere, as validation does, runs it as it is.
     """
 
     def __init__(
-        self, model: PoseModel, criterion: nn.Module, precision: torch.dtype = torch.float32, mode: str = "none"
+        self, model: nn.Module, criterion: Criterion, precision: torch.dtype = torch.float32, mode: str = "none"
     ) -> None:
         super().__init__()
         self.model = model
-        self.criterion = criterion
+        self.criterion: Criterion = criterion
+        self.term_names = criterion.term_names
         self.precision = precision
         self._compiled: Callable[[Tensor], PoseOutput] | None = None
         if mode != "none":
             self._compiled = torch.compile(model.forward, mode=mode)
 
-    def forward(self, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """image (B, 3, H, W), target and weight (B, K, D) -> the loss of each person (B,)."""
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            output = (self._compiled or self.model)(image)
-        return self.criterion(output, target, weight)
+    def forward(self, batch: CropBatch) -> Losses:
+        with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            output = (self._compiled or self.model)(batch.image)
+        return Losses(*self.criterion.losses(output, batch.target, batch.weight))
 
 
 def check_compile(mode: str, device: torch.device) -> None:

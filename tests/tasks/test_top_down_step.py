@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 import torch
 
+from rlepose.datasets.crops import CropBatch
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
 from rlepose.losses.options import AnyLoss
 from rlepose.models.heads import Head, HeatmapHead, IntegralHead, RegressionHead
 from rlepose.models.pose_model import PoseModel
 from rlepose.options import variants
-from rlepose.training.train_step import TrainStep, check_compile
+from rlepose.tasks.top_down_step import TopDownStep, check_compile
 
 CPU = torch.device("cpu")
 
@@ -33,11 +34,11 @@ def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda f, mode: real(f, backend="aot_eager"))
 
 
-def loss_and_gradients(step: TrainStep) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def loss_and_gradients(step: TopDownStep) -> tuple[torch.Tensor, list[torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (4, 3, 64, 64), generator=generator, dtype=torch.uint8)
     target = torch.rand(4, 17, 2, generator=generator) - 0.5
-    losses = step.train()(image, target, torch.ones_like(target))
+    losses = step.train()(CropBatch.of_tensors(image, target, torch.ones_like(target))).per_person
     losses.mean().backward()
     return losses, [parameter.grad for parameter in step.parameters() if parameter.grad is not None]
 
@@ -56,8 +57,8 @@ def test_a_compiled_step_has_the_losses_gradients_and_names_of_the_plain_one(hea
     torch.manual_seed(0)
     model = PoseModel(Small(), head, [0.5] * 3, [0.25] * 3)  # type: ignore[arg-type]
     criterion = build_criterion(variants(AnyLoss)[loss](), 17)
-    plain = TrainStep(copy.deepcopy(model), copy.deepcopy(criterion))
-    compiled = TrainStep(model, criterion, mode="default")
+    plain = TopDownStep(copy.deepcopy(model), copy.deepcopy(criterion))
+    compiled = TopDownStep(model, criterion, mode="default")
     assert list(compiled.state_dict()) == list(plain.state_dict())
     (losses, gradients), (expected, theirs) = loss_and_gradients(compiled), loss_and_gradients(plain)
     torch.testing.assert_close(losses, expected)

@@ -1,4 +1,4 @@
-"""From predictions in 2-D to numbers: COCO's table, PCK and NME."""
+"""From poses in 2-D to numbers: COCO's table, PCK and NME."""
 
 import logging
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from rlepose.config.config import Config
 from rlepose.datasets.category_joints import JointKind, own_joints
-from rlepose.datasets.formats.coco import CocoFile, persons_from_annotations, persons_from_detections
+from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
+from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, truth_and_prediction
 from rlepose.evaluation.coco_table import COCO_METRICS, evaluate_coco, mean_table
 from rlepose.evaluation.nme import NME_ERRORS, NME_LEFT_OUT, NME_METRICS, check_reference
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
-from rlepose.evaluation.recalibration import Recalibration
 from rlepose.evaluation.results import CocoResults, write_results
 from rlepose.evaluation.slices import crowd_index, slices
 from rlepose.evaluation.truth import truth_of
 from rlepose.pose.geometry import Floats
-from rlepose.runtime.distributed import Ranks
-from rlepose.validation.estimator import Predictions
+from rlepose.pose.pose_arrays import Poses
+from rlepose.validation.evaluator import Evaluator, metric_text
 from rlepose.validation.nme_evaluator import NmeEvaluator
-from rlepose.validation.pose_validator import PoseValidator, metric_text
+from rlepose.validation.pose_results import detected_results_of, results_of
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,12 @@ _COLUMNS = (
 )
 
 
-class Validator(PoseValidator[list[CocoResults]]):
-    """Validation on the persons of `config.data`'s validation file.
+class CocoEvaluator(Evaluator[list[CocoResults]]):
+    """Judges poses by a file in COCO's layout: COCO's table, PCK and NME.
 
-    boxes: 'gt' for the boxes of the annotation file, else the path of a detection file. The numbers' names begin with
-    'gt/' or 'det/' accordingly. recalibration: corrects the predicted sigma; scores, and so AP, stay the network's.
+    coco: the file. labels: its persons in whose boxes poses are predicted; None for poses in a detector's boxes, which
+    are ranked by the detector's score, too, and rid of doubles. The numbers' names begin with 'gt/' or 'det/'
+    accordingly.
     Where categories have different joints, results and COCO's numbers are of each kind on its own, with its own joints,
     and the numbers without a kind's name are the kinds' mean. Benchmarks' parts (evaluation/slices.py) have numbers of
     their own, too: 'gt face/AP'. PCK and NME are of the persons of all kinds together, in their annotated boxes.
@@ -48,61 +49,61 @@ class Validator(PoseValidator[list[CocoResults]]):
 
     selected_by = "gt/AP"
     errors = tuple(f"gt/{name}" for name in NME_ERRORS)
+    columns = 2
 
-    def __init__(self, config: Config, boxes: str, ranks: Ranks, recalibration: Recalibration | None = None) -> None:
-        data = config.data
-        root = Path(data.root)
-        self.detected = boxes != "gt"
-        self.prefix = "det" if self.detected else "gt"
-        self.path = root / data.val_annotations
-        self.coco = CocoFile(self.path, data.category)
-        self.kinds = self.coco.kinds
-        self.truths = [truth_of(self.coco, kind) for kind in self.kinds]
-        self.crowd_index = crowd_index(self.coco)
-        skeleton = self.coco.skeleton(data.oks_sigmas, data.flip_pairs)
-        images = root / data.val_images
-        if self.detected:
-            table = persons_from_detections(self.coco, images, boxes, self.kinds, data.detection_boxes == "clipped")
-        else:
-            table = persons_from_annotations(self.coco, images)
+    def __init__(self, config: Config, coco: CocoFile, labels: PersonTable | None) -> None:
+        self.config = config
+        self.path = coco.path
+        self.prefix = "det" if labels is None else "gt"
+        self.coco = coco
+        self.kinds = coco.kinds
+        self.truths = [truth_of(coco, kind) for kind in self.kinds]
+        self.crowd_index = crowd_index(coco)
+        self.skeleton = coco.skeleton(config.data.oks_sigmas, config.data.flip_pairs)
         # An InputError now rather than after an epoch.
-        reference_joints(config.eval.pck_reference, skeleton)
-        check_reference(config.eval.nme_reference, skeleton, self.kinds)
-        super().__init__(config, table, skeleton, ranks, recalibration)
-        self.own_joints = own_joints(self.kinds, self.table.category_ids)
+        reference_joints(config.eval.pck_reference, self.skeleton)
+        check_reference(config.eval.nme_reference, self.skeleton, self.kinds)
+        self._labels = labels
         self.nme: NmeEvaluator | None = None
-        if not self.detected and config.eval.nme_reference is not None:
-            self.nme = NmeEvaluator(config.eval.nme_reference, self.table, self.annotations(), skeleton)
+        if labels is not None and config.eval.nme_reference is not None:
+            self.nme = NmeEvaluator(config.eval.nme_reference, labels, self.annotations(), self.skeleton)
+
+    @property
+    def labels(self) -> PersonTable:
+        assert self._labels is not None, "poses in a detector's boxes belong to no label"
+        return self._labels
 
     @property
     def selectable(self) -> tuple[str, ...]:
         names = [*COCO_METRICS]
-        one_a_picture = len(np.unique(self.table.image_index)) == len(self.table)
-        if one_a_picture or self.config.eval.pck_reference != "box":
+        if self._labels is not None and self._has_pck(self._labels.image_index):
             names += [f"PCK@{t:g}" for t in PCK_THRESHOLDS[self.config.eval.pck_reference]]
         if self.nme is not None:
             names += NME_METRICS
         return tuple(f"{self.prefix}/{name}" for name in names)
 
-    def coco_tables(self, predictions: Predictions) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
-        """COCO's numbers of each kind, and the poses that they were computed from."""
-        poses = self.detected_poses if self.detected else self.poses
-        results = [poses(predictions, kind) for kind in self.kinds]
+    def coco_tables(self, poses: Poses) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
+        """COCO's numbers of each kind, and the results that they were computed from."""
+        if self._labels is None:
+            threshold = self.config.eval.nms_threshold
+            results = [detected_results_of(poses, kind, self.skeleton, threshold) for kind in self.kinds]
+        else:
+            results = [results_of(poses, kind, self.skeleton) for kind in self.kinds]
         tables = [
             evaluate_coco(truth, found, self.oks_sigmas(kind), self.config.eval.backend)
             for kind, truth, found in zip(self.kinds, self.truths, results, strict=True)
         ]
         return tables, results
 
-    def evaluate(self, predictions: Predictions) -> tuple[dict[str, Any], list[CocoResults]]:
-        tables, results = self.coco_tables(predictions)
+    def evaluate(self, poses: Poses) -> tuple[dict[str, Any], list[CocoResults]]:
+        tables, results = self.coco_tables(poses)
         metrics = mean_table(tables)
-        valid = np.flatnonzero(predictions.valid)
-        one_a_picture = len(np.unique(self.table.image_index[valid])) == len(valid)
-        if not self.detected and (one_a_picture or self.config.eval.pck_reference != "box"):
-            metrics |= self._pck(predictions.keypoints[valid], valid)
+        if self._labels is not None:
+            valid = self.rows(poses)[poses.valid]
+            if self._has_pck(self._labels.image_index[valid]):
+                metrics |= self._pck(poses.keypoints[poses.valid], valid)
         if self.nme is not None:
-            judged = self.nme.evaluate(predictions)
+            judged = self.nme.evaluate(poses, self.rows(poses))
             log.info("NME             relative to %s; persons left out: %s", judged.reference, judged.reasons())
             metrics |= judged.metrics()
         backend = self.config.eval.backend
@@ -118,43 +119,48 @@ class Validator(PoseValidator[list[CocoResults]]):
         return named, results
 
     def annotations(self) -> list[dict[str, Any]]:
-        """The annotation file's entries of the table's persons."""
+        """The annotation file's entries of the persons in `labels`."""
         by_id = {annotation["id"]: annotation for annotation in self.coco.annotations}
-        return [by_id[identity] for identity in self.table.person_ids.tolist()]
+        return [by_id[identity] for identity in self.labels.person_ids.tolist()]
 
     def oks_sigmas(self, kind: JointKind) -> Floats:
         """The OKS constants of a kind's joints."""
         return np.array(self.skeleton.oks_sigmas).take(kind.joints)
 
-    def confidence(self, predictions: Predictions) -> Floats:
+    def confidence(self, poses: Poses) -> Floats:
         """(N,) mean score of each person's own joints."""
-        return predictions.joint_scores.mean(axis=1, where=self.own_joints)
+        return poses.joint_scores.mean(axis=1, where=own_joints(self.kinds, poses.category_ids))
 
     def write(self, out: Path, results: list[CocoResults]) -> None:
         """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
         write_results(out / f"keypoints_{self.prefix}.json", *results)
 
-    def title(self, person: int, predictions: Predictions) -> str:
-        return f"predicted, score {self.confidence(predictions)[person]:.2f}"
+    def title(self, pose: int, poses: Poses) -> str:
+        return f"predicted, score {self.confidence(poses)[pose]:.2f}"
 
-    def draw(self, person: int, predictions: Predictions, sigma: Floats | None, title: str) -> Picture:
+    def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
+        labels, row = self.labels, int(self.rows(poses)[pose])
         return truth_and_prediction(
-            read_image(self.table.image_path(person)),
-            self.table.bbox_xywh[person],
+            read_image(labels.image_path(row)),
+            labels.bbox_xywh[row],
             self.skeleton,
-            self.table.keypoints[person],
-            self.table.visible[person],
-            predictions.keypoints[person],
-            None if sigma is None else sigma[person],
+            labels.keypoints[row],
+            labels.visible[row],
+            poses.keypoints[pose],
+            None if std is None else std[pose],
             title,
-            own=self.own_joints[person],
+            own=own_joints(self.kinds, poses.category_ids[[pose]])[0],
         )
 
-    def _pck(self, keypoints: Floats, persons: NDArray[np.intp]) -> dict[str, float | None]:
-        truth, visible = self.table.keypoints[persons], self.table.visible[persons]
-        kind = self.config.eval.pck_reference
-        reference = reference_length(kind, truth, visible, self.table.bbox_xywh[persons], self.skeleton)
-        return {f"PCK@{t:g}": pck(keypoints, truth, visible, reference, t) for t in PCK_THRESHOLDS[kind]}
+    def _has_pck(self, image_index: NDArray[np.integer]) -> bool:
+        """Whether PCK means something of persons in these pictures (N,): boxes overlap where several are in one."""
+        return len(np.unique(image_index)) == len(image_index) or self.config.eval.pck_reference != "box"
+
+    def _pck(self, keypoints: Floats, rows: NDArray[np.intp]) -> dict[str, float | None]:
+        truth, visible = self.labels.keypoints[rows], self.labels.visible[rows]
+        reference = self.config.eval.pck_reference
+        length = reference_length(reference, truth, visible, self.labels.bbox_xywh[rows], self.skeleton)
+        return {f"PCK@{t:g}": pck(keypoints, truth, visible, length, t) for t in PCK_THRESHOLDS[reference]}
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:

@@ -16,10 +16,9 @@ from rlepose.losses import FLOWS, LIKELIHOODS, RealNVP, build_criterion
 from rlepose.models.heads import HEADS, RegressionHead
 from rlepose.models.pose_model import network_of
 from rlepose.pose.codec import PoseOutput
+from rlepose.tasks.top_down_checks import check_gradients
 from rlepose.training import trainer as trainer_module
-from rlepose.training.checks import check_gradients
-from rlepose.training.trainer import Trainer
-from tests.training.running import ALONE, losses, run
+from tests.training.running import losses, run, trainer_of
 
 TWO_MAPS = ("model.head.name=heatmap", "loss.name=heatmap_mse", "model.backbone.options={out_indices: [2, 3]}")
 SENTENCE = (
@@ -54,7 +53,7 @@ def test_two_maps_with_a_head_that_reads_one_are_refused(
     monkeypatch.setattr(torch, "compile", lambda function, mode: lambda *_: pytest.fail("compiled"))
     monkeypatch.setattr(trainer_module, "check_compile", lambda *_: None)
     with pytest.raises(InputError, match=SENTENCE):
-        Trainer(tiny_config(*TWO_MAPS, option), ALONE)
+        trainer_of(tiny_config(*TWO_MAPS, option))
 
 
 def test_two_ranks_are_refused_before_the_first_step(

@@ -1,0 +1,102 @@
+"""The program `rlepose`, and what starts the same commands as scripts."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import rlepose
+from rlepose.commands import (
+    compare_command,
+    configs_command,
+    convert_command,
+    demo_web_command,
+    draw_people_3d_command,
+    draw_people_command,
+    export_command,
+    info_command,
+    inspect_command,
+    predict_command,
+    prepare_command,
+    recalibrate_command,
+    report_command,
+    split_command,
+    train_command,
+    validate_command,
+)
+from rlepose.commands.command import Command
+from rlepose.errors import InputError, run_script
+
+# In the order in which `rlepose --help` lists them.
+COMMANDS = {
+    module.COMMAND.name: module.COMMAND
+    for module in (
+        train_command,
+        validate_command,
+        predict_command,
+        recalibrate_command,
+        export_command,
+        convert_command,
+        report_command,
+        compare_command,
+        inspect_command,
+        split_command,
+        prepare_command,
+        draw_people_command,
+        draw_people_3d_command,
+        demo_web_command,
+        info_command,
+        configs_command,
+    )
+}
+
+
+def main() -> None:
+    """Run the program `rlepose` with the process's arguments."""
+    run_script(lambda: _run_program(sys.argv[1:]))
+
+
+def run_as_script(name: str) -> None:
+    """Run a command as the script of scripts/ that the process started."""
+    script = Path(sys.argv[0]).name
+    run_script(lambda: _run_command(COMMANDS[name], script, f"python scripts/{script}", sys.argv[1:]))
+
+
+def overview(prog: str) -> str:
+    """What `rlepose --help` prints. prog: the program's name as typed."""
+    width = max(map(len, COMMANDS))
+    return "\n".join(
+        [
+            f"usage: {prog} COMMAND …",
+            "",
+            rlepose.__doc__ or "",
+            "",
+            *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
+            "",
+            f"{prog} COMMAND --help tells what a command takes, {prog} --version which rlepose this is.",
+        ]
+    )
+
+
+def _run_program(arguments: Sequence[str]) -> None:
+    prog = "python -m rlepose" if Path(sys.argv[0]).name == "__main__.py" else "rlepose"
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(overview(prog))
+    elif name == "--version":
+        print(f"rlepose {rlepose.__version__}")
+    elif name in COMMANDS:
+        _run_command(COMMANDS[name], f"{prog} {name}", f"{prog} {name}", rest)
+    else:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"`{prog} --help` lists the commands"
+        raise InputError(f"{name}: no such command; {fix}")
+
+
+def _run_command(command: Command, prog: str, typed: str, arguments: Sequence[str]) -> None:
+    """Parse and check the arguments, and run. prog, typed: as of `Command.parser`."""
+    parser = command.parser(prog, typed)
+    args = parser.parse_args(arguments)
+    command.check(parser, args)
+    if code := command.run(args):
+        sys.exit(code)

@@ -1,0 +1,43 @@
+"""A command of `rlepose`: what it takes, and what it does."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _accept(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """No arguments that are right one by one contradict each other."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that `rlepose NAME` and a script of scripts/ run alike.
+
+    Declaring and checking arguments imports neither torch nor NumPy, so that help and mistakes cost no time; only `run`
+    does.
+
+    name: the word after `rlepose`. summary: one line about what the command does. example: arguments of a usual call.
+    details: paragraphs that --help shows besides. add_arguments(parser): declares the arguments. run(args): does the
+    work; -> the exit code, where None is 0. check(parser, args): refuses arguments that contradict each other, by
+    parser.error or an InputError.
+    """
+
+    name: str
+    summary: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int | None]
+    check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] = _accept
+    details: str = ""
+
+    def description(self, typed: str) -> str:
+        """What the command does and a usual call. typed: what stands before the arguments, e.g. 'rlepose train'."""
+        first = f"{self.summary}: {typed} {self.example}" if self.example else f"{self.summary}."
+        return f"{first}\n\n{self.details}" if self.details else first
+
+    def parser(self, prog: str, typed: str) -> argparse.ArgumentParser:
+        """The parser of the command's arguments. prog: the program's name in messages; typed: as of `description`."""
+        as_written = argparse.RawDescriptionHelpFormatter if self.details else argparse.HelpFormatter
+        parser = argparse.ArgumentParser(prog, description=self.description(typed), formatter_class=as_written)
+        self.add_arguments(parser)
+        return parser

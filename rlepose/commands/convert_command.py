@@ -1,0 +1,37 @@
+"""`rlepose convert`."""
+
+import argparse
+from pathlib import Path
+
+from rlepose.commands.command import Command
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, help="file of the other project")
+    parser.add_argument("--to", required=True, type=Path, help="checkpoint to write")
+    parser.add_argument(
+        "--input-size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="height and width of the crops it was trained on, px; default: 256 192, or 256 256 for a model in 3-D",
+    )
+    parser.add_argument("--annotations", type=Path, help="COCO-format file with its joints, in 2-D; default: COCO's 17")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rlepose.convert.foreign_checkpoint import convert_checkpoint
+    from rlepose.runtime.run_log import setup_logging
+
+    setup_logging(is_main=True)
+    input_size = None if args.input_size is None else tuple(args.input_size)
+    convert_checkpoint(args.checkpoint, args.to, input_size, args.annotations)
+
+
+COMMAND = Command(
+    name="convert",
+    summary="Take over an RLE model of the authors' code or mmpose",
+    example="FILE --to rle_res50.pt",
+    add_arguments=_add_arguments,
+    run=_run,
+)

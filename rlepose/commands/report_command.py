@@ -1,0 +1,39 @@
+"""`rlepose report`."""
+
+import argparse
+from pathlib import Path
+
+from rlepose.commands.arguments import add_overrides
+from rlepose.commands.command import Command
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXP", help="folder that training made")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
+    parser.add_argument("--pictures", type=int, default=8, help="persons in each gallery (default: 8)")
+    add_overrides(parser)
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.pictures < 1:
+        parser.error(f"--pictures: expected at least 1, got {args.pictures}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rlepose.reporting.measure import measure_all
+    from rlepose.reporting.report import write_report
+    from rlepose.runtime.run_log import setup_logging
+
+    setup_logging(is_main=True)
+    write_report(args.out, measure_all(args.experiments, args.set, args.pictures))
+    print(f"report          {args.out}")
+
+
+COMMAND = Command(
+    name="report",
+    summary="Write a page about experiments, side by side",
+    example="exp/NAME [exp/OTHER …] --out report.html",
+    add_arguments=_add_arguments,
+    check=_check,
+    run=_run,
+)

@@ -1,0 +1,56 @@
+"""`rlepose split`."""
+
+import argparse
+from pathlib import Path
+
+from rlepose.commands.command import Command
+from rlepose.datasets.shares import BLOCKS, REST, parse_shares
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("annotations", type=Path, help="COCO-format file")
+    parser.add_argument("--out", type=Path, help="folder to write to; default: that of the file")
+    parser.add_argument("--group-key", metavar="KEY", help="key of an image that says which pictures belong together")
+    parser.add_argument(
+        "--blocks",
+        type=int,
+        metavar="N",
+        help=f"without --group-key: contiguous blocks of the file's order that stay together (default: {BLOCKS})",
+    )
+    parser.add_argument(
+        "--shares",
+        nargs="+",
+        default=["tune=0.1", "calibrate=0.1"],
+        metavar="PART=SHARE",
+        help=f"parts and their shares of the persons; the rest is the part {REST} (default: tune=0.1 calibrate=0.1)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same parts")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier split")
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.blocks is not None and args.group_key is not None:
+        parser.error("--blocks: the pictures' groups stay together instead; leave it out, or --group-key")
+    if args.blocks is not None and args.blocks < 2:
+        parser.error(f"--blocks: expected 2 or more, got {args.blocks}")
+    if args.seed < 0:
+        parser.error(f"--seed: expected 0 or more, got {args.seed}")
+    args.shares = parse_shares(args.shares)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rlepose.preparation.split import format_parts, split_file
+
+    out, blocks = args.out or args.annotations.parent, args.blocks or BLOCKS
+    parts = split_file(args.annotations, out, args.shares, args.group_key, blocks, args.seed, args.overwrite)
+    print(format_parts(parts))
+
+
+COMMAND = Command(
+    name="split",
+    summary="Split a keypoint file into parts that share no group",
+    example="FILE.json --group-key group",
+    add_arguments=_add_arguments,
+    check=_check,
+    run=_run,
+)

@@ -1,0 +1,47 @@
+"""`rlepose train`."""
+
+import argparse
+
+from rlepose.commands.arguments import add_overrides
+from rlepose.commands.command import Command
+from rlepose.config.shipped import find_config
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cfg", required=True, help="YAML file of the experiment")
+    add_overrides(parser)
+    parser.add_argument("--name", help="name of the experiment's folder; default: the config file's name")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on from the experiment's last checkpoint")
+    existing.add_argument(
+        "--requeue", action="store_true", help="go on from a checkpoint if there is one, else begin: for schedulers"
+    )
+    existing.add_argument("--overwrite", action="store_true", help="delete an earlier run of the same name")
+    parser.add_argument("--profile", type=int, metavar="N", help="tell what N steps wait for, record N, and stop")
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.profile is not None and args.profile < 1:
+        parser.error("--profile: expected at least one step")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rlepose.config.reading import load_config
+    from rlepose.jobs.train import train
+    from rlepose.runtime.distributed import ranks
+    from rlepose.runtime.run_log import setup_logging
+
+    config = load_config(find_config(args.cfg), [*args.set, *([f"name={args.name}"] if args.name else [])])
+    with ranks(config.system) as group:
+        setup_logging(group.is_main)
+        train(config, group, args.resume, args.overwrite, args.requeue, args.profile)
+
+
+COMMAND = Command(
+    name="train",
+    summary="Train a pose regressor",
+    example="--cfg configs/coco_res50_rle.yaml",
+    add_arguments=_add_arguments,
+    check=_check,
+    run=_run,
+)

@@ -1,0 +1,9 @@
+"""What an export can be asked for, without the libraries that write it."""
+
+from typing import Literal, get_args
+
+FormatName = Literal["onnx", "torchscript", "torch_export"]
+FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
+
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -1,0 +1,53 @@
+"""Training a config in its experiment folder."""
+
+import contextlib
+from typing import Any
+
+from rlepose.config.config import Config
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import Experiment
+from rlepose.runtime.origin import origin
+from rlepose.runtime.run_log import log_to_file
+from rlepose.tasks.top_down import TopDown
+from rlepose.training.trainer import Trainer
+
+
+def train(
+    config: Config,
+    ranks: Ranks,
+    resume: bool = False,
+    overwrite: bool = False,
+    requeue: bool = False,
+    profile: int | None = None,
+) -> dict[str, Any]:
+    """Run a config in its experiment folder; -> the last validation's metrics.
+
+    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint to go on
+    from, else begin. profile: do not train, but tell what this many steps wait for.
+    """
+    experiment = Experiment.of(config)
+    ranks.on_main(lambda: experiment.check(resume, overwrite, requeue))
+    with contextlib.ExitStack() as until_the_end:
+        ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
+        if requeue:  # asked here, where no other run can save any more
+            resume = ranks.on_main(experiment.has_checkpoint)
+        trainer = build_trainer(config, ranks, resume)
+        ranks.on_main(lambda: experiment.open(config, resume))
+        if ranks.is_main:
+            log_to_file(experiment.log_file)
+        if profile is not None:
+            trainer.profile(profile)
+            return {}
+        if ranks.is_main:
+            experiment.note_start(origin(ranks) | {"persons": trainer.task.num_persons})
+        with trainer.stop.listening():
+            return trainer.fit()
+
+
+def build_trainer(config: Config, ranks: Ranks, resume: bool = False) -> Trainer:
+    """The trainer of a config; InputError for whatever does not go together.
+
+    resume: go on from the experiment's newest whole checkpoint.
+    """
+    task = TopDown(config, ranks, resume)
+    return Trainer(task, config.train, Experiment.of(config), ranks, config.system.timeout_s, resume)

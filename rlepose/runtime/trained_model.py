@@ -1,0 +1,144 @@
+"""A trained model: crops in, final positions and scales out, with all that the loss and a recalibration add."""
+
+import copy
+import dataclasses
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlepose.config.config import Config
+from rlepose.errors import InputError
+from rlepose.evaluation.recalibration import Recalibration
+from rlepose.losses import Criterion, LocationScale, build_criterion
+from rlepose.losses.criterion import SMALLEST_SIGMA
+from rlepose.models.pose_model import PoseModel, network_of
+from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
+from rlepose.pose.frames import Frames
+from rlepose.pose.geometry import Floats
+from rlepose.pose.skeleton import H36M_ROOT, Skeleton, twins_of
+from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint_file import load_state
+from rlepose.runtime.precision import choose_precision
+
+
+class TrainedModel:
+    """What predicts: a network, and what its loss says of the network's output.
+
+    network: crops to PoseOutput, on `device`; a PoseModel, or a file exported from one. It is put into evaluation mode.
+    criterion: the loss that trained the network, on any device. basic's flow maps the output; all others' densities say
+        how far a standard deviation is from sigma.
+    recalibration: corrects sigma in `in_picture`; the scores of joints stay the network's.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        criterion: Criterion,
+        config: Config,
+        skeleton: Skeleton,
+        device: torch.device,
+        recalibration: Recalibration | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.config = config
+        self.skeleton = skeleton
+        self.device = device
+        self.recalibration = recalibration
+        self._criterion = criterion
+        precision = choose_precision(config.system.precision, device, network).dtype
+        self._bfloat16 = precision == torch.bfloat16
+        permutation = torch.tensor(skeleton.flip_permutation, device=device)
+        self._flip_permutation = permutation if config.eval.flip_test else None
+
+    @torch.inference_mode()
+    def predict(self, image: Tensor) -> PoseOutput:
+        """Crops (B, 3, H, W) RGB uint8 on `device` -> positions and scales in the crops' frames, on `device`.
+
+        With `eval.flip_test` the mean of these and of the mirrored crops' predictions.
+        """
+        to_pose = self._criterion.main.predict
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+            output = to_pose(self.network(image))
+            if self._flip_permutation is not None:
+                mirrored = to_pose(self.network(image.flip(-1)))
+                output = average_outputs(output, flip_output(mirrored, self._flip_permutation, image.shape[-1]))
+        return output._replace(heatmaps=None)  # 200 KB a person, which have served their purpose
+
+    def in_picture(self, mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Floats | None]:
+        """mu, sigma (N, K, D) in N frames -> keypoints and corrected sigma (N, K, D) px in the picture.
+
+        In 3-D the third coordinate is in mm, relative to the root, whose own is 0. With `loss.root_depth` the predicted
+        depth of the root is taken off all others, as the authors do.
+        A loss without sigma has the constant 1, a crop's width and height, which a recalibration corrects; without one
+        it stays None.
+        """
+        if sigma is not None:
+            sigma = np.maximum(sigma, SMALLEST_SIGMA)
+        if self.recalibration is not None:
+            sigma = self.recalibration.apply(np.ones_like(mu) if sigma is None else sigma)
+        keypoints, sigma = decode(mu, sigma, frames)
+        if keypoints.shape[-1] == 3:
+            if self.config.loss.root_depth:
+                keypoints[..., 2] -= keypoints[:, [H36M_ROOT], 2]
+            for values in (keypoints, sigma):
+                if values is not None:
+                    values[:, H36M_ROOT, 2] = 0
+        return keypoints, sigma
+
+    @property
+    def gives_sigma(self) -> bool:
+        """Whether poses have a sigma: learned by the loss, or fitted by a recalibration."""
+        return self._criterion.main.needs_sigma or self.recalibration is not None
+
+    @cached_property
+    def spread(self) -> Floats:
+        """(K, D) standard deviation of target − mu in units of sigma, in the density that scores each joint.
+
+        Computed on the CPU, where the random residuals that it is taken of are the same for every device.
+        """
+        return copy.deepcopy(self._criterion).cpu().residual_spread(len(self.skeleton)).numpy()
+
+    @cached_property
+    def likelihood(self) -> LocationScale:
+        """The density of the residual, on the CPU; InputError for `basic`, whose density is of absolute positions."""
+        main = self._criterion.main
+        if not isinstance(main, LocationScale):
+            raise InputError("loss.name: basic has no density of the residual to calibrate; take another loss")
+        return copy.deepcopy(main).cpu().eval()
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether there is a `likelihood`."""
+        return isinstance(self._criterion.main, LocationScale)
+
+
+def network_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:
+    """The trained network, on the CPU, in evaluation mode.
+
+    config is the checkpoint's own or one whose model is the same; `path` is for messages.
+    """
+    network = network_of(config, len(checkpoint.skeleton), pretrained=False)
+    load_state(network, checkpoint.model, "model", path)
+    return network.eval()
+
+
+def open_checkpoint(
+    path: str | Path, config: Config, checkpoint: Checkpoint, device: torch.device, network: nn.Module | None = None
+) -> TrainedModel:
+    """The trained model on a device.
+
+    config: the checkpoint's own or one whose model is the same; its `data.flip_pairs` are those of the flip test.
+    path: for messages. network: predicts in place of the checkpoint's own, such as a file exported from it.
+    """
+    if network is None:
+        network = network_from_checkpoint(checkpoint, config, path).to(device)
+        if config.system.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+    criterion = build_criterion(config.loss, len(checkpoint.skeleton), config.dims)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
+    twins = twins_of(config.data.flip_pairs, checkpoint.skeleton.names, path)
+    skeleton = dataclasses.replace(checkpoint.skeleton, twins=twins)
+    return TrainedModel(network, criterion.eval().to(device), config, skeleton, device, checkpoint.recalibration)

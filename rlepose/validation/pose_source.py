@@ -1,0 +1,109 @@
+"""From a trained model to poses: the persons of a table, over all ranks, with or without labels."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from rlepose.config.config import Config
+from rlepose.datasets.batches import EvalBatches
+from rlepose.datasets.crops import BadImages, PoseDataset, make_loader
+from rlepose.datasets.persons import PersonTable
+from rlepose.pose.codec import PoseOutput, joint_scores
+from rlepose.pose.geometry import Floats
+from rlepose.pose.pose_arrays import Poses
+from rlepose.pose.skeleton import Skeleton
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.prefetch import on_device
+from rlepose.runtime.trained_model import TrainedModel
+
+
+class _Part(NamedTuple):
+    """One batch's output on the CPU.
+
+    persons (B,) rows of the table, mu and sigma (B, K, D), joint_scores (B, K), valid (B,)."""
+
+    persons: NDArray[np.int64]
+    mu: Floats
+    sigma: Floats | None
+    joint_scores: Floats
+    valid: NDArray[np.bool_]
+
+
+class TableSource:
+    """Poses of the persons of a table, each in the crop around its box.
+
+    labelled: whether the table's boxes are annotations', or a detector's.
+    """
+
+    def __init__(
+        self, config: Config, table: PersonTable, skeleton: Skeleton, ranks: Ranks, labelled: bool = True
+    ) -> None:
+        data = config.data
+        self.config = config
+        self.ranks = ranks
+        self.table = table.with_pictures(data.on_bad_image)
+        self.labelled = labelled
+        self.skeleton = skeleton
+        self.dataset = PoseDataset(self.table, skeleton, data.input_size_hw, data.box_scale)
+
+    def predict(self, model: TrainedModel, batches: int | None = None) -> Poses:
+        """Poses of all persons, gathered from all ranks; every rank has to call.
+
+        batches: predict only so many on each rank; the persons of all others are not valid.
+        """
+        config, ranks = self.config, self.ranks
+        size = config.eval.batch_size
+        order = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
+        order.batches = order.batches[:batches]
+        loader = make_loader(self.dataset, order, config.system.workers, ranks.device.type == "cuda")
+        bad_images = BadImages(config.data.on_bad_image)
+        progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
+        batches_of_size = (
+            whole_pictures[start : start + size]
+            for whole_pictures in progress
+            for start in range(0, len(whole_pictures), size)
+        )
+        outputs: list[tuple[NDArray[np.int64], NDArray[np.bool_], PoseOutput]] = []
+        model.network.eval()
+        for batch, moved in on_device(batches_of_size, ranks.device):
+            bad_images.check(batch.problems)
+            valid = np.array([not problem for problem in batch.problems])
+            # A copy: what comes from a worker keeps a file open for as long as it is held.
+            persons = batch.persons.numpy().copy()
+            # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
+            outputs.append((persons, valid, model.predict(moved.image)))
+        bad_images.report(ranks.gather(bad_images.seen))
+        parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
+        return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])
+
+    def _merge(self, model: TrainedModel, parts: list[_Part]) -> Poses:
+        """Batches from all ranks to arrays in the table's order, in pixels."""
+        table = self.table
+        count, joints = len(table), len(self.skeleton)
+        mu, scores = np.zeros((count, joints, self.config.dims)), np.zeros((count, joints))
+        valid = np.zeros(count, bool)
+        sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros_like(mu)
+        for part in parts:
+            mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
+            if sigma is not None:
+                assert part.sigma is not None
+                sigma[part.persons] = part.sigma
+        keypoints, sigma = model.in_picture(mu, sigma, self.dataset.frames())
+        return Poses(
+            keypoints,
+            sigma,
+            scores,
+            valid,
+            image_ids=table.person_image_ids(),
+            category_ids=table.category_ids,
+            box_score=table.box_score,
+            frame_wh=self.dataset.scale,
+            person_ids=table.person_ids if self.labelled else None,
+        )
+
+
+def _on_host(persons: NDArray[np.int64], valid: NDArray[np.bool_], output: PoseOutput) -> _Part:
+    sigma = None if output.sigma is None else output.sigma.cpu().numpy()
+    return _Part(persons, output.mu.cpu().numpy(), sigma, joint_scores(output).cpu().numpy(), valid)

@@ -1,0 +1,68 @@
+"""Which validation belongs to which data: `VALIDATIONS` and `EVALUATORS` map the config's `data.format`."""
+
+from pathlib import Path
+from typing import Any
+
+from rlepose.config.config import Config
+from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.formats.h36m_npz import read_h36m
+from rlepose.errors import InputError
+from rlepose.runtime.distributed import Ranks
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.evaluator import Evaluator
+from rlepose.validation.h36m_evaluator import H36MEvaluator
+from rlepose.validation.pose_source import TableSource
+from rlepose.validation.validation import Validation
+
+EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H36MEvaluator}
+
+
+def default_selection(config: Config) -> str:
+    """Name of the metric that makes a checkpoint best.pt where `train.select_by` does not say otherwise."""
+    return EVALUATORS[config.data.format].selected_by
+
+
+def selecting_number(config: Config) -> str:
+    """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
+    return config.train.select_by or default_selection(config)
+
+
+def selecting_metric(config: Config) -> str:
+    """Name of the metric that makes a checkpoint best.pt or, where the last one is kept, would."""
+    number = selecting_number(config)
+    return default_selection(config) if number == "last" else number
+
+
+def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
+    """The validation of a config on its validation file.
+
+    boxes: 'gt' for those of the annotation file, else the path of a detection file.
+    """
+    return VALIDATIONS[config.data.format](config, boxes, ranks)
+
+
+def _coco_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
+    data, root = config.data, Path(config.data.root)
+    coco = CocoFile(root / data.val_annotations, data.category)
+    skeleton = coco.skeleton(data.oks_sigmas, data.flip_pairs)
+    images = root / data.val_images
+    if boxes != "gt":
+        table = persons_from_detections(coco, images, boxes, coco.kinds, data.detection_boxes == "clipped")
+        evaluator = CocoEvaluator(config, coco, None)
+        return Validation(TableSource(config, table, skeleton, ranks, labelled=False), evaluator, ranks)
+    source = TableSource(config, persons_from_annotations(coco, images), skeleton, ranks)
+    return Validation(source, CocoEvaluator(config, coco, source.table), ranks)
+
+
+def _h36m_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
+    if boxes != "gt":
+        raise InputError(f"--boxes: {boxes}: in 3-D the labels' own boxes are taken; leave it out")
+    root = Path(config.data.root)
+    path = root / config.data.val_annotations
+    labels = read_h36m(path, root / config.data.val_images).with_pictures(config.data.on_bad_image)
+    source = TableSource(config, labels, H36MEvaluator.skeleton, ranks)
+    return Validation(source, H36MEvaluator(path, labels), ranks)
+
+
+VALIDATIONS = {"coco": _coco_validation, "h36m": _h36m_validation}
