@@ -8,7 +8,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 
 def test_the_committed_page_is_what_is_generated() -> None:
     same = PAGE.read_text(encoding="utf-8") == options_page()
-    assert same, f"docs/options.md is older than rlepose/config/config.py; renew it with: {COMMAND}"
+    assert same, f"docs/options.md is older than the options; renew it with: {COMMAND}"
 
 
 def test_every_option_stands_on_the_page_once() -> None:

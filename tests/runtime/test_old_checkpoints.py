@@ -13,8 +13,9 @@ from rlepose.config.config import Config
 from rlepose.config.reading import with_overrides
 from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
-from rlepose.runtime.checkpoint import criterion_from_checkpoint, load_checkpoint, model_from_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.experiment import Experiment
+from rlepose.runtime.trained_model import open_checkpoint
 from tests.training.running import ALONE
 
 OLD = Path(__file__).parents[1] / "data" / "checkpoint_format2.pt"
@@ -39,13 +40,13 @@ def test_its_config_says_how_it_was_trained() -> None:
 
 def test_it_predicts_what_it_did() -> None:
     checkpoint = load_checkpoint(OLD)
+    model = open_checkpoint(OLD, checkpoint.config, checkpoint, torch.device("cpu"))
     with torch.no_grad():
-        output = model_from_checkpoint(checkpoint, checkpoint.config, OLD)(IMAGE)
-        target = torch.zeros_like(output.mu)
-        loss = criterion_from_checkpoint(checkpoint, checkpoint.config, OLD)(output, target, torch.ones_like(target))
-    assert output.sigma is not None
-    assert loss.item() == pytest.approx(LOSS, rel=1e-4)
-    assert np.allclose(output.mu[0, 0], MU, rtol=1e-4) and np.allclose(output.sigma[0, 0], SIGMA, rtol=1e-4)
+        output = model.network(IMAGE)
+        mu, sigma = output.mu[0], output.sigma[0]
+        losses = model.likelihood.loss(mu, sigma, torch.zeros_like(mu), torch.arange(len(mu)))
+    assert losses.sum().item() == pytest.approx(LOSS, rel=1e-4)
+    assert np.allclose(mu[0], MU, rtol=1e-4) and np.allclose(sigma[0], SIGMA, rtol=1e-4)
 
 
 def test_it_validates_to_the_numbers_that_it_holds(config: Config, tmp_path: Path) -> None:

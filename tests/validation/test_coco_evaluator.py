@@ -8,9 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rlepose.config.config import Config, LossConfig
+from rlepose.config.config import Config
 from rlepose.errors import InputError
 from rlepose.losses import build_criterion
+from rlepose.losses.options import RLEConfig
 from rlepose.pose.codec import PoseOutput
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.coco_evaluator import CocoEvaluator
@@ -20,7 +21,7 @@ from tests.predicting import as_trained, reordered
 from tests.training.running import ALONE
 from tests.validation.test_category_joints import near_the_labels, nme_of
 
-CRITERION = build_criterion(LossConfig(), 17)
+CRITERION = build_criterion(RLEConfig(), 17)
 
 
 class Oracle(torch.nn.Module):
