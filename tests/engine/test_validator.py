@@ -9,6 +9,7 @@ import torch
 from rlepose.codec import PoseOutput
 from rlepose.config import Config, LossConfig
 from rlepose.engine.distributed import Ranks
+from rlepose.engine.estimator import Predictions
 from rlepose.engine.validator import Validator
 from rlepose.errors import InputError
 from rlepose.geometry import transform_points
@@ -95,6 +96,34 @@ def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config
     assert len(validator.table) == 3 * len(truth.table)
     assert results is not None and len(results[0]) == len(truth.table)
     assert metrics["det/AP"] == pytest.approx(1)
+
+
+def test_poses_rank_by_their_boxes_scores_too(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Wrong poses of slightly surer joints, in boxes of lower scores, come after all right ones and cost nothing."""
+    config = tiny_config("eval.nms_threshold=1.1")
+    truth = Validator(config, "gt", ALONE)
+    validator = Validator(config, detections(truth, tmp_path / "boxes.json", copies=2), ALONE)
+    right, wrong = truth.table.keypoints, truth.table.keypoints + 1000
+    joint_scores = np.repeat([[0.5], [0.52]], len(right), axis=0).repeat(17, axis=1)
+    predictions = Predictions(np.concatenate([right, wrong]), None, joint_scores, np.ones(2 * len(right), bool))
+    assert validator.evaluate(predictions)[0]["det/AP"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("above_similarity", "kept"), [(-0.01, 1), (0.01, 2)])
+def test_poses_are_similar_relative_to_the_area_of_their_crops(
+    tiny_config: Callable[..., Config], tmp_path: Path, above_similarity: float, kept: int
+) -> None:
+    """Two poses 5 px apart in one box of 30 x 60 px, of which a square crop has (1.25 * 60)² px²."""
+    truth = Validator(tiny_config(), "gt", ALONE)
+    oks_sigmas = np.array(truth.skeleton.oks_sigmas)
+    similarity = np.exp(-(5**2) / (2 * 75**2 * np.square(2 * oks_sigmas))).mean()
+    box = {"image_id": int(truth.table.image_ids[0]), "category_id": 1, "bbox": [20, 20, 31, 61], "score": 0.9}
+    (tmp_path / "boxes.json").write_text(json.dumps([box, box]))
+    config = tiny_config(f"eval.nms_threshold={similarity + above_similarity}")
+    validator = Validator(config, str(tmp_path / "boxes.json"), ALONE)
+    pose = np.random.default_rng(0).uniform([20, 20], [50, 80], (17, 2))
+    predictions = Predictions(pose + np.array([[[0, 0]], [[3, 4]]]), None, np.ones((2, 17)), np.ones(2, bool))
+    assert len(validator.detected_poses(predictions, validator.kinds[0])) == kept
 
 
 def test_the_backends_give_one_table(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
