@@ -157,6 +157,24 @@ def test_a_half_body_crop_follows_the_visible_joints_only() -> None:
         assert (np.abs(expected - choice.center) <= choice.scale / 2).all()
 
 
+@pytest.mark.parametrize(
+    ("joints", "center", "scale"),
+    [
+        ([(100, 30), (120, 60), (128, 90), (130, 115)], (119.5, 73.75), (1.5 * 85 * 0.75, 1.5 * 85)),
+        ([(30, 100), (60, 120), (90, 128), (115, 130)], (73.75, 119.5), (1.5 * 85, 1.5 * 85 / 0.75)),
+    ],
+    ids=["high", "wide"],
+)
+def test_a_half_body_crop_is_centred_on_the_joints_mean_and_half_as_large_again_as_their_extent(
+    joints: list[tuple[float, float]], center: tuple[float, float], scale: tuple[float, float]
+) -> None:
+    """Of a lopsided person: nose, shoulder, elbow and wrist of one side. Their extent's middle is elsewhere."""
+    keypoints, visible = np.zeros((17, 2)), np.isin(np.arange(17), (0, 5, 7, 9))
+    keypoints[visible] = joints
+    found = half_body(True, COCO, CENTER, SCALE, keypoints, visible)
+    np.testing.assert_allclose(found, (center, scale))
+
+
 def test_three_visible_joints_are_too_few_for_a_half() -> None:
     visible = np.where(np.arange(17) < 3, 2, 0)
     assert {numbers(choice) for choice in draws(HALF_BODY, 20, visible)} == {(*CENTER, *SCALE, 0.0, False)}

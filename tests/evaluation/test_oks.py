@@ -68,6 +68,12 @@ def test_similarity_is_symmetric() -> None:
     np.testing.assert_allclose(forth, back)
 
 
+def test_similarity_is_relative_to_the_mean_of_both_areas() -> None:
+    first, second = poses(2)
+    unequal = oks_of_pairs(first, 1000.0, second[None], np.array([9000.0]), SIGMAS)
+    np.testing.assert_allclose(unequal, oks_of_pairs(first, 5000.0, second[None], np.array([5000.0]), SIGMAS))
+
+
 def test_a_pose_without_area_gives_a_number() -> None:
     first, second = poses(2)
     assert oks_of_pairs(first, 0.0, second[None], np.zeros(1), SIGMAS).tolist() == [0.0]

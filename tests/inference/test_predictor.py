@@ -150,6 +150,18 @@ def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Pa
     assert len(entries[0]["keypoints"]) == 51 and len(entries[0]["sigma"]) == 34
 
 
+def test_a_sigma_of_zero_still_gives_a_density(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    """Far below 0 float32's sigmoid is 0, which no scale can be."""
+    path = checkpoint()
+    tree = torch.load(path, weights_only=True)
+    tree["model"]["head.scales.bias"].fill_(-200)
+    torch.save(tree, path)
+    (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
+    (person,) = picture.persons
+    assert (person.sigma > 0).all()
+    assert np.isfinite(person.density.log_prob(3, person.keypoints[3]))
+
+
 ACCEPTED = r"expected 'whole', 'detector' or boxes \(x, y, width, height"
 BOX = [5, 5, 50, 80]
 

@@ -67,6 +67,17 @@ def test_a_person_is_found_again_after_a_gap() -> None:
     assert 9 < again.keypoints.max() < 10
 
 
+@pytest.mark.parametrize(("frames", "remembered"), [(5, True), (6, False)])
+def test_a_person_is_remembered_for_five_frames_and_then_begins_anew(frames: int, remembered: bool) -> None:
+    smoother = Smoother()
+    seen = person(np.zeros((3, 2)), np.ones((3, 2)))
+    smoother([seen])
+    for _ in range(frames):
+        smoother([])
+    (again,) = smoother([dataclasses.replace(seen, keypoints=seen.keypoints + 10)])
+    assert (again.keypoints == 10).all() != remembered
+
+
 def test_poses_without_sigma_are_refused() -> None:
     with pytest.raises(InputError, match="has none; give it one"):
         Smoother()([dataclasses.replace(person(np.zeros((3, 2)), np.ones((3, 2))), sigma=None)])

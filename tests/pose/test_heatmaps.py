@@ -95,6 +95,18 @@ def test_a_peak_on_the_border_stays_there(refinement: Refinement, corner: tuple[
     assert pixels_off(mu, at) <= 1
 
 
+@pytest.mark.parametrize("axis", [0, 1], ids=["x", "y"])
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+def test_a_maximum_on_the_border_is_not_moved_across_it(axis: int, last: bool) -> None:
+    """Beyond the border is no neighbour to compare with: the position is that of the pixel."""
+    at = [20, 30]  # column, row
+    at[axis] = int(SIZE[axis]) - 1 if last else 0
+    heatmaps = empty(joints=1)
+    heatmaps.values[:, :, at[1], at[0]] = 1
+    mu, _ = heatmaps.peaks()
+    assert (mu[0, 0, axis].item() + 0.5) * SIZE[axis].item() == pytest.approx(at[axis], abs=1e-4)
+
+
 @pytest.mark.parametrize("values", [torch.zeros(4, 17, HEIGHT, WIDTH), -torch.rand(4, 17, HEIGHT, WIDTH)])
 @pytest.mark.parametrize("refinement", get_args(Refinement))
 def test_any_heatmap_has_a_peak_inside_the_crop(values: Tensor, refinement: Refinement) -> None:

@@ -76,6 +76,46 @@ def test_accumulated_parts_give_the_loss_of_the_whole_batch(tiny_config: Callabl
     assert losses(parts) == pytest.approx(losses(whole), rel=1e-3)
 
 
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.parameters])
+
+
+def change_of_a_step(config: Config) -> torch.Tensor:
+    """How far the first step moves each weight."""
+    trainer = trainer_of(config)
+    before = weights(trainer)
+    trainer.step(next(iter(trainer.task.loader)))
+    return weights(trainer) - before
+
+
+def test_accumulated_parts_move_the_weights_as_the_whole_batch(tiny_config: Callable[..., Config]) -> None:
+    """Under SGD, whose steps are as long as the gradient: Adam's are not."""
+    whole, parts = (
+        change_of_a_step(tiny_config("train.optimizer={name: sgd, lr: 0.01}", f"train.accumulate={parts}"))
+        for parts in (1, 4)
+    )
+    assert (parts - whole).norm() < 1e-3 * whole.norm()
+
+
+def test_the_seed_chooses_the_initial_weights(tiny_config: Callable[..., Config]) -> None:
+    first, second, other = (weights(trainer_of(tiny_config(f"train.seed={seed}"))) for seed in (0, 0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_ranks_begin_with_the_same_weights_and_draw_other_dropout_masks(tiny_config: Callable[..., Config]) -> None:
+    """Each rank is built alone: its siblings have no part in what it draws."""
+    config = tiny_config("model.backbone.options={drop_path_rate: 0.5}")
+    images = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
+    initial, outputs = [], []
+    for rank in range(2):
+        trainer = trainer_of(config, ranks=Ranks(rank, 1, torch.device("cpu")))
+        initial.append(weights(trainer))
+        outputs.append(trainer.task.step.model.train()(images).mu)
+    assert torch.equal(*initial)
+    assert not torch.equal(*outputs)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_config: Callable[..., Config]) -> None:
     configs = [tiny_config(f"name=run{i}", f"train.seed={seed}", "train.epochs=1") for i, seed in enumerate((0, 0, 1))]
     for config in configs:

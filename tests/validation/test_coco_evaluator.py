@@ -17,7 +17,7 @@ from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.validation import Validation
 from rlepose.validation.validations import build_validation
-from tests.predicting import as_trained, reordered
+from tests.predicting import as_trained, poses_of, reordered
 from tests.training.running import ALONE
 from tests.validation.test_category_joints import near_the_labels, nme_of
 
@@ -104,6 +104,35 @@ def test_twice_detected_persons_are_suppressed(tiny_config: Callable[..., Config
     assert len(validation.table) == 3 * len(truth.table)
     assert results is not None and len(results[0]) == len(truth.table)
     assert metrics["det/AP"] == pytest.approx(1)
+
+
+def test_poses_rank_by_their_boxes_scores_too(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Wrong poses of slightly surer joints, in boxes of lower scores, come after all right ones and cost nothing."""
+    config = tiny_config("eval.nms_threshold=1.1")
+    truth = build_validation(config, "gt", ALONE)
+    validation = build_validation(config, detections(truth, tmp_path / "boxes.json", copies=2), ALONE)
+    right, wrong = truth.table.keypoints, truth.table.keypoints + 1000
+    joint_scores = np.repeat([[0.5], [0.52]], len(right), axis=0).repeat(17, axis=1)
+    poses = poses_of(validation.table, np.concatenate([right, wrong]), joint_scores, labelled=False)
+    assert validation.evaluator.evaluate(poses)[0]["det/AP"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("above_similarity", "kept"), [(-0.01, 1), (0.01, 2)])
+def test_poses_are_similar_relative_to_the_area_of_their_crops(
+    tiny_config: Callable[..., Config], tmp_path: Path, above_similarity: float, kept: int
+) -> None:
+    """Two poses 5 px apart in one box of 30 x 60 px, of which a square crop has (1.25 * 60)² px²."""
+    truth = build_validation(tiny_config(), "gt", ALONE)
+    similarity = np.exp(-(5**2) / (2 * 75**2 * np.square(2 * np.array(truth.evaluator.skeleton.oks_sigmas)))).mean()
+    box = {"image_id": int(truth.table.image_ids[0]), "category_id": 1, "bbox": [20, 20, 31, 61], "score": 0.9}
+    (tmp_path / "boxes.json").write_text(json.dumps([box, box]))
+    config = tiny_config(f"eval.nms_threshold={similarity + above_similarity}")
+    validation = build_validation(config, str(tmp_path / "boxes.json"), ALONE)
+    pose = np.random.default_rng(0).uniform([20, 20], [50, 80], (17, 2))
+    poses = poses_of(validation.table, pose + np.array([[[0, 0]], [[3, 4]]]), np.ones((2, 17)), labelled=False)
+    poses = dataclasses.replace(poses, frame_wh=validation.source.dataset.scale)
+    _, (results,) = validation.evaluator.evaluate(poses)
+    assert len(results) == kept
 
 
 def test_the_backends_give_one_table(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
