@@ -14,10 +14,10 @@ from rlepose.pose.skeleton import COCO, skeleton_from_names
 from rlepose.runtime.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    network_from_checkpoint,
     results_folder,
     save_checkpoint,
 )
+from rlepose.runtime.trained_model import network_from_checkpoint
 
 
 @pytest.fixture
