@@ -9,8 +9,7 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from rlepose.config.config import Config
-from rlepose.config.reading import with_overrides
+from rlepose.config.config import Config, DataConfig, LossConfig
 from rlepose.convert.foreign_checkpoint import config_of
 from rlepose.convert.layouts import from_official
 from rlepose.models.pose_model import network_of
@@ -107,8 +106,8 @@ def test_predictions_are_the_authors(run: Run, when: str) -> None:
     mu, sigma, score = (run.theirs[f"{when}/{name}"] for name in ("mu", "sigma", "score"))
     crops = Frames(np.eye(2, 3)[None].repeat(len(mu), axis=0), np.array([48.0, 64.0]))
     # Px and mm. The root's depth is taken off the others, as the authors do.
-    overrides, skeleton = {"2d": ([], COCO), "3d": (["data.format=h36m", "loss.root_depth=true"], H36M)}[run.space]
-    model = without_network(with_overrides(Config(), overrides), skeleton)
+    in_space = Config(data=DataConfig(format="h36m"), loss=LossConfig(root_depth=True))
+    model = without_network(in_space, H36M) if run.space == "3d" else without_network(Config(), COCO)
     keypoints, _ = model.in_picture(output.mu.numpy(), None, crops)
     assert_allclose(keypoints, decode(mu, None, crops)[0], atol=1e-8)
     assert_allclose(output.sigma, sigma, rtol=1e-10)
