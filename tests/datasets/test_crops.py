@@ -19,7 +19,6 @@ from rlepose.datasets.crops import (
     PoseDataset,
     collate,
     make_loader,
-   ,
 )
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile

@@ -16,8 +16,8 @@ from rlepose.losses import FLOWS, LIKELIHOODS, RealNVP, build_criterion
 from rlepose.models.heads import HEADS, RegressionHead
 from rlepose.models.pose_model import network_of
 from rlepose.pose.codec import PoseOutput
+from rlepose.tasks import top_down as top_down_module
 from rlepose.tasks.top_down_checks import check_gradients
-from rlepose.training import trainer as trainer_module
 from tests.training.running import losses, run, trainer_of
 
 TWO_MAPS = ("model.head.name=heatmap", "loss.name=heatmap_mse", "model.backbone.options={out_indices: [2, 3]}")
@@ -51,7 +51,7 @@ def test_two_maps_with_a_head_that_reads_one_are_refused(
     option: str, tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda function, mode: lambda *_: pytest.fail("compiled"))
-    monkeypatch.setattr(trainer_module, "check_compile", lambda *_: None)
+    monkeypatch.setattr(top_down_module, "check_compile", lambda *_: None)
     with pytest.raises(InputError, match=SENTENCE):
         trainer_of(tiny_config(*TWO_MAPS, option))
 
@@ -186,6 +186,6 @@ def test_a_run_has_the_bits_of_one_that_was_not_checked(
     )
     checked, unchecked = (tiny_config(f"name={name}", *options) for name in ("checked", "unchecked"))
     run(checked)
-    monkeypatch.setattr(trainer_module, "check_gradients", lambda *_: None)
+    monkeypatch.setattr(top_down_module, "check_gradients", lambda *_: None)
     run(unchecked)
     assert losses(checked) == losses(unchecked)

@@ -14,6 +14,7 @@ from rlepose.losses import LOSSES
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.trained_model import TrainedModel
+from rlepose.training.trainer import Trainer
 from rlepose.validation.validation import Validation
 from tests.training.running import experiment_of, lines, losses, run, script_validations, task_of, trainer_of
 
