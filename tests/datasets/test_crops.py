@@ -287,6 +287,7 @@ def test_a_batch_of_pictures_is_channels_last(training: PoseDataset) -> None:
     assert image.shape == (3, 3, 64, 48) and image.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_only_tensors_go_to_the_device(training: PoseDataset) -> None:
-    batch = to_device(collate([training[0, 0]]), torch.device("cpu"))
-    assert set(batch) == {"image", "target", "weight", "index"}
+def test_all_tensors_of_a_batch_go_to_the_device(training: PoseDataset) -> None:
+    batch = collate([training[0, 0]]).to(torch.device("meta"))
+    assert {tensor.device.type for tensor in batch.tensors()} == {"meta"} and len(batch.tensors()) == 4
+    assert batch.problems == [""]
