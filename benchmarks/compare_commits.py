@@ -2,25 +2,27 @@
 
 Both commits draw the data, train tiny networks on A's drawing for a few dozen steps and validate them, each with its
 own code and this Python interpreter. Compared are the loss of each step, the other numbers of the log, all tensors of
-the checkpoints last.pt and best.pt, and the JSON files that validations write. Each commit is unpacked into a temporary
-folder, which is removed at the end; the repository itself is only read.
+the checkpoints last.pt and best.pt, and the files that validations write, pictures included. Each commit is unpacked
+into a temporary folder, which is removed at the end; the repository itself is only read.
 
-What differs is told as 'value in A -> value in B'. A name that only B has, in the log or in a JSON file, is listed but
+What differs is told as 'value in A -> value in B'. A name that only B has, in the log or among the files, is listed but
 is no difference; a name, tensor or file that B lacks is one. CPU B/A compares the processor time of the training
-processes, start included: below 1, B needs less.
+processes, start included: below 1, B needs less. It says little on a busy machine, and more with --repeats.
 
 Exit code: 0 where all is equal, 1 where it is not or a command of a commit fails, 2 for wrong arguments.
 Example: python benchmarks/compare_commits.py main worktree --paths 2d heatmap
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from compare_commits_plans import PLANS, RESUMED, UNINTERRUPTED
-from compare_commits_results import Comparison, compare_files, compare_json, compare_trainings
+from compare_commits_results import Comparison, UnreadableError, compare_folders, compare_trainings
 from compare_commits_runs import Checkout, RunFailedError, UnknownCommitError, unpack
 
 DRAWING = "drawing"
@@ -46,6 +48,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f"--repeats: {args.repeats} is less than 1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so remove the folder, and end what runs in it
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compare_commits_") as name:
         try:
@@ -97,20 +100,22 @@ def _row(path: str, a: Checkout, b: Checkout, repeats: int) -> Row:
     try:
         data = a.draw()
         if path == DRAWING:
-            row.add(files=compare_files(data, b.draw()))
+            row.add(files=compare_folders(data, b.draw()))
             return row
         for repeat in range(repeats):
             for side in (a, b):
                 row.seconds[side.name].append(side.train(path, data, repeat))
             row.add(**compare_trainings(*(side.folder_of(path, repeat) for side in (a, b))))
-        row.add(files=compare_json(*(side.validate(path) for side in (a, b))))
+        if PLANS[path].validations:
+            with ThreadPoolExecutor() as together:  # no time is measured here
+                row.add(files=compare_folders(*together.map(lambda side: side.validate(path), (a, b))))
         if path == RESUMED:
             for side in (a, b):
                 if not side.folder_of(UNINTERRUPTED).exists():
                     side.train(UNINTERRUPTED, data)
                 found = compare_trainings(side.folder_of(UNINTERRUPTED), side.folder_of(path))
                 row.add(**{aspect: x.within(f"{side.name}, uninterrupted -> resumed") for aspect, x in found.items()})
-    except RunFailedError as error:
+    except (RunFailedError, UnreadableError) as error:
         row.failure = str(error)
     return row
 

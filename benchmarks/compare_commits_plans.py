@@ -21,7 +21,7 @@ class Plan:
 _2D, _3D = "configs/synthetic_res18_rle.yaml", "configs/synthetic_3d_res10_rle.yaml"
 _SMALL = (
     "train={batch_size: 16, log_every: 1}",
-    "eval={pictures: 2, flip_test: true}",
+    "eval={pictures: 2, batch_size: 16, flip_test: true}",
     "system.device=cpu",
     "model.backbone={name: resnet10t, pretrained: false, options: {stem_width: 8, channels: [16, 32, 64, 128]}}",
 )

@@ -4,7 +4,7 @@ In what is said of a difference, '1.0 -> 1.1' stands for the value in the first 
 lacks is missing, and what it alone has is added.
 """
 
-import filecmp
+import hashlib
 import json
 import math
 import re
@@ -22,6 +22,10 @@ TIME = re.compile("per_second|seconds")
 INDEX = re.compile(r"\[\d+\]")
 
 Key = tuple[str, str]  # where a value stands, such as "step 7", and its name
+
+
+class UnreadableError(Exception):
+    """A run left no checkpoint or log that can be read."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Comparison:
         return replace(self, first=f"{what}: {self.first}" if self.first else "")
 
 
+NOTHING = Comparison(0, 1, "nothing to compare")
+
+
 def compare_trainings(a: Path, b: Path) -> dict[str, Comparison]:
     """Losses, weights and metrics of two experiment folders: those of the log and of the checkpoints."""
     logs = [_log(run) for run in (a, b)]
@@ -59,24 +66,15 @@ def compare_trainings(a: Path, b: Path) -> dict[str, Comparison]:
     }
 
 
-def compare_json(a: Path, b: Path) -> Comparison:
-    """All JSON files below two folders, value by value, but for those that say when and where they were made."""
-    return compare_values(_json_values(a), _json_values(b))
-
-
-def compare_files(a: Path, b: Path) -> Comparison:
-    """All files below two folders, byte by byte."""
-    names = [{path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (a, b)]
-    differences = [
-        f"{name}: {_presence(name, *names) or 'other bytes'}"
-        for name in sorted(names[0] | names[1])
-        if name not in names[0] & names[1] or not filecmp.cmp(a / name, b / name, shallow=False)
-    ]
-    return Comparison(len(names[0]), len(differences), *differences[:1])
+def compare_folders(a: Path, b: Path) -> Comparison:
+    """All files below two folders but for NOT_RESULTS: JSON value by value, others by their bytes."""
+    return compare_values(_file_values(a), _file_values(b))
 
 
 def compare_values(a: Mapping[Key, Any], b: Mapping[Key, Any]) -> Comparison:
     """Numbers and texts by their keys. A name that the first run has nowhere is new."""
+    if not a:
+        return NOTHING
     known = {name for _, name in a}
     keys = [*a, *(key for key in b if key not in a and key[1] in known)]
     differing = [key for key in keys if key not in a or key not in b or not _same(a[key], b[key])]
@@ -89,6 +87,8 @@ def compare_values(a: Mapping[Key, Any], b: Mapping[Key, Any]) -> Comparison:
 
 def compare_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Comparison:
     """Tensors by their names: type, shape and all bits."""
+    if not a:
+        return NOTHING
     names = [*a, *(name for name in b if name not in a)]
     differing = [name for name in names if name not in a or name not in b or not _same_tensors(a[name], b[name])]
     first = ""
@@ -100,14 +100,20 @@ def compare_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Compari
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a checkpoint; the name of each is its path in the file's tree."""
-    tree = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        tree = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # reading a broken file can raise nearly anything
+        raise UnreadableError(f"{path}: {type(error).__name__}: {error}") from error
     return {name: leaf for name, leaf in _leaves(tree) if isinstance(leaf, Tensor)}
 
 
 def _log(run: Path) -> dict[str, dict[Key, Any]]:
     """What metrics.jsonl says of training, and what of validation, but for times."""
     values: dict[str, dict[Key, Any]] = {"losses": {}, "metrics": {}}
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+    path = run / "metrics.jsonl"
+    if not path.exists():
+        raise UnreadableError(f"{path} is missing")
+    for line in path.read_text(encoding="utf-8").splitlines():
         numbers = json.loads(line)
         step = f"step {numbers.pop('step')}"
         aspect = "losses" if any(name.startswith("train/") for name in numbers) else "metrics"
@@ -115,14 +121,17 @@ def _log(run: Path) -> dict[str, dict[Key, Any]]:
     return values
 
 
-def _json_values(folder: Path) -> dict[Key, Any]:
-    """Values of the JSON files below a folder. An item's number in a list says where it is, all else is its name."""
+def _file_values(folder: Path) -> dict[Key, Any]:
+    """Values of JSON files, and what identifies the bytes of others; numbers of list items say where a value stands."""
     values: dict[Key, Any] = {}
-    for path in sorted(folder.rglob("*.json")):
-        if path.name not in NOT_RESULTS:
-            file = str(path.relative_to(folder))
-            for name, value in _leaves(json.loads(path.read_text(encoding="utf-8"))):
-                values[file + "".join(INDEX.findall(name)), f"{path.name} {INDEX.sub('[]', name)}"] = value
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_RESULTS):
+        content, where = path.read_bytes(), str(path.parent.relative_to(folder))
+        if path.suffix != ".json":
+            values[where, path.name] = f"{len(content)} bytes of SHA-1 {hashlib.sha1(content).hexdigest()[:8]}"
+            continue
+        for name, value in _leaves(json.loads(content)):
+            item = "".join(INDEX.findall(name))
+            values[f"{where} item {item}" if item else where, f"{path.name} {INDEX.sub('[]', name)}"] = value
     return values
 
 

@@ -8,16 +8,15 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from compare_commits_plans import DETECTIONS, PLANS, RESUMED
 
@@ -32,7 +31,7 @@ class UnknownCommitError(Exception):
 
 
 class RunFailedError(Exception):
-    """A command of a commit ended with an error, or without what it should have written."""
+    """A command of a commit ended otherwise than it should."""
 
 
 class Checkout:
@@ -61,100 +60,109 @@ class Checkout:
 
     def train(self, path: str, data: Path, repeat: int = 0) -> float:
         """Train; -> processor seconds of the training, start included."""
+        plan, folder = PLANS[path], self.folder_of(path, repeat)
+        places = (
+            f"output_dir={folder.parent}",
+            f"data={{root: {data / plan.data}, cache_dir: {self._work / 'cache' / folder.name}}}",
+        )
+        options = ("--cfg", plan.config, "--name", folder.name, "--set", *plan.options, *places)
         before = _child_seconds()
         if path == RESUMED:
-            self._stop_in_between(path, data, repeat)
-            self._run(*self._training(path, data, repeat), "--resume")
+            self._run("scripts/train.py", *options, stop_by=folder / "metrics.jsonl")
+            self._run("scripts/train.py", *options, "--resume")
         else:
-            self._run(*self._training(path, data, repeat), ranks=PLANS[path].ranks)
+            self._run("scripts/train.py", *options, ranks=plan.ranks)
         return _child_seconds() - before
 
-    def validate(self, path: str, repeat: int = 0) -> Path:
+    def validate(self, path: str) -> Path:
         """Validate the last checkpoint in all ways of the path; -> the folder of what that wrote."""
-        folder = self.folder_of(path, repeat)
+        folder = self.folder_of(path)
         for number, arguments in enumerate(PLANS[path].validations):
             out = folder / "validations" / str(number)
             checkpoint = folder / "checkpoints" / "last.pt"
             self._run("scripts/validate.py", "--checkpoint", checkpoint, "--out", out, *arguments)
         return folder / "validations"
 
-    def _training(self, path: str, data: Path, repeat: int) -> list[object]:
-        """Arguments of Python."""
-        plan, folder = PLANS[path], self.folder_of(path, repeat)
-        places = (
-            f"output_dir={folder.parent}",
-            f"data={{root: {data / plan.data}, cache_dir: {self._work / 'cache' / folder.name}}}",
-        )
-        return ["scripts/train.py", "--cfg", plan.config, "--name", folder.name, "--set", *plan.options, *places]
+    def check_package(self) -> None:
+        """UnknownCommitError unless Python, anywhere, imports this commit's package, and none that is installed."""
+        command = [sys.executable, "-c", "import rlepose; print(rlepose.__file__)"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.code.parent, env=self._environment())
+        if self.code not in Path(done.stdout.strip()).parents:
+            found = done.stdout.strip() or (done.stderr.splitlines() or [""])[-1]
+            raise UnknownCommitError(f"{self.name}: {self.description}: Python does not import its rlepose: {found}")
 
-    def _stop_in_between(self, path: str, data: Path, repeat: int) -> None:
-        """Begin a training and send it SIGTERM in the middle of an epoch."""
-        log = self.folder_of(path, repeat) / "metrics.jsonl"
-        command = [sys.executable, *map(str, self._training(path, data, repeat))]
-        with (self._work / "stopped.txt").open("w+") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, **self._surroundings())
-            while process.poll() is None:
-                if log.exists() and log.read_bytes().count(b"\n") >= STOP_AFTER_LINES:
-                    process.send_signal(signal.SIGTERM)
-                    break
-                time.sleep(0.01)
-            process.wait()
-            output.seek(0)
-            if process.returncode != STOPPED:
-                raise self._failure(command, process.returncode, output.read())
+    def _run(self, script: str, *arguments: object, ranks: int = 1, stop_by: Path | None = None) -> None:
+        """Run a script of this commit; RunFailedError where its exit code is another one than it should be.
 
-    def _run(self, *arguments: object, ranks: int = 1) -> None:
-        """Run a script of this commit; RunFailedError where its exit code is not 0."""
+        stop_by: a log; once it has STOP_AFTER_LINES lines, a signal stops the script.
+        """
         launcher = [sys.executable]
         if ranks > 1:
             launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-        command = [*launcher, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, **self._surroundings())
-        if done.returncode:
-            raise self._failure(command, done.returncode, done.stdout + done.stderr)
+        command = [*launcher, script, *map(str, arguments)]
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, cwd=self.code, env=self._environment()
+            )
+            try:
+                if stop_by is not None:
+                    while process.poll() is None and _count_lines(stop_by) < STOP_AFTER_LINES:
+                        time.sleep(0.01)
+                    process.terminate()
+                process.wait()
+            finally:  # also where the comparison itself is stopped
+                process.terminate()
+                process.wait()
+            if process.returncode != (0 if stop_by is None else STOPPED):
+                output.seek(0)
+                raise RunFailedError(_failure(f"{self.name}: {script}", process.returncode, output.read()))
 
-    def _surroundings(self) -> dict[str, Any]:
-        """Where processes run: one thread each, and this commit's package before any that is installed."""
-        return {"cwd": self.code, "env": os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.code)}}
-
-    def _failure(self, command: Sequence[str], code: int, output: str) -> RunFailedError:
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        script = next(word for word in command if word.startswith("scripts/"))
-        return RunFailedError(f"{self.name}'s {script} ended with exit code {code}: {(lines or ['no output'])[-1]}")
+    def _environment(self) -> dict[str, str]:
+        """One thread a process, and this commit's package before any that is installed."""
+        return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.code)}
 
 
 def unpack(revision: str, name: str, folder: Path) -> Checkout:
     """The code of a commit, or of the working tree, in a folder of its own; UnknownCommitError where there is none."""
-    if revision in WORKING_TREE:
-        description = "the working tree"
-        tracked = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
-        checkout = Checkout(name, description, folder)
-        for file in filter(None, tracked):
-            source, target = REPOSITORY / file, checkout.code / file
-            if source.is_file():  # else it was deleted
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)
-    else:
-        try:
+    try:
+        if revision in WORKING_TREE:
+            checkout = Checkout(name, "the working tree", folder)
+            _copy_working_tree(checkout.code)
+        else:
             description = _git("show", "--no-patch", "--format=%h %s", f"{revision}^{{commit}}").decode().strip()
-            archive = _git("archive", "--format=tar", f"{revision}^{{commit}}")
-        except subprocess.CalledProcessError as error:
-            raise UnknownCommitError(f"{name}: {revision} is no commit of {REPOSITORY}") from error
-        checkout = Checkout(name, description, folder)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(checkout.code, filter="data")
+            checkout = Checkout(name, description, folder)
+            with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", f"{revision}^{{commit}}"))) as tar:
+                tar.extractall(checkout.code, filter="data")
+    except subprocess.CalledProcessError as error:
+        raise UnknownCommitError(f"{name}: {revision} is no commit of {REPOSITORY}") from error
     compileall.compile_dir(checkout.code, quiet=2)  # else the first runs of a commit would take longer
-    command = [sys.executable, "-c", "import rlepose; print(rlepose.__file__)"]
-    found = subprocess.run(command, capture_output=True, text=True, **checkout._surroundings()).stdout.strip()
-    if checkout.code not in Path(found).parents:
-        raise UnknownCommitError(
-            f"{name}: {revision} has no package rlepose that Python would import; it found {found}"
-        )
+    checkout.check_package()
     return checkout
+
+
+def _copy_working_tree(target: Path) -> None:
+    """Copy what is there now and not ignored: changes made while the trainings run are not taken in."""
+    for name in _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0"):
+        source = REPOSITORY / name
+        if source.is_file():  # else it was deleted
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
 
 
 def _git(*arguments: str) -> bytes:
     return subprocess.run(["git", "-C", str(REPOSITORY), *arguments], capture_output=True, check=True).stdout
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _failure(what: str, code: int, output: str) -> str:
+    """A sentence on a command that ended wrongly; the end of its output goes to stderr."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    print(f"--- {what} ended with exit code {code}:", *lines[-40:], "---", sep="\n", file=sys.stderr)
+    errors = [line for line in lines if re.search(r"\berror: |\w(Error|Exception): ", line)]
+    return f"{what} ended with exit code {code}: {(errors or lines or ['no output'])[-1]}"
 
 
 def _child_seconds() -> float:
