@@ -48,7 +48,6 @@ def main() -> int:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f"--repeats: {args.repeats} is less than 1")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so remove the folder, and end what runs in it
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compare_commits_") as name:
         try:
@@ -135,4 +134,5 @@ def _table(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so remove the folder, and end what runs in it
     sys.exit(main())
