@@ -136,11 +136,11 @@ def _file_values(folder: Path) -> dict[Key, Any]:
 
 
 def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of all in a tree that is neither a mapping nor a list."""
-    if isinstance(tree, Mapping):
+    """(path, value) of all in a tree that is neither a mapping nor a list, or is an empty one."""
+    if isinstance(tree, Mapping) and tree:
         for key, value in tree.items():
             yield from _leaves(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(tree, list | tuple):
+    elif isinstance(tree, list | tuple) and tree:
         for number, value in enumerate(tree):
             yield from _leaves(value, f"{name}[{number}]")
     else:

@@ -115,7 +115,8 @@ class Checkout:
                 process.wait()
             if process.returncode != (0 if stop_by is None else STOPPED):
                 output.seek(0)
-                raise RunFailedError(_failure(f"{self.name}: {script}", process.returncode, output.read()))
+                what = f"{self.name}: {script}{', which a signal was to stop,' if stop_by is not None else ''}"
+                raise RunFailedError(_failure(what, process.returncode, output.read()))
 
     def _environment(self) -> dict[str, str]:
         """One thread a process, and this commit's package before any that is installed."""

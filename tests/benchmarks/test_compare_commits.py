@@ -137,6 +137,13 @@ def test_validations_are_compared_pose_by_pose_and_picture_by_picture(results: M
     assert found.first == "0 item [1][1], poses.json [].keypoints[]: 2 -> 3, at most 1 apart"
 
 
+def test_a_list_that_is_no_longer_empty_differs(results: ModuleType, tmp_path: Path) -> None:
+    for side, items in (("a", []), ("b", [7])):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "metrics.json").write_text(json.dumps({"left_out": items}))
+    assert results.compare_folders(tmp_path / "a", tmp_path / "b").first == "., metrics.json left_out: missing"
+
+
 def test_runs_without_a_number_are_not_equal(results: ModuleType) -> None:
     assert results.compare_values({}, {}).first == results.compare_tensors({}, {}).first == "nothing to compare"
 
