@@ -41,10 +41,12 @@ class Predictor:
     A model in 3-D gives depth besides; joints in space come from inference/space.py.
     Raises InputError for any other argument, and for what is no checkpoint of this project.
 
-    >>> predictor = Predictor("exp/demo/checkpoints/best.pt")
-    >>> for picture in predictor.predict("holiday/", boxes="whole"):
-    ...     for person in picture.persons:
-    ...         print(picture.name, person.keypoints, person.sigma, person.joint_scores)
+    Example:
+        >>> predictor = Predictor("exp/demo/checkpoints/best.pt", device="cpu")
+        >>> (picture,) = predictor.predict("holiday/beach.jpg", boxes="whole")
+        >>> person = picture.persons[0]
+        >>> person.keypoints.shape, person.sigma.shape, person.joint_scores.shape
+        ((17, 2), (17, 2), (17,))
     """
 
     def __init__(

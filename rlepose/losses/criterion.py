@@ -22,6 +22,14 @@ class Criterion(nn.Module):
 
     Every likelihood gets a row for every joint, so shapes depend on the batch's size alone, and nothing waits for the
     device to count labels: a step can be compiled, or recorded as a CUDA graph.
+
+    Example:
+        >>> from rlepose.losses import RLE, JointFlows, RealNVP
+        >>> criterion = Criterion([RLE(JointFlows([RealNVP(2)]))])
+        >>> output = PoseOutput(mu=torch.zeros(4, 17, 2), sigma=torch.full((4, 17, 2), 0.1))
+        >>> target, weight = torch.rand(4, 17, 2) - 0.5, torch.ones(4, 17, 2)
+        >>> criterion(output, target, weight).shape
+        torch.Size([4])
     """
 
     labels: Tensor

@@ -32,6 +32,14 @@ class RLE(FlowDensity):
     The flow sees −ē, as in the authors' code.
 
     Raises ValueError for q or q_scale with the original form.
+
+    Example:
+        >>> import torch
+        >>> from rlepose.losses import JointFlows, RealNVP
+        >>> likelihood = RLE(JointFlows([RealNVP(2)]), form="paper")
+        >>> mu, sigma, target = torch.zeros(3, 2), torch.full((3, 2), 0.1), torch.full((3, 2), 0.05)
+        >>> likelihood.log_prob(mu, sigma, target, joint=torch.tensor([0, 1, 2])).shape
+        torch.Size([3])
     """
 
     base_points: Tensor

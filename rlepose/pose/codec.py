@@ -61,6 +61,14 @@ def encode(
         depth_mm: (K,) mm behind the root, NaN for no label; None in 2-D. Turning or resizing the frame leaves the depth
             as it is. A joint more than 1 m before or behind the root lies outside, too.
         outside_weight: factor for a joint outside the frame.
+
+    Example:
+        >>> frame = Frames.of_boxes([0.0, 0.0, 100.0, 200.0])
+        >>> target, weight = encode(np.array([[25.0, 50.0], [50.0, 100.0]]), np.array([2, 0]), frame)
+        >>> target.tolist()
+        [[-0.25, -0.25], [0.0, 0.0]]
+        >>> weight.tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
     """
     target = frame.from_picture(keypoints)
     inside = (np.abs(target) <= 0.5).all(axis=-1)
@@ -80,6 +88,12 @@ def decode(mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Fl
 
     mu and sigma (N, K, D) in N frames without rotation -> keypoints (N, K, D) and sigma (N, K, D): x and y in px and,
     in 3-D, depth relative to the root in mm.
+
+    Example:
+        >>> frames = Frames.of_boxes([[0.0, 0.0, 100.0, 200.0]])
+        >>> keypoints, sigma = decode(np.array([[[-0.25, -0.25]]]), np.array([[[0.1, 0.1]]]), frames)
+        >>> keypoints.tolist(), sigma.tolist()
+        ([[[25.0, 50.0]]], [[[10.0, 20.0]]])
     """
     mu = np.asarray(mu, float)
     keypoints = np.concatenate([frames.to_picture(mu[..., :2]), mu[..., 2:] * DEPTH_UNIT_MM], axis=-1)

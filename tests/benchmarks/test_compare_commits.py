@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from rlepose.config_reading import load_config
 
 REPOSITORY = Path(__file__).parent.parent.parent
