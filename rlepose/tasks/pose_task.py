@@ -84,9 +84,9 @@ class PoseTask(Task):
         trained = self.trained(model, criterion)
         evaluator = self.validation.evaluator
         metrics, _, poses = self.validation.run(trained, batches)
-        picture = None
-        if self.ranks.is_main:
-            picture = evaluator.pictures(poses, trained.spread, self.config.eval.pictures)
+        picture, count = None, self.config.eval.pictures
+        if self.ranks.is_main and count:  # a flow's spread takes a second
+            picture = evaluator.pictures(poses, trained.spread, count)
         return Validated(metrics, evaluator.format_table(metrics), picture)
 
     @property
