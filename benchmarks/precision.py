@@ -12,7 +12,7 @@ from step import Size, crops, ms_a_person
 from rlepose.config.config import Config
 from rlepose.losses import build_criterion
 from rlepose.models.backbones import Backbone
-from rlepose.models.options import BackboneConfig, ModelConfig
+from rlepose.models.options import BackboneConfig, TopDownModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import depthwise_share
 from rlepose.tasks.top_down_step import TopDownStep
@@ -59,7 +59,7 @@ def _share(name: str) -> float:
 @functools.cache
 def _trained(name: str, precision: torch.dtype) -> tuple[TopDownStep, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    config = ModelConfig(backbone=BackboneConfig(name=name, pretrained=False))
+    config = TopDownModelConfig(backbone=BackboneConfig(name=name, pretrained=False))
     model = build_model(config, inputs.JOINTS, predict_sigma=True).to(memory_format=torch.channels_last)
     step = TopDownStep(model, build_criterion(Config().loss, inputs.JOINTS), precision).train()
     return step, build_optimizer(Config().train.optimizer, step.parameters())

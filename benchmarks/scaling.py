@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rlepose.config.config import Config
 from rlepose.losses import build_criterion
-from rlepose.models.options import BackboneConfig, ModelConfig
+from rlepose.models.options import BackboneConfig, TopDownModelConfig
 from rlepose.models.pose_model import build_model
 from rlepose.runtime.precision import choose_precision
 from rlepose.tasks.top_down_step import TopDownStep
@@ -52,7 +52,7 @@ def _rank(rank: int, world_size: int, persons: int, size_hw: Size, steps: int, f
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world_size)
     torch.manual_seed(0)
     backbone = BackboneConfig(name="resnet18", pretrained=False)
-    model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
+    model = build_model(TopDownModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
     precision = choose_precision("auto", torch.device("cpu"), model).dtype
     criterion = build_criterion(Config().loss, inputs.JOINTS)
     step = TopDownStep(model.to(memory_format=torch.channels_last), criterion, precision).train()

@@ -11,7 +11,7 @@ from measuring import Row, cpu_seconds
 from rlepose.config.config import Config
 from rlepose.datasets.crops import CropBatch
 from rlepose.losses import build_criterion
-from rlepose.models.options import BackboneConfig, ModelConfig
+from rlepose.models.options import BackboneConfig, TopDownModelConfig
 from rlepose.models.pose_model import PoseModel, build_model
 from rlepose.runtime.precision import choose_precision
 from rlepose.tasks.top_down_step import TopDownStep
@@ -43,7 +43,7 @@ def scale(bench: Bench) -> tuple[int, int, Size]:
 def network(depth: int, tuned: bool) -> PoseModel:
     torch.manual_seed(0)
     backbone = BackboneConfig(name=f"resnet{depth}", pretrained=False)
-    model = build_model(ModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
+    model = build_model(TopDownModelConfig(backbone=backbone), inputs.JOINTS, predict_sigma=True)
     return model.to(memory_format=torch.channels_last) if tuned else model
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from rlepose.errors import InputError
 
 if TYPE_CHECKING:
-    from rlepose.inference import Detector, PersonPose, PicturePoses, Predictor
+    from rlepose.inference import Detector, Lifter, PersonPose, PicturePoses, Predictor
 
 __version__ = "0.1.0"
 
-__all__ = ["Detector", "InputError", "PersonPose", "PicturePoses", "Predictor"]
+__all__ = ["Detector", "InputError", "Lifter", "PersonPose", "PicturePoses", "Predictor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -45,6 +45,12 @@ def section(default: type) -> Any:
     return field(default_factory=default)
 
 
+def default_of(item: "dataclasses.Field[Any]") -> Any:
+    """What a field made by `option` or `section` holds where nothing is given."""
+    factory: Any = item.default_factory
+    return item.default if factory is dataclasses.MISSING else factory()
+
+
 def section_classes(hint: Any) -> tuple[type, ...]:
     """The classes of the section that a field of this type holds: its own, or one a variant; () for an option."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)

@@ -237,6 +237,40 @@ def tiny_3d_config(tiny_3d_overrides: list[str]) -> Callable[..., Config]:
     return make
 
 
+@pytest.fixture(scope="session")
+def labels_3d(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn data set's labels without its pictures: 160 persons to train on, 64 others to test on."""
+    root = tmp_path_factory.mktemp("labels_3d")
+    for split in ("train", "test"):
+        write_h36m(root / "h36m", split, 1, seed=0, pictures=False)
+    return root
+
+
+@pytest.fixture
+def lifting_overrides(labels_3d: Path, tmp_path: Path) -> list[str]:
+    """Options that shrink the config for lifting to seconds. The loss is laplace, whose spread is no estimate."""
+    return [
+        f"data.root={labels_3d}",
+        f"output_dir={tmp_path / 'exp'}",
+        "loss={name: laplace}",
+        "model={width: 32, dropout: 0}",
+        "train={epochs: 2, batch_size: 32, validate_every: 1, log_every: 1}",
+        "eval={pictures: 2, batch_size: 24}",
+        "system={device: cpu, precision: float32}",
+    ]
+
+
+@pytest.fixture
+def lifting_config(lifting_overrides: list[str]) -> Callable[..., Config]:
+    """lifting_config('train.epochs=3', …) -> Config."""
+
+    def make(*overrides: str) -> Config:
+        path = REPOSITORY / "configs" / "synthetic_3d_lifting_rle.yaml"
+        return load_config(path, [*lifting_overrides, *overrides])
+
+    return make
+
+
 @pytest.fixture
 def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
     """run_script('train.py', '--cfg', …, ranks=2): a script of the project in its own process or, on several ranks,

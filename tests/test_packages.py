@@ -28,7 +28,7 @@ FLOORS = [
     ["validation"],
     ["training"],
     ["tasks"],
-    ["convert", "drawn_people", "lifting", "preparation"],
+    ["convert", "drawn_people", "preparation"],
     ["jobs"],
     ["comparison", "reporting", "web"],
     ["commands"],

@@ -12,6 +12,7 @@ from rlepose.config.reading import config_from_dict
 from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
+from rlepose.models.options import TopDownModelConfig
 from rlepose.runtime.checkpoint import load_checkpoint, results_folder
 from rlepose.runtime.checkpoint_file import newest_whole
 from rlepose.validation.validations import default_selection
@@ -49,7 +50,8 @@ def state_of(run: Run) -> State:
     changed = _changed(checkpoint.config, run.config)
     if changed:
         return State("other", f"{experiment.folder} holds a run of another config ({'; '.join(changed)})")
-    start = run.config.model.init_from
+    model = run.config.model
+    start = model.init_from if isinstance(model, TopDownModelConfig) else None
     if start is not None and _last_trained(Path(start).parent.parent) > _last_trained(experiment.folder):
         return State("other", f"{experiment.folder} is older than {start}, which it starts from")
     epoch = checkpoint.progress["epoch"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlepose.datasets.options import AugmentConfig, DataConfig
+from rlepose.errors import InputError
 from rlepose.losses.options import AnyLoss, RLEConfig
-from rlepose.models.options import ModelConfig
+from rlepose.models.options import AnyModel, TopDownModelConfig
 from rlepose.options import option, section
 from rlepose.runtime.options import SystemConfig
 from rlepose.training.options import TrainConfig
@@ -22,11 +23,26 @@ class Config:
     output_dir: str = option("exp", "where experiments are stored")
     data: DataConfig = section(DataConfig)
     augment: AugmentConfig = section(AugmentConfig)
-    model: ModelConfig = section(ModelConfig)
+    model: AnyModel = section(TopDownModelConfig)
     loss: AnyLoss = section(RLEConfig)
     train: TrainConfig = section(TrainConfig)
     eval: EvalConfig = section(EvalConfig)
     system: SystemConfig = section(SystemConfig)
+
+    @property
+    def task(self) -> str:
+        """Name of what is trained: a key of jobs/train.py's `TASKS`."""
+        return self.model.name
+
+    @property
+    def top_down(self) -> TopDownModelConfig:
+        """The network that reads crops; InputError where the config's network reads something else."""
+        if not isinstance(self.model, TopDownModelConfig):
+            raise InputError(
+                f"model.name: {self.model.name} does not read pictures, so this does not work with it; take a config "
+                "or checkpoint of model.name=top_down"
+            )
+        return self.model
 
     @property
     def dims(self) -> int:

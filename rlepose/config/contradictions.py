@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlepose.config.config import Config
+from rlepose.config.lifting_contradictions import lifting_contradictions
 from rlepose.datasets.options import DataConfig
 from rlepose.losses.options import BasicConfig, FlowConfig, FlowLossConfig, RealNVPConfig, RLEConfig
-from rlepose.models.options import IntegralHeadConfig
+from rlepose.models.options import IntegralHeadConfig, TopDownModelConfig
 from rlepose.training.options import StepConfig, TrainConfig
 
 
@@ -38,36 +39,44 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     keypoints, sigmas = config.data.num_keypoints, config.data.oks_sigmas
     if keypoints is not None and sigmas is not None and len(sigmas) != keypoints:
         yield "data.oks_sigmas", f"expected {keypoints} values (data.num_keypoints), got {len(sigmas)}"
-    model, loss, head = config.model, config.loss, config.model.head
+    loss = config.loss
     simple = RLEConfig.q, RLEConfig.q_scale
     if isinstance(loss, RLEConfig) and loss.form == "original" and (loss.q, loss.q_scale) != simple:
         yield "loss.q", "q and q_scale belong to rle's paper form; set loss.form=paper, or leave them out"
     if isinstance(loss, BasicConfig) and loss.flow.base != FlowConfig.base:
         yield "loss.flow.base", "in the loss basic the flow transforms the network's Gaussian; leave it out"
-    if (head.name == "heatmap") != (loss.name == "heatmap_mse"):
-        yield (
-            "model.head.name",
-            f"the head {head.name} cannot learn by the loss {loss.name}; heatmap and heatmap_mse belong together, and "
-            "every other head goes with every other loss",
-        )
     if loss.name == "heatmap_mse" and loss.outside_weight:
         yield "loss.outside_weight", "heatmaps end at the crop's border, so joints outside it have none; set it to 0"
     if train.clip_grad_norm is None and train.clip_grad_by != TrainConfig.clip_grad_by:
         yield "train.clip_grad_by", "needs a limit in train.clip_grad_norm; set one, or leave it out"
-    if model.backbone.weights is not None and not model.backbone.pretrained:
-        yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
-    if model.backbone.weights is not None and model.init_from is not None:
-        yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
     reference = config.eval.nme_reference
     if isinstance(reference, tuple) and reference[0] == reference[1]:
         yield "eval.nme_reference", f"the distance between {reference[0]} and itself is 0; name two joints"
-    yield from _of_dimensions(config)
+    if isinstance(config.model, TopDownModelConfig):
+        yield from _of_network(config.model, loss.name)
+        yield from _of_dimensions(config, config.model)
+    else:
+        yield from lifting_contradictions(config)
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
 
 
-def _of_dimensions(config: Config) -> Iterator[tuple[str, str]]:
-    data, loss, head, train = config.data, config.loss, config.model.head, config.train
+def _of_network(model: TopDownModelConfig, loss: str) -> Iterator[tuple[str, str]]:
+    head, backbone = model.head.name, model.backbone
+    if (head == "heatmap") != (loss == "heatmap_mse"):
+        yield (
+            "model.head.name",
+            f"the head {head} cannot learn by the loss {loss}; heatmap and heatmap_mse belong together, and every "
+            "other head goes with every other loss",
+        )
+    if backbone.weights is not None and not backbone.pretrained:
+        yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
+    if backbone.weights is not None and model.init_from is not None:
+        yield "model.init_from", "model.backbone.weights is given too, and both fill the backbone; leave one out"
+
+
+def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[str, str]]:
+    data, loss, head, train = config.data, config.loss, model.head, config.train
     if (data.extra_annotations is None) != (data.extra_images is None):
         missing = "extra_images" if data.extra_images is None else "extra_annotations"
         yield f"data.{missing}", "is missing; extra persons need data.extra_annotations and data.extra_images"

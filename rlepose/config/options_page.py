@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 import yaml
 
 from rlepose.config.config import Config
-from rlepose.options import section_classes, section_fields
+from rlepose.options import default_of, section_classes, section_fields
 
 COMMAND = "python scripts/list_options.py"
 
@@ -85,9 +85,7 @@ def _type(hint: Any) -> str:
 
 
 def _default(item: "dataclasses.Field[Any]") -> str:
-    factory: Any = item.default_factory
-    value = item.default if factory is dataclasses.MISSING else factory()
-    text = yaml.safe_dump(_nested_lists(value), default_flow_style=True, width=1000)
+    text = yaml.safe_dump(_nested_lists(default_of(item)), default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -9,7 +9,7 @@ from rlepose.config.config import Config, plain
 from rlepose.config.names import option_names
 from rlepose.config.values import converted
 from rlepose.errors import InputError
-from rlepose.options import SectionField, section_classes, section_fields
+from rlepose.options import SectionField, default_of, section_classes, section_fields
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ def _of_other_variants(chosen: str, found: SectionField, dotted: str, sources: S
 
 def _changeable(section: Any, classes: tuple[type, ...]) -> dict[str, Any]:
     own: Any = type(section)
-    tree, default = {}, own()
+    tree = {}
     for name, found in section_fields(own).items():
         value = getattr(section, name)
         shared = len(section_fields(*classes)[name].owners) == len(classes)
-        if shared or value != getattr(default, name):
+        if shared or value != default_of(found.item):
             below = section_classes(found.hint)
             tree[name] = _changeable(value, below) if below else plain(value)
     return tree

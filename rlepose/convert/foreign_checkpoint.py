@@ -57,7 +57,7 @@ def convert_checkpoint(
             "file of its data set with --annotations"
         )
     config = config_of(converted, out.stem, input_size_hw)
-    model = build_model(config.model, len(skeleton), predict_sigma=True, pretrained=False, dims=config.dims)
+    model = build_model(config.top_down, len(skeleton), predict_sigma=True, pretrained=False, dims=config.dims)
     load_state(model, converted.model, "model", path)
     criterion = build_criterion(config.loss, len(skeleton), converted.dims)
     load_flows(criterion, converted, path)

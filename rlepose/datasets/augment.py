@@ -49,6 +49,11 @@ def extra_generator(seed: int, number: int, attempt: int = 0) -> np.random.Gener
     return np.random.default_rng((3, seed, number, attempt))
 
 
+def flip_generator(seed: int, epoch: int) -> np.random.Generator:
+    """The source of which samples of an epoch are mirrored, for a data set that draws it for all at once."""
+    return np.random.default_rng((4, seed, epoch))
+
+
 def random_crop(
     rng: np.random.Generator,
     config: AugmentConfig,

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from typing_extensions import Self
 
 from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occluder, sample_generator
 from rlepose.datasets.batches import Key
@@ -108,8 +109,47 @@ class PoseDataset(Dataset[dict[str, Any]]):
         }
 
 
+class PersonBatch:
+    """What a batch of B persons can do, whatever it holds of each. A dataclass whose fields are tensors with a row a
+    person, and `problems`, derives from it."""
+
+    persons: Tensor
+    problems: list[str]
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def __getitem__(self, rows: slice) -> Self:
+        return self._changed(lambda tensor: tensor[rows], self.problems[rows])
+
+    def split(self, parts: int) -> list[Self]:
+        """Batches of equal size, in order; the last may be smaller."""
+        size = -(-len(self) // parts)
+        return [self[start : start + size] for start in range(0, len(self), size)]
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on a device; copies from pinned memory do not wait."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True), self.problems)
+
+    def pin_memory(self) -> Self:
+        """The batch in memory from which copies to a GPU do not wait; a DataLoader calls it."""
+        return self._changed(Tensor.pin_memory, self.problems)
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors of the batch."""
+        return list(self._tensors_by_name().values())
+
+    def _tensors_by_name(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def _changed(self, change: Callable[[Tensor], Tensor], problems: list[str]) -> Self:
+        changed = {name: change(tensor) for name, tensor in self._tensors_by_name().items()}
+        of_this_kind: Any = type(self)
+        return of_this_kind(**changed, problems=problems)
+
+
 @dataclass(frozen=True)
-class CropBatch:
+class CropBatch(PersonBatch):
     """Crops of B persons and their targets.
 
     image (B, 3, H, W) uint8 RGB; target, weight (B, K, D) float32; persons (B,) int64, their rows in the table;
@@ -126,33 +166,6 @@ class CropBatch:
     def of_tensors(cls, image: Tensor, target: Tensor, weight: Tensor) -> "CropBatch":
         """A batch of crops that come from no table: numbered from 0, without problems."""
         return cls(image, target, weight, torch.arange(len(image), device=image.device), [""] * len(image))
-
-    def __len__(self) -> int:
-        return len(self.persons)
-
-    def __getitem__(self, rows: slice) -> "CropBatch":
-        return self._changed(lambda tensor: tensor[rows], self.problems[rows])
-
-    def split(self, parts: int) -> list["CropBatch"]:
-        """Batches of equal size, in order; the last may be smaller."""
-        size = -(-len(self) // parts)
-        return [self[start : start + size] for start in range(0, len(self), size)]
-
-    def to(self, device: torch.device) -> "CropBatch":
-        """The batch on a device; copies from pinned memory do not wait."""
-        return self._changed(lambda tensor: tensor.to(device, non_blocking=True), self.problems)
-
-    def pin_memory(self) -> "CropBatch":
-        """The batch in memory from which copies to a GPU do not wait; a DataLoader calls it."""
-        return self._changed(Tensor.pin_memory, self.problems)
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All tensors of the batch."""
-        return self.image, self.target, self.weight, self.persons
-
-    def _changed(self, change: Callable[[Tensor], Tensor], problems: list[str]) -> "CropBatch":
-        image, target, weight, persons = map(change, self.tensors())
-        return CropBatch(image, target, weight, persons, problems)
 
 
 def collate(items: list[dict[str, Any]]) -> CropBatch:

@@ -1,6 +1,7 @@
 """Trained models on any pictures: `Predictor`."""
 
 from rlepose.inference.detector import Detector
+from rlepose.inference.lifter import Lifter
 from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
 from rlepose.inference.space import absolute_mm, limbs_of, relative_mm, root_depth_mm
@@ -8,6 +9,7 @@ from rlepose.losses.pose_density import PoseDensity
 
 __all__ = [
     "Detector",
+    "Lifter",
     "PersonPose",
     "PicturePoses",
     "PoseDensity",

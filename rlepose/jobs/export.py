@@ -64,7 +64,7 @@ def export_checkpoint(
         kind.write(exported, torch.from_numpy(crops[:2]), unchecked, description)
     except Exception as error:  # the exporters raise all kinds
         raise InputError(
-            f"{path}: torch cannot write {config.model.backbone.name} as {file_format} ({first_line(error)}); "
+            f"{path}: torch cannot write {config.top_down.backbone.name} as {file_format} ({first_line(error)}); "
             "try another --format"
         ) from error
     if calibration is not None:

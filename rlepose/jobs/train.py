@@ -1,6 +1,7 @@
 """Training a config in its experiment folder."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from rlepose.config.config import Config
@@ -8,8 +9,13 @@ from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.origin import origin
 from rlepose.runtime.run_log import log_to_file
+from rlepose.tasks.lifting import Lifting
+from rlepose.tasks.pose_task import PoseTask
 from rlepose.tasks.top_down import TopDown
 from rlepose.training.trainer import Trainer
+
+# By model.name.
+TASKS: dict[str, Callable[[Config, Ranks, bool], PoseTask]] = {"top_down": TopDown, "lifting": Lifting}
 
 
 def train(
@@ -49,5 +55,5 @@ def build_trainer(config: Config, ranks: Ranks, resume: bool = False) -> Trainer
 
     resume: go on from the experiment's newest whole checkpoint.
     """
-    task = TopDown(config, ranks, resume)
+    task = TASKS[config.task](config, ranks, resume)
     return Trainer(task, config.train, Experiment.of(config), ranks, config.system.timeout_s, resume)

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 
 from rlepose.config.config import Config
-from rlepose.drawing.overlays import write_picture
+from rlepose.drawing.overlays import Picture, write_picture
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.export.onnx_model import OnnxModel
-from rlepose.pose.pose_arrays import Poses
+from rlepose.losses import LocationScale
+from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.origin import origin
+from rlepose.runtime.trained_lifter import TrainedLifter, open_lifter
 from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
 from rlepose.tasks.model_card import card_path, with_calibration
 from rlepose.validation.coco_evaluator import CocoEvaluator
@@ -57,13 +59,15 @@ def validate_checkpoint(
             f"--calibration: uncertainty is judged in the labelled boxes, not in those of {', '.join(boxes)}; "
             "leave --boxes out, or pass --boxes gt"
         )
-    model = open_network(path, config, checkpoint, ranks.device, onnx)
+    model = open_for_validation(path, config, checkpoint, ranks.device, onnx)
     # All that can be wrong with the input is found before the first prediction.
     validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
-    likelihood = model.likelihood if calibration else None
+    likelihood: LocationScale | None = None
     if calibration:
         for validation in validations:
             in_2d(validation)
+        assert isinstance(model, TrainedModel)  # nothing else is in 2-D
+        likelihood = model.likelihood
     metrics: dict[str, Any] = {}
     for validation in validations:
         new, results, poses = validation.run(model)
@@ -73,7 +77,7 @@ def validate_checkpoint(
             evaluator.write(out, results)
             if isinstance(evaluator, CocoEvaluator) and evaluator.nme is not None:
                 write_nme(out, evaluator.nme.evaluate(poses, evaluator.rows(poses)))
-            _draw_persons(out, evaluator, poses, model)
+            _draw_persons(out, evaluator, evaluator.pictures(poses, model.spread, config.eval.pictures))
             if likelihood is not None and evaluator.prefix == "gt":
                 observations, report = judge_uncertainty(in_2d(validation), poses, likelihood)
                 write_calibration(out, observations, report, likelihood, evaluator.skeleton)
@@ -94,6 +98,17 @@ def validate_checkpoint(
                 text = with_calibration(card.read_text(encoding="utf-8"), metrics, measured_on)
                 card.write_text(text, encoding="utf-8")
     return metrics
+
+
+def open_for_validation(
+    path: Path, config: Config, checkpoint: Checkpoint, device: torch.device, onnx: Path | None
+) -> TrainedModel | TrainedLifter:
+    """What predicts in the validation of a config's task; as `open_network`."""
+    if not isinstance(config.model, LiftingModelConfig):
+        return open_network(path, config, checkpoint, device, onnx)
+    if onnx is not None:
+        raise InputError(f"--onnx: {path} lifts 2-D poses, which no exported file does; leave it out")
+    return open_lifter(path, config, checkpoint, device)
 
 
 def open_network(
@@ -117,8 +132,7 @@ def validation_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str
     return validation
 
 
-def _draw_persons(out: Path, evaluator: Evaluator[Any], poses: Poses, model: TrainedModel) -> None:
-    picture = evaluator.pictures(poses, model.spread, model.config.eval.pictures)
+def _draw_persons(out: Path, evaluator: Evaluator[Any], picture: Picture | None) -> None:
     if picture is not None:
         write_picture(out / f"persons_{evaluator.prefix}.png", picture)
         log.info("pictures        %s", out / f"persons_{evaluator.prefix}.png")

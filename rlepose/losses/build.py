@@ -32,11 +32,12 @@ def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Crite
     """The loss of a config. In 3-D, joints without depth label, as the root may be, have a likelihood of x and y."""
     if isinstance(config, HeatmapMSEConfig):
         return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
-    likelihoods = [_build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
+    likelihoods = [build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
     return Criterion(likelihoods, planar=[H36M_ROOT] if dims == 3 and not config.root_depth else [])
 
 
-def _build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
+def build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
+    """The likelihood of joints all of whose coordinates are labelled; the loss is one of LIKELIHOODS."""
     likelihood: Any = LIKELIHOODS[config.name]
     if not isinstance(config, FlowLossConfig):
         return likelihood(dims, **own_options(config, LossConfig))
@@ -70,4 +71,5 @@ __all__ = [
     "LocationScale",
     "RealNVP",
     "build_criterion",
+    "build_likelihood",
 ]

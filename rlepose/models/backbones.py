@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.errors import InputError, first_line
-from rlepose.models.options import PACKAGE, ModelConfig
+from rlepose.models.options import PACKAGE, TopDownModelConfig
 from rlepose.models.package_weights import package_weights
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
         ) from error
 
 
-def init_backbone(backbone: Backbone, config: ModelConfig) -> None:
+def init_backbone(backbone: Backbone, config: TopDownModelConfig) -> None:
     """Fill a backbone from the checkpoint that `init_from` names, and log what was taken.
 
     A tensor that the checkpoint lacks keeps its value: a backbone for heatmaps may be smaller (`first_map_only`). Where

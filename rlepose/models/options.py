@@ -95,8 +95,16 @@ AnyHead = RegressionHeadConfig | HeatmapHeadConfig | IntegralHeadConfig
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network that is deployed: normalisation, backbone, head."""
+    """The network that is deployed, and with it the task: what is trained, on what, and how it is judged."""
 
+    name: str
+
+
+@dataclass(frozen=True)
+class TopDownModelConfig(ModelConfig):
+    """Normalisation, backbone and head, from a person's crop to the pose."""
+
+    name: Literal["top_down"] = "top_down"
     backbone: BackboneConfig = section(BackboneConfig)
     head: AnyHead = section(RegressionHeadConfig)
     init_from: str | None = option(
@@ -119,3 +127,16 @@ class ModelConfig:
         mean, std = PACKAGE_PIXELS if self.backbone.weights == PACKAGE else IMAGENET_PIXELS
         object.__setattr__(self, "pixel_mean", self.pixel_mean or mean)
         object.__setattr__(self, "pixel_std", self.pixel_std or std)
+
+
+@dataclass(frozen=True)
+class LiftingModelConfig(ModelConfig):
+    """Residual blocks of linear layers, from a 2-D pose to joints in space (docs/pose3d.md)."""
+
+    name: Literal["lifting"] = "lifting"
+    width: int = option(1024, "hidden units of each layer", low=1)
+    blocks: int = option(2, "residual blocks of two layers each", low=0)
+    dropout: float = option(0.1, "share of the hidden units that a training step sets to 0", low=0, high=0.99)
+
+
+AnyModel = TopDownModelConfig | LiftingModelConfig

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rlepose.config.config import Config
 from rlepose.models.backbones import Backbone, init_backbone
 from rlepose.models.heads import HEADS, Head, build_head
-from rlepose.models.options import ModelConfig
+from rlepose.models.options import TopDownModelConfig
 from rlepose.pose.codec import PoseOutput
 
 
@@ -33,7 +33,7 @@ class PoseModel(nn.Module):
 
 
 def build_model(
-    config: ModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True, dims: int = 2
+    config: TopDownModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True, dims: int = 2
 ) -> PoseModel:
     """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
     options, fill = config.backbone, pretrained and config.init_from is not None
@@ -53,4 +53,4 @@ def build_model(
 
 def network_of(config: Config, joints: int, pretrained: bool) -> PoseModel:
     """The model of a whole config: its loss says whether it predicts sigma, its data in how many dimensions."""
-    return build_model(config.model, joints, config.loss.needs_sigma, pretrained, config.dims)
+    return build_model(config.top_down, joints, config.loss.needs_sigma, pretrained, config.dims)

@@ -43,8 +43,8 @@ def summary(experiments: Sequence[Measured]) -> str:
     rows = []
     for e in experiments:
         height, width = e.config.data.input_size_hw
-        loss, head = e.config.loss.name, e.config.model.head.name
-        cells: list[Any] = [e.name, loss, head, e.config.model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
+        loss, model = e.config.loss.name, e.config.top_down
+        cells: list[Any] = [e.name, loss, model.head.name, model.backbone.name, f"{width}×{height}", e.epoch, e.persons]
         cells += [e.metrics["gt/AP"], e.metrics["gt/AR"], e.mean_oks, *(e.metrics.get(name) for name in pck)]
         rows.append([*cells, *(metric_text(e.metrics.get(name)) for name in nme)])
     files: dict[Path, list[str]] = {}

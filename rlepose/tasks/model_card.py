@@ -7,9 +7,8 @@ from typing import Any
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
-from rlepose.losses import LOSSES
-from rlepose.pose.codec import DEPTH_UNIT_MM
 from rlepose.pose.skeleton import Skeleton
+from rlepose.tasks.card_texts import card_texts
 from rlepose.validation.evaluator import metric_text
 from rlepose.validation.uncertainty import CALIBRATION_METRICS
 from rlepose.validation.validations import selecting_number
@@ -30,15 +29,14 @@ def model_card(
     metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
     """
     data, root = config.data, Path(config.data.root)
-    height, width = data.input_size_hw
+    texts = card_texts(config, skeleton)
     newest = config.train.select_by == "last"
     files = {"training": root / data.train_annotations, "validation": root / data.val_annotations}
     lines = [
         f"# {config.name}",
         "",
-        f"{config.dims}-D pose of one person in a crop: {len(skeleton)} joints by {config.model.backbone.name}, head "
-        f"{config.model.head.name}, loss {config.loss.name}; the {'newest' if newest else 'best'} of its run, after "
-        f"epoch {epoch} of {config.train.epochs}.",
+        f"{texts.network}, loss {config.loss.name}; the {'newest' if newest else 'best'} of its run, after epoch "
+        f"{epoch} of {config.train.epochs}.",
         "",
         "## Data",
         "",
@@ -53,8 +51,7 @@ def model_card(
         "",
         "## Metrics",
         "",
-        "On the validation persons, in their annotated boxes (`gt`; a detector's boxes cost accuracy)"
-        + (", with flip test." if config.eval.flip_test else ", without flip test."),
+        texts.judged,
         "The checkpoint was chosen for being the last, not by these numbers."
         if newest
         else f"The checkpoint was chosen by `{selecting_number(config)}` on these same persons, so the numbers are a "
@@ -66,29 +63,20 @@ def model_card(
         "",
         "## Input and output",
         "",
-        f"* In: RGB 0 … 255 (B, 3, {height}, {width}), normalised inside. A crop is a person's box, grown to the shape "
-        f"{width}×{height} around its centre, then {data.box_scale:g} times as large; black outside the picture.",
-        f"* Out: `mu` (B, K, {config.dims}), positions in crop widths and heights from the crop's middle: "
-        "pixel = (mu + 0.5) × (width, height)."
-        + f" The third is the depth: mu × {DEPTH_UNIT_MM:g} mm behind the root."
-        * (config.dims == 3),
-        f"* {_about_sigma(config)}",
+        f"* In: {texts.inputs}",
+        f"* Out: {texts.outputs}",
+        f"* {texts.about_sigma}",
         "",
         "## Limits",
         "",
         "* Measured on the validation file above and nowhere else: not on other cameras, poses, scenes, or groups of "
         "people, and not by age, sex, skin colour or clothing.",
-        "* It always answers with a whole person: joints outside the crop or hidden are guessed, and a box without a "
-        "person gets a pose, too.",
-        "* In a box with several persons nothing says whose pose comes out.",
+        *(f"* {limit}" for limit in texts.limits),
         "",
         "## Use",
         "",
         "```python",
-        "from rlepose.inference import Predictor",
-        "",
-        'predictor = Predictor("best.pt")  # of this folder',
-        'picture = predictor.predict("person.jpg", boxes="whole")[0]',
+        *texts.use,
         "```",
     ]
     return "\n".join(lines) + "\n" + (_calibration(None, "") if config.dims == 2 else "")
@@ -106,13 +94,3 @@ def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
         rows = [f"| {name} | {metric_text(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
         text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])
     return f"{_CALIBRATION}\n{text}\n"
-
-
-def _about_sigma(config: Config) -> str:
-    loss = LOSSES[config.loss.name]
-    if not loss.needs_sigma:
-        return f"No sigma: the loss {config.loss.name} learns none."
-    return (
-        f"`sigma` (B, K, {config.dims}), in the same unit: {loss.about_sigma}. It is no variance, and "
-        "on other data than that of training it may be too small."
-    )

@@ -8,7 +8,7 @@ import numpy as np
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.datasets.images import read_image
 from rlepose.datasets.persons3d import Person3DTable
-from rlepose.drawing.overlays import Picture, truth_and_prediction
+from rlepose.drawing.overlays import Picture, draw_label, truth_and_prediction
 from rlepose.drawing.views_in_space import side_and_top
 from rlepose.evaluation.mpjpe import METRICS, error_table, errors_by_action, joint_errors, relative_to_root
 from rlepose.evaluation.results import refuse_nonfinite, write_json
@@ -18,13 +18,15 @@ from rlepose.pose.skeleton import H36M, H36M_ROOT
 from rlepose.validation.evaluator import Evaluator
 
 _DECIMALS = 2
+_SIDE = 240  # pixels of a view in space
 
 
 class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
     """Judges poses of a Human3.6M file's persons, seen by the file's cameras at the labelled depth of the root.
 
     Metrics are called MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
-    path: of the file. labels: its persons.
+    path: of the file. labels: its persons. pictures: whether a drawn pose shows the person in the picture, too; without
+    them it is drawn from the side and from above alone.
     """
 
     selected_by = "MPJPE"
@@ -33,9 +35,10 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
     selectable = METRICS
     skeleton = H36M
 
-    def __init__(self, path: Path, labels: Person3DTable) -> None:
+    def __init__(self, path: Path, labels: Person3DTable, pictures: bool = True) -> None:
         self.path = path
         self._labels = labels
+        self._pictures = pictures
 
     @property
     def labels(self) -> Person3DTable:
@@ -73,6 +76,10 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
             std_px = std[pose, :, :2]
             mm_a_px = table.root_depth[row] / table.focal[row]
             std_mm = (std[pose] * np.append(mm_a_px, 1.0))[list(METRIC_JOINTS)]
+        if not self._pictures:
+            views = side_and_top(truth, predicted, std_mm, self.skeleton, _SIDE)
+            draw_label(views, title, (_SIDE, _SIDE), above=True)  # on the prediction from the side
+            return views
         pair = truth_and_prediction(
             read_image(table.image_path(row)),
             table.bbox_xywh[row],

@@ -1,21 +1,34 @@
 """A validation: where poses come from, and what judges them."""
 
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.trained_model import TrainedModel
 from rlepose.validation.evaluator import Evaluator, Results
-from rlepose.validation.pose_source import TableSource
+
+
+class PoseSource(Protocol):
+    """Where poses come from: the persons of a table, as a trained network sees them."""
+
+    @property
+    def table(self) -> PersonTable:
+        """The persons."""
+
+    def predict(self, model: Any, batches: int | None = None) -> Poses:
+        """Poses of all persons, gathered from all ranks; every rank has to call.
+
+        model: what predicts, of the source's own task. batches: predict only so many on each rank; the persons of all
+        others are not valid.
+        """
 
 
 @dataclass(frozen=True)
 class Validation(Generic[Results]):
     """Poses of a source, judged by an evaluator."""
 
-    source: TableSource
+    source: PoseSource
     evaluator: Evaluator[Results]
     ranks: Ranks
 
@@ -24,10 +37,10 @@ class Validation(Generic[Results]):
         """The persons whose poses are predicted."""
         return self.source.table
 
-    def run(self, model: TrainedModel, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
+    def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
         """Metrics by name, results (None on other ranks than 0), and the poses they were made of.
 
-        Every rank has to call. batches: as in `TableSource.predict`.
+        Every rank has to call. model, batches: as in `PoseSource.predict`.
         """
         poses = self.source.predict(model, batches)
         results: Results | None = None

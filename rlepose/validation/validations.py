@@ -8,10 +8,12 @@ from rlepose.datasets.formats.coco import persons_from_annotations, persons_from
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.errors import InputError
+from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.h36m_evaluator import H36MEvaluator
+from rlepose.validation.lifting_source import LiftingSource
 from rlepose.validation.pose_source import TableSource
 from rlepose.validation.validation import Validation
 
@@ -60,7 +62,10 @@ def _h36m_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any
         raise InputError(f"--boxes: {boxes}: in 3-D the labels' own boxes are taken; leave it out")
     root = Path(config.data.root)
     path = root / config.data.val_annotations
-    labels = read_h36m(path, root / config.data.val_images).with_pictures(config.data.on_bad_image)
+    labels = read_h36m(path, root / config.data.val_images)
+    if isinstance(config.model, LiftingModelConfig):
+        return Validation(LiftingSource(config, labels, ranks), H36MEvaluator(path, labels, pictures=False), ranks)
+    labels = labels.with_pictures(config.data.on_bad_image)
     source = TableSource(config, labels, H36MEvaluator.skeleton, ranks)
     return Validation(source, H36MEvaluator(path, labels), ranks)
 

@@ -18,10 +18,12 @@ from rlepose.datasets.of_config import TABLES
 from rlepose.datasets.options import DataConfig
 from rlepose.errors import InputError
 from rlepose.evaluation.coco_table import EVALUATORS
+from rlepose.jobs.train import TASKS
 from rlepose.losses import FLOWS, LOSSES
 from rlepose.losses.options import AnyFlow, AnyLoss, FlowConfig, FlowLossConfig, LossConfig
 from rlepose.models.heads import HEADS
-from rlepose.models.options import AnyHead, HeadConfig
+from rlepose.models.lifting_net import LiftingNet
+from rlepose.models.options import AnyHead, AnyModel, HeadConfig, LiftingModelConfig, ModelConfig
 from rlepose.options import SectionField, own_options, section_classes, section_fields, variants
 from rlepose.training.optimization import OPTIMIZERS, SCHEDULES
 from rlepose.training.options import AnyOptimizer, AnySchedule, OptimizerConfig
@@ -96,6 +98,7 @@ def test_every_option_is_read_somewhere() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in files if path.name != "options.py")
     # What a variant has of its own goes to a constructor; see the test below.
     passed = {name for _, _, common in CHOOSABLE for name in _own_names(common)}
+    passed |= own_options(LiftingModelConfig(), ModelConfig).keys()
     named = [dotted.rpartition(".")[2] for dotted, _, _ in leaves()]
     assert [name for name in named if name not in passed and not re.search(rf"\.{name}\b", source)] == []
 
@@ -115,6 +118,15 @@ def test_what_a_name_chooses_takes_the_options_of_its_variant(
         assert own - inspect.signature(built[name]).parameters.keys() == set()
 
 
+def test_a_lifting_network_takes_the_options_of_its_variant() -> None:
+    own = own_options(LiftingModelConfig(), ModelConfig)
+    assert own.keys() - inspect.signature(LiftingNet).parameters.keys() == set()
+
+
+def test_every_model_has_a_task() -> None:
+    assert set(variants(AnyModel)) == set(TASKS)
+
+
 def test_schedules_are_those_that_exist() -> None:
     assert set(variants(AnySchedule)) == set(SCHEDULES)
 
@@ -125,7 +137,7 @@ def test_a_losss_options_know_whether_it_needs_sigma_and_a_flow() -> None:
         assert issubclass(variant, FlowLossConfig) == ("flows" in inspect.signature(LOSSES[name]).parameters)
 
 
-@pytest.mark.parametrize("union", [AnyLoss, AnyFlow, AnyHead, AnyOptimizer, AnySchedule])
+@pytest.mark.parametrize("union", [AnyModel, AnyLoss, AnyFlow, AnyHead, AnyOptimizer, AnySchedule])
 def test_an_option_of_several_variants_is_the_same_in_each(union: Any) -> None:
     for name, found in section_fields(*section_classes(union)).items():
         for owner in found.owners:

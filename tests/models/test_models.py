@@ -7,10 +7,10 @@ import torch
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import RegressionHead
-from rlepose.models.options import BackboneConfig, ModelConfig
+from rlepose.models.options import BackboneConfig, TopDownModelConfig
 from rlepose.models.pose_model import build_model
 
-RANDOM_RESNET = ModelConfig(backbone=BackboneConfig(name="resnet18", pretrained=False))
+RANDOM_RESNET = TopDownModelConfig(backbone=BackboneConfig(name="resnet18", pretrained=False))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_100", "convnext_atto"])

@@ -13,7 +13,7 @@ from rlepose.config.reading import config_from_dict, with_overrides
 from rlepose.datasets.images import read_image, warp_crop
 from rlepose.errors import InputError
 from rlepose.models.backbones import Backbone
-from rlepose.models.options import BackboneConfig, ModelConfig
+from rlepose.models.options import BackboneConfig, TopDownModelConfig
 from rlepose.models.package_weights import PACKAGES, package_weights
 from rlepose.models.pose_model import build_model
 from rlepose.pose.geometry import box_to_center_scale, crop_matrix
@@ -49,7 +49,7 @@ def test_a_backbone_starts_from_the_packages_weights() -> None:
 
 def test_a_model_that_a_checkpoint_fills_does_not_need_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    config = ModelConfig(backbone=BackboneConfig(name="tf_efficientnet_lite0", weights="package"))
+    config = TopDownModelConfig(backbone=BackboneConfig(name="tf_efficientnet_lite0", weights="package"))
     build_model(config, 3, predict_sigma=True, pretrained=False)
 
 
@@ -80,7 +80,11 @@ def test_pixels_are_those_of_the_weights_and_stay_with_the_network() -> None:
     torch.testing.assert_close(model.pixel_mean.flatten(), torch.full((3,), 127.0))
     torch.testing.assert_close(model.pixel_std.flatten(), torch.full((3,), 128.0))
     assert with_overrides(config, ["model.backbone.weights=null"]).model.pixel_mean == config.model.pixel_mean
-    assert ModelConfig().pixel_mean == (0.485, 0.456, 0.406) and ModelConfig().pixel_std == (0.229, 0.224, 0.225)
+    assert TopDownModelConfig().pixel_mean == (0.485, 0.456, 0.406) and TopDownModelConfig().pixel_std == (
+        0.229,
+        0.224,
+        0.225,
+    )
 
 
 def test_pixels_that_a_config_gives_are_kept() -> None:

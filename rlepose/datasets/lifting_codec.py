@@ -1,22 +1,16 @@
-"""What a lifting network sees and gives: labelled 2-D joints in, joints in space out.
+"""What a lifting network sees and gives: joints in the picture to numbers, and numbers to joints in space.
 
 Input (34,): where the rays through the joints meet the plane z = 1, so that the camera's focal length does not matter:
 the root's x and y, then the other 16 joints relative to it. Output (16, 3): the joints but the root, relative to it, in
 the camera's frame, in units of 2000 mm. The root itself is 0 and not learned.
 """
 
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
-from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.persons3d import Person3DTable
-from rlepose.evaluation.mpjpe import relative_to_root
 from rlepose.pose.codec import DEPTH_UNIT_MM, PoseOutput
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import H36M, H36M_ROOT, skeleton_from_names
@@ -28,27 +22,6 @@ INPUTS = 2 + 2 * NUM_LIFTED
 _FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
 
 
-class LiftingPoses(NamedTuple):
-    """N poses: inputs (N, 34), targets (N, 16, 3), and the joints in space (N, 17, 3) mm with their actions (N,)."""
-
-    inputs: Tensor
-    targets: Tensor
-    truth_mm: Floats
-    actions: NDArray[np.str_]
-
-
-def read_poses(path: Path) -> Person3DTable:
-    """Human3.6M's labels; pictures are not needed."""
-    return read_h36m(path, path.parent.parent / "images")
-
-
-def lifting_poses(table: Person3DTable) -> LiftingPoses:
-    """The inputs and targets of all persons of a table."""
-    truth = relative_to_root(table.joints_mm()[:, METRIC_JOINTS], H36M_ROOT)
-    inputs = inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
-    return LiftingPoses(inputs, torch.from_numpy(truth[:, LIFTED] / DEPTH_UNIT_MM).float(), truth, table.action)
-
-
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
     """keypoints (N, 17, 2), focal and principal (N, 2), px -> (N, 34)."""
     plane = (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
@@ -56,10 +29,21 @@ def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
     return torch.from_numpy(np.concatenate([root, plane[:, LIFTED] - root], axis=1).reshape(-1, INPUTS)).float()
 
 
-def joints_of(mu: Tensor) -> Floats:
-    """mu (N, 16, 3) -> joints relative to the root (N, 17, 3) mm."""
-    joints = np.zeros((len(mu), len(METRIC_JOINTS), 3))
-    joints[:, LIFTED] = mu.double().numpy() * DEPTH_UNIT_MM
+def targets_of(joints_mm: Floats) -> Tensor:
+    """joints_mm (N, K, 3) in the camera's frame, the first 17 of H36M or all -> (N, 16, 3)."""
+    relative = joints_mm[:, LIFTED] - joints_mm[:, [H36M_ROOT]]
+    return torch.from_numpy(relative / DEPTH_UNIT_MM).float()
+
+
+def labelled_inputs(table: Person3DTable) -> Tensor:
+    """The inputs (N, 34) of all persons of a table: their labelled joints, seen by their cameras."""
+    return inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
+
+
+def in_mm(values: Tensor) -> Floats:
+    """mu or sigma (N, 16, 3) -> (N, 17, 3) mm, 0 for the root: joints relative to it, or their scales."""
+    joints = np.zeros((len(values), len(METRIC_JOINTS), 3))
+    joints[:, LIFTED] = values.cpu().double().numpy() * DEPTH_UNIT_MM
     return joints
 
 

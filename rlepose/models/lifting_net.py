@@ -3,11 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from rlepose.lifting.poses import INPUTS, NUM_LIFTED
+from rlepose.models.options import LiftingModelConfig, ModelConfig
+from rlepose.options import own_options
 from rlepose.pose.codec import PoseOutput
 
 # sigma = 0.047, 95 mm: near what it learns. One metre, as models/heads.py starts with, takes long to shrink.
 _FIRST_SIGMA_LOGIT = -3.0
+# An input that varies less than this in the training data, a few µm at 4 m, is only shifted.
+_CONSTANT = 1e-6
 
 
 class _Block(nn.Module):
@@ -28,9 +31,13 @@ def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
 class LiftingNet(nn.Module):
     """Fully connected residual network from the joints on the plane to those in space.
 
-    mean, std (34,): of the inputs, subtracted and divided by (lifting/poses.py says what the inputs are).
-    width: hidden units. blocks: residual blocks of two layers. dropout: share of hidden units set to 0 in training.
-    predict_sigma: False for losses without a scale.
+    Args:
+        inputs: I, numbers of a 2-D pose.
+        joints: K, joints in space.
+        width: hidden units.
+        blocks: residual blocks of two layers.
+        dropout: share of hidden units set to 0 in training.
+        predict_sigma: False for losses without a scale.
     """
 
     mean: Tensor
@@ -38,20 +45,20 @@ class LiftingNet(nn.Module):
 
     def __init__(
         self,
-        mean: Tensor,
-        std: Tensor,
+        inputs: int,
+        joints: int,
         width: int = 1024,
         blocks: int = 2,
         dropout: float = 0.1,
         predict_sigma: bool = True,
     ) -> None:
         super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        trunk = [*_layer(INPUTS, width, dropout), *(_Block(width, dropout) for _ in range(blocks))]
-        self.trunk = nn.Sequential(*trunk)
-        self.coordinates = nn.Linear(width, NUM_LIFTED * 3)
-        self.scales = nn.Linear(width, NUM_LIFTED * 3) if predict_sigma else None
+        self.joints = joints
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("std", torch.ones(inputs))
+        self.trunk = nn.Sequential(*_layer(inputs, width, dropout), *(_Block(width, dropout) for _ in range(blocks)))
+        self.coordinates = nn.Linear(width, joints * 3)
+        self.scales = nn.Linear(width, joints * 3) if predict_sigma else None
         for layer in (self.coordinates, self.scales):
             if layer is not None:
                 # Small weights, so that training starts from mu = 0 and the sigma of the bias.
@@ -60,12 +67,23 @@ class LiftingNet(nn.Module):
         if self.scales is not None:
             nn.init.constant_(self.scales.bias, _FIRST_SIGMA_LOGIT)
 
+    def normalize_by(self, inputs: Tensor) -> None:
+        """Take mean and standard deviation of inputs (N, I) off all inputs from now on; the checkpoint keeps both."""
+        std = inputs.std(dim=0, correction=1 if len(inputs) > 1 else 0)
+        self.mean.copy_(inputs.mean(dim=0))
+        self.std.copy_(std.where(std > _CONSTANT, 1.0))
+
     def forward(self, inputs: Tensor) -> PoseOutput:
-        """inputs (B, 34) -> mu, sigma (B, 16, 3) of all joints but the root, relative to it, in units of 2000 mm."""
+        """inputs (B, I) -> mu, sigma (B, K, 3)."""
         features = self.trunk((inputs - self.mean) / self.std)
         # In float32 also under autocast: bfloat16 would round a metre to 4 mm.
         with torch.autocast(inputs.device.type, enabled=False):
             features = features.to(self.coordinates.weight.dtype)
-            mu = self.coordinates(features).view(-1, NUM_LIFTED, 3)
-            sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).view(-1, NUM_LIFTED, 3)
+            mu = self.coordinates(features).view(-1, self.joints, 3)
+            sigma = None if self.scales is None else torch.sigmoid(self.scales(features)).view(-1, self.joints, 3)
         return PoseOutput(mu, sigma)
+
+
+def build_lifting_net(config: LiftingModelConfig, inputs: int, joints: int, predict_sigma: bool) -> LiftingNet:
+    """The network of a config, with random weights; other arguments as LiftingNet's."""
+    return LiftingNet(inputs, joints, predict_sigma=predict_sigma, **own_options(config, ModelConfig))

@@ -1,0 +1,59 @@
+"""`rlepose lift`."""
+
+import argparse
+from pathlib import Path
+
+from rlepose.commands.arguments import add_checkpoint, add_device, add_overrides
+from rlepose.commands.command import Command
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint(parser)
+    parser.add_argument("--poses", required=True, type=Path, help="JSON list of poses in COCO's results format")
+    parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--focal",
+        nargs="+",
+        type=float,
+        metavar="PX",
+        help="focal length, one number or one for x and one for y; default: the mean of Human3.6M's cameras, 1147 1146",
+    )
+    parser.add_argument(
+        "--principal",
+        nargs=2,
+        type=float,
+        metavar=("X", "Y"),
+        help="where the optical axis meets the picture, px; default: the mean of Human3.6M's cameras, 514 507",
+    )
+    add_device(parser)
+    add_overrides(parser)
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.focal is not None and len(args.focal) > 2:
+        parser.error(f"--focal: expected one number or two, got {len(args.focal)}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rlepose.inference.lifter import H36M_FOCAL, H36M_PRINCIPAL, Lifter
+    from rlepose.jobs.lift import lift_file
+    from rlepose.runtime.run_log import setup_logging
+
+    setup_logging(is_main=True)
+    lifter = Lifter(args.checkpoint, args.device, args.set)
+    lift_file(lifter, args.poses, args.out, args.focal or H36M_FOCAL, args.principal or H36M_PRINCIPAL)
+
+
+COMMAND = Command(
+    name="lift",
+    summary="Lift 2-D poses of a file to joints in space",
+    example="--checkpoint exp/NAME/checkpoints/best.pt --poses results.json --out lifted.json",
+    details="""\
+Takes what `rlepose predict` writes with a model of Human3.6M's joints, or any list in that format, and a checkpoint of
+a config with model.name=lifting. All poses are of one camera. For one that nobody calibrated take about 1.2 times the
+picture's longer side as focal length, and the picture's middle as principal point (docs/pose3d.md).
+""",
+    add_arguments=_add_arguments,
+    check=_check,
+    run=_run,
+)

@@ -1,0 +1,82 @@
+"""From a table of persons with depth to batches of 2-D poses and what they are lifted to."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from rlepose.datasets.augment import flip_generator
+from rlepose.datasets.batches import Key
+from rlepose.datasets.crops import PersonBatch
+from rlepose.datasets.lifting_codec import labelled_inputs, mirror_inputs, mirror_joints, targets_of
+from rlepose.datasets.persons3d import Person3DTable
+
+
+@dataclass(frozen=True)
+class LiftingBatch(PersonBatch):
+    """2-D poses of B persons and their targets.
+
+    inputs (B, 34), target, weight (B, 16, 3) float32: lifting_codec.py says what they are. persons (B,) int64, their
+    rows in the table; problems (B,), all empty.
+    """
+
+    inputs: Tensor
+    target: Tensor
+    weight: Tensor
+    persons: Tensor
+    problems: list[str]
+
+
+class LiftedPoses(Dataset[LiftingBatch]):
+    """Inputs and targets of all persons of a table, a batch at a time.
+
+    dataset[[(epoch, person), …]] -> LiftingBatch. Who is mirrored follows from (seed, epoch, person).
+
+    Args:
+        table: N persons, every joint labelled.
+        flip_prob: probability that a pose is mirrored.
+        seed: of the mirroring.
+    """
+
+    def __init__(self, table: Person3DTable, flip_prob: float = 0.0, seed: int = 0) -> None:
+        self.table = table
+        self.inputs = labelled_inputs(table)
+        self.targets = targets_of(table.joints_mm())
+        self.flip_prob = flip_prob
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, keys: Sequence[Key]) -> LiftingBatch:
+        epochs, persons = torch.tensor(keys).unbind(dim=1)
+        mirrored = torch.zeros(len(keys), dtype=torch.bool)
+        for epoch in {epoch for epoch, _ in keys}:
+            of_epoch = epochs == epoch
+            mirrored[of_epoch] = _draws(self.seed, epoch, len(self))[persons[of_epoch]] < self.flip_prob
+        inputs, target = self.inputs[persons], self.targets[persons]
+        inputs = torch.where(mirrored[:, None], mirror_inputs(inputs), inputs)
+        target = torch.where(mirrored[:, None, None], mirror_joints(target), target)
+        return LiftingBatch(inputs, target, torch.ones_like(target), persons, [""] * len(keys))
+
+
+@functools.lru_cache(maxsize=2)
+def _draws(seed: int, epoch: int, count: int) -> Tensor:
+    """A number in [0, 1) for each person of an epoch: (count,). A person's does not depend on how many there are."""
+    return torch.from_numpy(flip_generator(seed, epoch).random(count))
+
+
+def make_lifting_loader(
+    dataset: LiftedPoses, batches: Sampler[list[Key]], pin_memory: bool
+) -> "DataLoader[LiftingBatch]":
+    """A DataLoader that does not touch the global random state. It has no workers: picking rows takes no time."""
+    return DataLoader(
+        dataset,
+        sampler=batches,
+        batch_size=None,
+        pin_memory=pin_memory,
+        generator=torch.Generator().manual_seed(0),
+    )

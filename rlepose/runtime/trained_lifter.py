@@ -1,0 +1,88 @@
+"""A trained lifting network: 2-D poses in, joints in space and their scales out."""
+
+import copy
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlepose.config.config import Config
+from rlepose.datasets.formats.h36m import METRIC_JOINTS
+from rlepose.datasets.lifting_codec import INPUTS, LIFTED, NUM_LIFTED, in_mm, mirror_inputs, mirror_output
+from rlepose.errors import InputError
+from rlepose.losses import Criterion, build_likelihood
+from rlepose.losses.criterion import SMALLEST_SIGMA
+from rlepose.losses.options import LossConfig
+from rlepose.models.lifting_net import LiftingNet, build_lifting_net
+from rlepose.models.options import LiftingModelConfig
+from rlepose.pose.codec import PoseOutput, average_outputs
+from rlepose.pose.geometry import Floats
+from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint_file import load_state
+
+
+class TrainedLifter:
+    """What lifts: a network, and what its loss says of the network's sigma.
+
+    Always in float32, which takes no time here, while bfloat16 would round what it sees of a pose to three digits.
+
+    Args:
+        network: of `lifting_network`, on `device`. It is put into evaluation mode.
+        criterion: the loss that trained the network, on any device.
+        config: of the experiment; `eval.flip_test` averages with the mirrored pose.
+        device: where the network computes.
+    """
+
+    def __init__(self, network: nn.Module, criterion: Criterion, config: Config, device: torch.device) -> None:
+        self.network = network.eval()
+        self.config = config
+        self.device = device
+        self._criterion = criterion
+
+    @torch.inference_mode()
+    def predict(self, inputs: Tensor) -> PoseOutput:
+        """inputs (B, 34) on `device` -> mu, sigma (B, 16, 3), there."""
+        output: PoseOutput = self.network(inputs)
+        if self.config.eval.flip_test:
+            output = average_outputs(output, mirror_output(self.network(mirror_inputs(inputs))))
+        return output
+
+    def in_space(self, output: PoseOutput) -> tuple[Floats, Floats | None]:
+        """An output -> joints relative to the root and their sigma, (N, 17, 3) mm; 0 for the root."""
+        sigma = None if output.sigma is None else in_mm(output.sigma.clamp(min=SMALLEST_SIGMA))
+        return in_mm(output.mu), sigma
+
+    @cached_property
+    def spread(self) -> Floats:
+        """(17, 3) standard deviation of target − mu in units of sigma; 0 for the root, which is known."""
+        spread = np.zeros((len(METRIC_JOINTS), 3))
+        spread[list(LIFTED)] = copy.deepcopy(self._criterion).cpu().residual_spread(NUM_LIFTED).numpy()
+        return spread
+
+
+def lifting_network(config: Config) -> LiftingNet:
+    """A config's network, with random weights; InputError for a config of another task."""
+    if not isinstance(config.model, LiftingModelConfig):
+        raise InputError(
+            f"model.name: {config.model.name} does not lift 2-D poses; take a config or checkpoint of "
+            "model.name=lifting"
+        )
+    return build_lifting_net(config.model, INPUTS, NUM_LIFTED, config.loss.needs_sigma)
+
+
+def lifting_criterion(config: LossConfig) -> Criterion:
+    """The loss of a lifting network. Every joint has a depth label, so there is no likelihood of x and y alone."""
+    return Criterion([build_likelihood(config, NUM_LIFTED, dims=3)])
+
+
+def open_lifter(path: str | Path, config: Config, checkpoint: Checkpoint, device: torch.device) -> TrainedLifter:
+    """The trained network on a device.
+
+    config: the checkpoint's own or one whose model is the same. path: for messages. InputError where they do not fit.
+    """
+    network, criterion = lifting_network(config), lifting_criterion(config.loss)
+    load_state(network, checkpoint.model, "model", path)
+    load_state(criterion, checkpoint.criterion, "criterion", path)
+    return TrainedLifter(network.to(device), criterion.eval().to(device), config, device)

@@ -1,0 +1,81 @@
+"""The lifting task: one person's 2-D pose in, that person's joints in space out. It needs labels and no pictures."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rlepose.config.config import Config
+from rlepose.datasets.batches import TrainBatches
+from rlepose.datasets.formats.h36m_npz import read_h36m
+from rlepose.datasets.lifted_poses import LiftedPoses, make_lifting_loader
+from rlepose.datasets.persons import PersonTable
+from rlepose.errors import InputError
+from rlepose.losses import Criterion
+from rlepose.pose.skeleton import H36M
+from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.precision import choose_precision
+from rlepose.runtime.trained_lifter import TrainedLifter, lifting_criterion, lifting_network
+from rlepose.tasks.checks import check_batch, check_joints, check_persons, check_selection
+from rlepose.tasks.lifting_step import LiftingStep
+from rlepose.tasks.pose_task import PoseTask
+from rlepose.validation.validations import build_validation
+
+
+class Lifting(PoseTask):
+    """Labelled joints of a config's training persons, a lifting network with the config's loss, and its validation.
+
+    resume: a checkpoint will fill the network; it makes no difference here. InputError for whatever of data and options
+    does not go together.
+    """
+
+    in_precision = "trunk"
+
+    def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
+        self.config = config
+        self.ranks = ranks
+        self.skeleton = H36M
+        check_batch(config, ranks.world_size)
+        data, train, root = config.data, config.train, Path(config.data.root)
+        self.validation = build_validation(config, "gt", ranks)
+        table = read_h36m(root / data.train_annotations, root / data.train_images)
+        check_joints(data, self.skeleton, self.validation.evaluator)
+        check_persons(data, table, self.validation)
+        check_selection(config, self.validation.evaluator)
+        self.dataset = LiftedPoses(table, config.augment.flip_prob, train.seed)
+        divisor = ranks.world_size * train.accumulate
+        self.order = TrainBatches(len(table), train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor)
+        _check_statistics(self.order.batch_size, divisor)
+        self.loader = make_lifting_loader(self.dataset, self.order, ranks.device.type == "cuda")
+        torch.manual_seed(train.seed)  # equal initial weights on all ranks
+        model = lifting_network(config)
+        model.normalize_by(self.dataset.inputs)
+        criterion = lifting_criterion(config.loss)
+        self.precision = choose_precision(config.system.precision, ranks.device, model)
+        self.step = LiftingStep(model.to(ranks.device), criterion.to(ranks.device), self.precision.dtype)
+
+    @property
+    def table(self) -> PersonTable:
+        return self.dataset.table
+
+    @property
+    def network_name(self) -> str:
+        return f"lifting network for labelled joints of {self.config.data.format}"
+
+    def trained(self, model: nn.Module, criterion: Criterion) -> TrainedLifter:
+        return TrainedLifter(model, criterion, self.config, self.ranks.device)
+
+    def note_problems(self, problems: list[str]) -> None:
+        """Labels alone have none."""
+
+    def report_problems(self) -> None:
+        """Labels alone have none."""
+
+
+def _check_statistics(batch_size: int, divisor: int) -> None:
+    """InputError where a rank computes batch statistics of one pose, which has none. divisor: ranks × accumulated."""
+    if batch_size < 2 * divisor:
+        raise InputError(
+            f"train.batch_size: {batch_size} poses, divided by ranks × train.accumulate = {divisor}, leave one at a "
+            "time, of which batch normalisation knows no spread; take 2 or more each"
+        )
