@@ -1,20 +1,22 @@
-"""Write docs/options.md from the packages' options.py: python scripts/list_options.py"""
+"""Write docs/options.md and docs/support.md from the package: python scripts/list_options.py"""
 
 import argparse
 from pathlib import Path
 
 from rlepose.config.options_page import options_page
+from rlepose.config.support_page import support_page
 from rlepose.errors import run_script
 
-PAGE = Path(__file__).parent.parent / "docs" / "options.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=PAGE, help="file to write (default: docs/options.md)")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to (default: docs/)")
     args = parser.parse_args()
-    args.out.write_text(options_page(), encoding="utf-8")
-    print(args.out)
+    for name, text in (("options.md", options_page()), ("support.md", support_page())):
+        (args.out / name).write_text(text, encoding="utf-8")
+        print(args.out / name)
 
 
 if __name__ == "__main__":

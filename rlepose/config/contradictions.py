@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rlepose.config.config import Config
 from rlepose.config.lifting_contradictions import lifting_contradictions
+from rlepose.config.support import refusal
 from rlepose.datasets.options import DataConfig
 from rlepose.losses.options import BasicConfig, FlowConfig, FlowLossConfig, RealNVPConfig, RLEConfig
 from rlepose.models.options import IntegralHeadConfig, TopDownModelConfig
@@ -52,8 +53,12 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     reference = config.eval.nme_reference
     if isinstance(reference, tuple) and reference[0] == reference[1]:
         yield "eval.nme_reference", f"the distance between {reference[0]} and itself is 0; name two joints"
+    head = config.model.head.name if isinstance(config.model, TopDownModelConfig) else None
+    wrong = refusal(config.task, head, loss.name, config.dims)
+    if wrong is not None:
+        yield wrong
     if isinstance(config.model, TopDownModelConfig):
-        yield from _of_network(config.model, loss.name)
+        yield from _of_network(config.model)
         yield from _of_dimensions(config, config.model)
     else:
         yield from lifting_contradictions(config)
@@ -61,14 +66,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "name", f"expected the name of a folder, without '/', got {config.name!r}"
 
 
-def _of_network(model: TopDownModelConfig, loss: str) -> Iterator[tuple[str, str]]:
-    head, backbone = model.head.name, model.backbone
-    if (head == "heatmap") != (loss == "heatmap_mse"):
-        yield (
-            "model.head.name",
-            f"the head {head} cannot learn by the loss {loss}; heatmap and heatmap_mse belong together, and every "
-            "other head goes with every other loss",
-        )
+def _of_network(model: TopDownModelConfig) -> Iterator[tuple[str, str]]:
+    backbone = model.backbone
     if backbone.weights is not None and not backbone.pretrained:
         yield "model.backbone.weights", "a file is given but model.backbone.pretrained is false; set it to true"
     if backbone.weights is not None and model.init_from is not None:
@@ -103,10 +102,6 @@ def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[
             yield f"data.{option_name}", f"data.format={data.format} does not have it; leave it out"
     if config.eval.nme_reference is not None:
         yield "eval.nme_reference", "NME is of positions in the picture, and MPJPE of those in space; leave it out"
-    if head.name == "heatmap":
-        yield "model.head.name", "heatmap gives no depth; set model.head.name=integral or regression"
-    if loss.name == "basic":
-        yield "loss.name", "basic predicts through one flow, but persons without depth need another; take another loss"
     flow = loss.flow if isinstance(loss, FlowLossConfig) else None
     if isinstance(flow, RealNVPConfig) and flow.masks is not None:
         yield "loss.flow.masks", "cannot fit both the flow in 3-D and that in 2-D; set it to null"

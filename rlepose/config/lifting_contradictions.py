@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
-from rlepose.losses.options import BasicConfig, HeatmapMSEConfig
 
 # Of the sections that tasks share, the options that lifting reads.
 _READ = {
@@ -25,12 +24,6 @@ _UNREAD = {"loss.hidden_weight", "loss.outside_weight", "loss.root_depth"}
 
 def lifting_contradictions(config: Config) -> Iterator[tuple[str, str]]:
     """Each contradiction between lifting and other options: as `contradictions`."""
-    if config.data.format != "h36m":
-        yield "data.format", f"{config.data.format} has no labels in space for lifting to learn; set data.format=h36m"
-    if isinstance(config.loss, HeatmapMSEConfig):
-        yield "loss.name", "heatmap_mse compares maps, and lifting makes none; take another loss"
-    if isinstance(config.loss, BasicConfig):
-        yield "loss.name", "basic predicts through its flow, and a lifting network is used without one; take another"
     for name in changed_options(config):
         section, _, option = name.partition(".")
         if name in _UNREAD or (section in _READ and option not in _READ[section]):

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from rlepose.config.config import Config
+from rlepose.config.support import exports_of
 from rlepose.datasets.of_config import crops_of
 from rlepose.errors import InputError, first_line
 from rlepose.export.choices import FormatName, Precision
@@ -50,7 +51,7 @@ def export_checkpoint(
         raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
     network = network_from_checkpoint(checkpoint, config, path)
     model = open_checkpoint(path, config, checkpoint, torch.device("cpu"), network)
-    if not model.has_likelihood:
+    if file_format not in exports_of(config.task, config.top_down.head.name, config.loss.name, config.dims):
         raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
     calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
     crops = _check_crops(config)
