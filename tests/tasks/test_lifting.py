@@ -16,9 +16,14 @@ from rlepose.config.config import Config
 from rlepose.config.reading import load_config, with_overrides
 from rlepose.drawn_people.people_in_space import write_h36m
 from rlepose.errors import DivergedError, InputError
+from rlepose.jobs.export import export_checkpoint
+from rlepose.jobs.recalibrate import recalibrate_checkpoint
+from rlepose.jobs.submit import submit_checkpoint
 from rlepose.jobs.train import build_trainer, train
 from rlepose.jobs.validate import validate_checkpoint
+from rlepose.models.cost import model_cost
 from rlepose.models.options import LiftingModelConfig
+from rlepose.reporting.measure import measure_all
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
@@ -75,7 +80,7 @@ def test_two_steps_of_a_shipped_config_move_every_weight(path: Path, labels_3d: 
 
 
 @pytest.mark.parametrize("loss", TRAINABLE)
-def test_training_lowers_the_error_on_people_of_other_poses(lifting_config: Callable[..., Config], loss: str) -> None:
+def test_training_lowers_the_error(lifting_config: Callable[..., Config], loss: str) -> None:
     config = lifting_config(of_loss(loss), *LEARNING)
     metrics = train(config, ALONE)
     trainer = build_trainer(config, ALONE, resume=True)
@@ -323,6 +328,24 @@ def test_resuming_as_another_task_is_refused(
     other = tiny_3d_config("name=run", f"output_dir={config.output_dir}")
     with pytest.raises(InputError, match=r"--resume: .* was trained with model\.name=lifting, but .* has top_down"):
         build_trainer(other, ALONE, resume=True)
+
+
+def test_what_works_on_pictures_refuses_it(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = lifting_config("train.epochs=1", "eval.pictures=0")
+    train(config, ALONE)
+    path = Experiment.of(config).best
+    checkpoint = load_checkpoint(path)
+    refused: list[Callable[[], object]] = [
+        lambda: export_checkpoint(path, config, checkpoint, "torchscript", "float32"),
+        lambda: recalibrate_checkpoint(path, config, checkpoint, "joint_scale", path, tmp_path, ALONE),
+        lambda: measure_all([Experiment.of(config).folder]),
+        lambda: model_cost(config),
+    ]
+    for action in refused:
+        with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures, so this does not work"):
+            action()
+    with pytest.raises(InputError, match="but the server wants the 17 of COCO"):
+        submit_checkpoint(path, config, checkpoint, "boxes.json", tmp_path, ALONE)
 
 
 def test_the_trainer_sees_a_module_of_network_and_loss(lifting_config: Callable[..., Config]) -> None:
