@@ -167,7 +167,7 @@ def _detection_file(bench: Bench) -> Path:
 def _boxes(data: Path, detections: Path, decodes: bool) -> float:
     """ms a box, or decodes a picture, as validation loads them."""
     coco = CocoFile(data / "annotations" / "person_keypoints_val2017.json")
-    table = persons_from_detections(coco, data / "val2017", detections, coco.kinds)
+    table = persons_from_detections(coco, data / "val2017", detections, coco.groups)
     dataset = PoseDataset(table, coco.skeleton(), inputs.INPUT_SIZE_HW, inputs.PADDING)
     loader = make_loader(dataset, EvalBatches(table.image_index, 64), workers=0, pin_memory=False)
     load: Callable[[], object] = lambda: [len(batch) for batch in loader]  # noqa: E731

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.errors import InputError
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
@@ -121,8 +121,8 @@ def reference_length(
     return np.where((visible[:, i] > 0) & (visible[:, j] > 0), length, np.nan)
 
 
-def check_reference(reference: Reference | None, skeleton: Skeleton, kinds: Sequence[JointKind]) -> None:
-    """InputError where a reference needs a joint that there is not, that not every kind has, or one joint twice."""
+def check_reference(reference: Reference | None, skeleton: Skeleton, groups: Sequence[CategoryGroup]) -> None:
+    """InputError where a reference needs a joint that there is not, that not every group has, or one joint twice."""
     if not isinstance(reference, tuple):
         return
     joints = [_joint(name, skeleton) for name in reference]
@@ -130,11 +130,11 @@ def check_reference(reference: Reference | None, skeleton: Skeleton, kinds: Sequ
         raise InputError(
             f"eval.nme_reference: {' and '.join(reference)} are one joint, so their distance is 0; name two joints"
         )
-    for kind in kinds:
+    for group in groups:
         for name, joint in zip(reference, joints, strict=True):
-            if joint not in kind.joints:
+            if joint not in group.joints:
                 raise InputError(
-                    f"eval.nme_reference: {name} is no joint of the category {kind.name}, whose persons would have no "
+                    f"eval.nme_reference: {name} is no joint of the category {group.name}, whose persons would have no "
                     "length; name joints that all categories have, take box or area, or choose with data.category"
                 )
 

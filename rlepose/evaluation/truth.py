@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.pose.geometry import Floats
@@ -58,17 +58,17 @@ class CocoTruth:
         )
 
 
-def truth_of(coco: CocoFile, kind: JointKind | None = None) -> CocoTruth:
+def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
     """The persons of a file, with what COCO's evaluation needs and other tools often leave out.
 
-    Persons on pictures that the file does not list are left out. kind: only its persons, with its joints alone. All
+    Persons on pictures that the file does not list are left out. group: only its persons, with its joints alone. All
     pictures stay. InputError for what are no finite numbers.
     """
     image_ids = np.array(sorted(image["id"] for image in coco.images), np.int64)
     row_of_image = {identity: row for row, identity in enumerate(image_ids.tolist())}
     persons = [a for a in coco.annotations if a.get("image_id") in row_of_image]
-    if kind is not None:
-        persons = [person for person in persons if person["category_id"] in kind.category_ids]
+    if group is not None:
+        persons = [person for person in persons if person["category_id"] in group.category_ids]
     persons.sort(key=lambda person: row_of_image[person["image_id"]])
     joints = _floats(
         coco, persons, "keypoints", 3 * coco.num_keypoints, [_joints(p, coco.num_keypoints) for p in persons]
@@ -83,7 +83,7 @@ def truth_of(coco: CocoFile, kind: JointKind | None = None) -> CocoTruth:
         area=_floats(coco, persons, "area", 1, [[annotation_area(person)] for person in persons])[:, 0],
         crowd=np.array([bool(person.get("iscrowd")) for person in persons], np.bool_),
     )
-    return truth if kind is None else truth.with_joints(kind.joints)
+    return truth if group is None else truth.with_joints(group.joints)
 
 
 def annotation_area(annotation: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlepose.datasets.category_joints import category_oks_sigmas
+from rlepose.datasets.category_groups import category_oks_sigmas
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_labelled_image

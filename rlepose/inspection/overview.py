@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import category_oks_sigmas
+from rlepose.datasets.category_groups import category_oks_sigmas
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.skeleton import Skeleton

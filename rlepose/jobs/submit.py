@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.config.config import Config
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco import persons_from_detections
 from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
 from rlepose.errors import InputError
@@ -51,16 +51,16 @@ def submit_checkpoint(
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree)
-    kind = JointKind("person", (category_id,), tuple(range(len(COCO))))
+    group = CategoryGroup("person", (category_id,), tuple(range(len(COCO))))
     clip = data.detection_boxes == "clipped"
-    table = persons_from_detections(pictures, root / data.test_images, boxes, [kind], clip)
+    table = persons_from_detections(pictures, root / data.test_images, boxes, [group], clip)
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
     source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)
     poses = source.predict(open_network(path, config, checkpoint, ranks.device, onnx))
     submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"
     if ranks.is_main:
-        results = detected_results_of(poses, kind, checkpoint.skeleton, config.eval.nms_threshold)
+        results = detected_results_of(poses, group, checkpoint.skeleton, config.eval.nms_threshold)
         file = submission.with_suffix(".json")
         write_results(file, results)
         with zipfile.ZipFile(submission, "w", zipfile.ZIP_DEFLATED) as archive:

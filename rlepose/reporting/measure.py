@@ -163,10 +163,10 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
 
 
 def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
-    """(K,); of a joint that several kinds have, their mean."""
+    """(K,); of a joint that several groups of categories have, their mean."""
     values = np.full((len(results), len(evaluator.skeleton)), np.nan)
-    for row, kind, truth, found in zip(values, evaluator.kinds, evaluator.truths, results, strict=True):
-        row[list(kind.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(kind))
+    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths, results, strict=True):
+        row[list(group.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(group))
     measured = ~np.isnan(values)
     number = measured.sum(axis=0)
     return np.where(measured, values, 0).sum(axis=0) / np.where(number, number, np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.config.config import Config
-from rlepose.datasets.category_joints import JointKind, own_joints
+from rlepose.datasets.category_groups import CategoryGroup, own_joints
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
 from rlepose.datasets.persons import PersonTable
@@ -41,9 +41,10 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
     coco: the file. labels: its persons in whose boxes poses are predicted; None for poses in a detector's boxes, which
     are ranked by the detector's score, too, and rid of doubles. The numbers' names begin with 'gt/' or 'det/'
     accordingly.
-    Where categories have different joints, results and COCO's numbers are of each kind on its own, with its own joints,
-    and the numbers without a kind's name are the kinds' mean. Benchmarks' parts (evaluation/slices.py) have numbers of
-    their own, too: 'gt face/AP'. PCK and NME are of the persons of all kinds together, in their annotated boxes.
+    Where categories have different joints, each group of categories with the same joints has results and COCO's numbers
+    of its own, and the numbers without a group's name are the groups' mean. A benchmark's slices (evaluation/slices.py)
+    have numbers of their own, too: 'gt face/AP'. PCK and NME are of the persons of all groups together, in their
+    annotated boxes.
     nme: what judges poses by their NME; None with detected boxes, and where `eval.nme_reference` is null.
     """
 
@@ -56,13 +57,13 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         self.path = coco.path
         self.prefix = "det" if labels is None else "gt"
         self.coco = coco
-        self.kinds = coco.kinds
-        self.truths = [truth_of(coco, kind) for kind in self.kinds]
+        self.groups = coco.groups
+        self.truths = [truth_of(coco, group) for group in self.groups]
         self.crowd_index = crowd_index(coco)
         self.skeleton = coco.skeleton(config.data.oks_sigmas, config.data.flip_pairs)
         # An InputError now rather than after an epoch.
         reference_joints(config.eval.pck_reference, self.skeleton)
-        check_reference(config.eval.nme_reference, self.skeleton, self.kinds)
+        check_reference(config.eval.nme_reference, self.skeleton, self.groups)
         self._labels = labels
         self.nme: NmeEvaluator | None = None
         if labels is not None and config.eval.nme_reference is not None:
@@ -83,15 +84,15 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         return tuple(f"{self.prefix}/{name}" for name in names)
 
     def coco_tables(self, poses: Poses) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
-        """COCO's numbers of each kind, and the results that they were computed from."""
+        """COCO's numbers of each group, and the results that they were computed from."""
         if self._labels is None:
             threshold = self.config.eval.nms_threshold
-            results = [detected_results_of(poses, kind, self.skeleton, threshold) for kind in self.kinds]
+            results = [detected_results_of(poses, group, self.skeleton, threshold) for group in self.groups]
         else:
-            results = [results_of(poses, kind, self.skeleton) for kind in self.kinds]
+            results = [results_of(poses, group, self.skeleton) for group in self.groups]
         tables = [
-            evaluate_coco(truth, found, self.oks_sigmas(kind), self.config.eval.backend)
-            for kind, truth, found in zip(self.kinds, self.truths, results, strict=True)
+            evaluate_coco(truth, found, self.oks_sigmas(group), self.config.eval.backend)
+            for group, truth, found in zip(self.groups, self.truths, results, strict=True)
         ]
         return tables, results
 
@@ -107,8 +108,8 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             log.info("NME             relative to %s; persons left out: %s", judged.reference, judged.reasons())
             metrics |= judged.metrics()
         backend = self.config.eval.backend
-        if len(self.kinds) > 1:
-            rows = {kind.name: table for kind, table in zip(self.kinds, tables, strict=True)}
+        if len(self.groups) > 1:
+            rows = {group.name: table for group, table in zip(self.groups, tables, strict=True)}
         else:
             oks_sigmas = np.array(self.skeleton.oks_sigmas)
             parts = slices(self.skeleton.names, self.truths[0], results[0], oks_sigmas, self.crowd_index)
@@ -123,13 +124,13 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         by_id = {annotation["id"]: annotation for annotation in self.coco.annotations}
         return [by_id[identity] for identity in self.labels.person_ids.tolist()]
 
-    def oks_sigmas(self, kind: JointKind) -> Floats:
-        """The OKS constants of a kind's joints."""
-        return np.array(self.skeleton.oks_sigmas).take(kind.joints)
+    def oks_sigmas(self, group: CategoryGroup) -> Floats:
+        """The OKS constants of a group's joints."""
+        return np.array(self.skeleton.oks_sigmas).take(group.joints)
 
     def confidence(self, poses: Poses) -> Floats:
         """(N,) mean score of each person's own joints."""
-        return poses.joint_scores.mean(axis=1, where=own_joints(self.kinds, poses.category_ids))
+        return poses.joint_scores.mean(axis=1, where=own_joints(self.groups, poses.category_ids))
 
     def write(self, out: Path, results: list[CocoResults]) -> None:
         """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
@@ -149,7 +150,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             poses.keypoints[pose],
             None if std is None else std[pose],
             title,
-            own=own_joints(self.kinds, poses.category_ids[[pose]])[0],
+            own=own_joints(self.groups, poses.category_ids[[pose]])[0],
         )
 
     def _has_pck(self, image_index: NDArray[np.integer]) -> bool:
@@ -164,7 +165,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as tables: a row for the kind of boxes, of joints and each part, a column a number."""
+        """The metrics as tables: a row for each group of categories and each slice in a set of boxes, a column a number."""
         return "\n".join(text for columns in _COLUMNS if (text := _table(metrics, columns)))
 
 

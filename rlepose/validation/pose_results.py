@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.evaluation.oks import oks_nms
 from rlepose.evaluation.results import CocoResults, coco_results, pose_scores
 from rlepose.evaluation.slices import area_joints
@@ -12,37 +12,37 @@ from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import Skeleton
 
 
-def results_of(poses: Poses, kind: JointKind, skeleton: Skeleton, box_score: Floats | None = None) -> CocoResults:
+def results_of(poses: Poses, group: CategoryGroup, skeleton: Skeleton, box_score: Floats | None = None) -> CocoResults:
     """COCO results of the valid poses of these categories, with the categories' own joints.
 
     box_score (N,): the detector's, to rank poses by.
     """
-    rows = _rows(poses, kind)
-    scores = poses.joint_scores[rows].take(kind.joints, axis=1)
+    rows = _rows(poses, group)
+    scores = poses.joint_scores[rows].take(group.joints, axis=1)
     return coco_results(
-        poses.keypoints[rows].take(kind.joints, axis=1),
+        poses.keypoints[rows].take(group.joints, axis=1),
         scores,
         pose_scores(scores, None if box_score is None else box_score[rows]),
         poses.image_ids[rows],
-        kind.category_ids[0],
-        area_joints([skeleton.names[joint] for joint in kind.joints]),
+        group.category_ids[0],
+        area_joints([skeleton.names[joint] for joint in group.joints]),
     )
 
 
-def detected_results_of(poses: Poses, kind: JointKind, skeleton: Skeleton, nms_threshold: float) -> CocoResults:
+def detected_results_of(poses: Poses, group: CategoryGroup, skeleton: Skeleton, nms_threshold: float) -> CocoResults:
     """The same of poses in a detector's boxes, of which several may hold one person: rescored, after OKS-NMS."""
-    results = results_of(poses, kind, skeleton, poses.box_score)
-    rows = _rows(poses, kind)
+    results = results_of(poses, group, skeleton, poses.box_score)
+    rows = _rows(poses, group)
     kept = oks_nms(
-        poses.keypoints[rows].take(kind.joints, axis=1),
+        poses.keypoints[rows].take(group.joints, axis=1),
         results.scores,
         np.prod(poses.frame_wh[rows], axis=1),
         poses.image_ids[rows],
-        np.array(skeleton.oks_sigmas).take(kind.joints),
+        np.array(skeleton.oks_sigmas).take(group.joints),
         nms_threshold,
     )
     return results.select(kept)
 
 
-def _rows(poses: Poses, kind: JointKind) -> NDArray[np.intp]:
-    return np.flatnonzero(poses.valid & kind.rows(poses.category_ids))
+def _rows(poses: Poses, group: CategoryGroup) -> NDArray[np.intp]:
+    return np.flatnonzero(poses.valid & group.rows(poses.category_ids))

@@ -50,7 +50,7 @@ def _coco_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any
     skeleton = coco.skeleton(data.oks_sigmas, data.flip_pairs)
     images = root / data.val_images
     if boxes != "gt":
-        table = persons_from_detections(coco, images, boxes, coco.kinds, data.detection_boxes == "clipped")
+        table = persons_from_detections(coco, images, boxes, coco.groups, data.detection_boxes == "clipped")
         evaluator = CocoEvaluator(config, coco, None)
         return Validation(TableSource(config, table, skeleton, ranks, labelled=False), evaluator, ranks)
     source = TableSource(config, persons_from_annotations(coco, images), skeleton, ranks)

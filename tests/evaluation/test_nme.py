@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.errors import InputError
 from rlepose.evaluation.nme import (
     NME_METRICS,
@@ -111,10 +111,10 @@ def test_one_joint_spelled_in_two_ways_is_no_distance() -> None:
 
 
 def test_a_joint_that_a_category_lacks_is_refused() -> None:
-    kinds = [JointKind("face", (1,), (0, 1, 2)), JointKind("profile", (2,), (0, 1))]
-    check_reference(("nose", "right_eye_corner"), FACE, kinds)
+    groups = [CategoryGroup("face", (1,), (0, 1, 2)), CategoryGroup("profile", (2,), (0, 1))]
+    check_reference(("nose", "right_eye_corner"), FACE, groups)
     with pytest.raises(InputError, match=r"left_eye_corner is no joint of the category profile, .* data\.category"):
-        check_reference(EYES, FACE, kinds)
+        check_reference(EYES, FACE, groups)
 
 
 # --- the curve and its numbers --------------------------------------------------------------------------------------

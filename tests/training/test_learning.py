@@ -64,7 +64,7 @@ def test_animals_of_different_joints_are_learned_by_heart_with_one_head(dataset_
     path.write_text(json.dumps(tree))
     coco = CocoFile(path, "all")
     table = persons_from_annotations(coco, root / "data")
-    assert len(coco.kinds) == 2 and set(table.category_ids.tolist()) == {1, 2, 3}
+    assert len(coco.groups) == 2 and set(table.category_ids.tolist()) == {1, 2, 3}
     learn_by_heart(table, coco.skeleton(), PLAIN, {"name": "rle"}, "test_convnext")
 
 

@@ -19,7 +19,7 @@ from rlepose.validation.validation import Validation
 from rlepose.validation.validations import build_validation
 from tests.predicting import as_trained, poses_of, reordered
 from tests.training.running import ALONE
-from tests.validation.test_category_joints import near_the_labels, nme_of
+from tests.validation.test_category_groups import near_the_labels, nme_of
 
 CRITERION = build_criterion(RLEConfig(), 17)
 

@@ -23,7 +23,7 @@ from rlepose.validation.validation import Validation
 from rlepose.validation.validations import build_validation
 from tests.predicting import as_trained
 from tests.training.running import ALONE, trainer_of
-from tests.validation.test_category_joints import near_the_labels, nme_of
+from tests.validation.test_category_groups import near_the_labels, nme_of
 from tests.validation.test_coco_evaluator import detections
 
 FACES = 40

@@ -24,7 +24,7 @@ from rlepose.validation.uncertainty import CALIBRATION_METRICS, judge_uncertaint
 from rlepose.validation.validations import build_validation
 from tests.predicting import reordered, without_network
 from tests.training.running import experiment_of
-from tests.validation.test_category_joints import near_the_labels
+from tests.validation.test_category_groups import near_the_labels
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco_file import CocoFile, Pictures, read_json
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -70,12 +70,12 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 
 
 def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, kinds: Sequence[JointKind], clip: bool = True
+    pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
 ) -> PersonTable:
-    """The boxes of these kinds' categories in a detection file of COCO's results format, without labels.
+    """The boxes of these groups' categories in a detection file of COCO's results format, without labels.
 
     clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes without an inside are left out;
-    one without category is of the only kind. InputError for entries that are no boxes, or on none of the pictures.
+    one without category is of the only group. InputError for entries that are no boxes, or on none of the pictures.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
@@ -83,10 +83,10 @@ def persons_from_detections(
         raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
     image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
     sizes = _image_sizes(pictures)
-    category_ids = [identity for kind in kinds for identity in kind.category_ids]
+    category_ids = [identity for group in groups for identity in group.category_ids]
     kept = []
     for number, entry in enumerate(entries):
-        if "category_id" not in entry and len(kinds) > 1:
+        if "category_id" not in entry and len(groups) > 1:
             raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
         category = entry.get("category_id", category_ids[0])
         if category not in category_ids:
@@ -104,7 +104,7 @@ def persons_from_detections(
         kept.append((number, category, row, score, bbox_xywh))
     kept = [item for item in kept if min(item[-1][2:]) > 0]
     log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
-    num_keypoints = len({joint for kind in kinds for joint in kind.joints})
+    num_keypoints = len({joint for group in groups for joint in group.joints})
     return _table(
         pictures,
         image_root,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rlepose.datasets.category_joints import category_oks_sigmas, joint_kinds, spread, united
+from rlepose.datasets.category_groups import category_groups_of, category_oks_sigmas, spread, united
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, side_of, skeleton_from_names, twins_of
 
@@ -52,8 +52,8 @@ class CocoFile(Pictures):
     """One annotation file.
 
     images, annotations (of the chosen categories) and category are as in the file; where several are chosen, category
-    is the first of them, with their names in a list, or 'all'. kinds: those of the chosen categories. If there are
-    several, category has the union of their joints, and so have the annotations: the other kinds' without label.
+    is the first of them, with their names in a list, or 'all'. groups: those of the chosen categories. If there are
+    several, category has the union of their joints, and so have the annotations: the other groups' without label.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
     of some data sets are misspelled. Sides must agree. Bones that count joints from 0 are understood.
@@ -77,14 +77,14 @@ class CocoFile(Pictures):
         chosen = [self._with_bones_from_1(entry) for entry in chosen]
         for entry in chosen:
             self._check_joints(entry)
-        self.kinds = joint_kinds(chosen)
-        self.category = chosen[0] if len(self.kinds) == 1 else united(chosen)
+        self.groups = category_groups_of(chosen)
+        self.category = chosen[0] if len(self.groups) == 1 else united(chosen)
         if len(chosen) > 1:
             names = category if category == "all" else [entry["name"] for entry in chosen]
             self.category = self.category | {"name": names}
         self.category_ids = frozenset(entry["id"] for entry in chosen)
         self.annotations = [a for a in annotations if a.get("category_id") in self.category_ids]
-        if len(self.kinds) > 1:
+        if len(self.groups) > 1:
             self._check_joints(self.category)
             self._spread_joints()
         self._check_boxes()
@@ -122,7 +122,7 @@ class CocoFile(Pictures):
 
     def _spread_joints(self) -> None:
         """Give all annotations the union's joints; what has no label at all is left as it is."""
-        joints_of = {identity: kind.joints for kind in self.kinds for identity in kind.category_ids}
+        joints_of = {identity: group.joints for group in self.groups for identity in group.category_ids}
         for row, annotation in enumerate(self.annotations):
             joints, keypoints = joints_of[annotation["category_id"]], annotation.get("keypoints") or []
             if isinstance(keypoints, list) and not any(keypoints[2::3]):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_joints import JointKind
+from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
 from rlepose.datasets.formats.coco_file import CocoFile
@@ -33,7 +33,7 @@ def detections(annotations: Path, entries: Any, clip: bool = True) -> PersonTabl
     path = annotations.with_name("detections.json")
     path.write_text(json.dumps(entries))
     coco = CocoFile(annotations)
-    return persons_from_detections(coco, annotations.parent, path, coco.kinds, clip)
+    return persons_from_detections(coco, annotations.parent, path, coco.groups, clip)
 
 
 def box(**changes: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, t
     )
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps([box(category_id=i) for i in (3, 2, 1)]))
-    table = persons_from_detections(coco, tmp_path, path, coco.kinds)
+    table = persons_from_detections(coco, tmp_path, path, coco.groups)
     assert table.person_ids.tolist() == [0, 2]
 
 
@@ -206,7 +206,7 @@ def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
 def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.json: the detection file does not exist"):
         persons_from_detections(
-            CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [JointKind("person", (1,), (0, 1, 2))]
+            CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [CategoryGroup("person", (1,), (0, 1, 2))]
         )
 
 

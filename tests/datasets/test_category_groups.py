@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rlepose.datasets.category_joints import own_joints
+from rlepose.datasets.category_groups import own_joints
 from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
 from rlepose.datasets.formats.coco_file import CocoFile, category_skeleton
@@ -35,7 +35,7 @@ def test_the_head_has_the_union_of_joints_and_bones(animals: Path) -> None:
     skeleton = coco.skeleton()
     assert skeleton.names == ("nose", "left_paw", "right_paw", "tail")
     assert skeleton.bones == ((0, 1), (0, 2), (0, 3)) and skeleton.flip_permutation == (0, 2, 1, 3)
-    assert [(kind.name, kind.category_ids, kind.joints) for kind in coco.kinds] == [
+    assert [(kind.name, kind.category_ids, kind.joints) for kind in coco.groups] == [
         ("cat + 1", (1, 2), (0, 1, 2)),
         ("hen", (5,), (3, 0)),
     ]
@@ -46,7 +46,7 @@ def test_joints_of_other_categories_are_without_label_and_weight(animals: Path) 
     table = persons_from_annotations(coco, animals.parent)
     assert table.visible.tolist() == [[2, 2, 1, 0], [2, 2, 2, 0], [1, 0, 0, 2]]
     assert table.keypoints[2].tolist() == [[40, 20], [0, 0], [0, 0], [60, 45]]
-    assert own_joints(coco.kinds, table.category_ids).tolist() == (table.visible > 0).tolist()
+    assert own_joints(coco.groups, table.category_ids).tolist() == (table.visible > 0).tolist()
     for person in range(3):
         weight = PoseDataset(table, coco.skeleton(), (64, 64), 1.25)[0, person]["weight"]
         assert (weight[:, 0] > 0).tolist() == (table.visible[person] > 0).tolist()
@@ -54,7 +54,7 @@ def test_joints_of_other_categories_are_without_label_and_weight(animals: Path) 
 
 def test_a_file_of_one_kind_stays_as_it_is(animals: Path) -> None:
     coco, tree = CocoFile(animals, ["cat", "dog"]), json.loads(animals.read_text())
-    assert coco.annotations == tree["annotations"][:2] and len(coco.kinds) == 1
+    assert coco.annotations == tree["annotations"][:2] and len(coco.groups) == 1
     assert coco.category == tree["categories"][0] | {"name": ["cat", "dog"]}
 
 
@@ -87,9 +87,9 @@ def test_a_box_without_category_is_refused_where_joints_differ(animals: Path, tm
     boxes = tmp_path / "boxes.json"
     boxes.write_text(json.dumps([entry | {"category_id": 5}, entry | {"category_id": 7}]))
     coco = CocoFile(animals, "all")
-    table = persons_from_detections(coco, tmp_path, boxes, coco.kinds)
+    table = persons_from_detections(coco, tmp_path, boxes, coco.groups)
     assert table.category_ids.tolist() == [5] and table.keypoints.shape == (1, 4, 2)
     boxes.write_text(json.dumps([entry]))
     with pytest.raises(InputError, match=r"boxes\.json: entry 0 has no category_id"):
-        persons_from_detections(coco, tmp_path, boxes, coco.kinds)
-    assert np.array_equal(persons_from_detections(coco, tmp_path, boxes, coco.kinds[:1]).category_ids, [1])
+        persons_from_detections(coco, tmp_path, boxes, coco.groups)
+    assert np.array_equal(persons_from_detections(coco, tmp_path, boxes, coco.groups[:1]).category_ids, [1])

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rlepose.config.config import Config
-from rlepose.datasets.category_joints import own_joints
+from rlepose.datasets.category_groups import own_joints
 from rlepose.errors import InputError
 from rlepose.evaluation.nme import PersonErrors
 from rlepose.pose.pose_arrays import Poses
@@ -35,10 +35,10 @@ def kinds_config(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: 
         joints = np.array(annotation["keypoints"]).reshape(-1, 3)[[*ARMS, 11]]
         annotation |= {"keypoints": joints.ravel().tolist(), "category_id": 2}
     tree["categories"].append(ape)
-    (tmp_path / "kinds.json").write_text(json.dumps(tree))
+    (tmp_path / "groups.json").write_text(json.dumps(tree))
 
     def make(category: str, *overrides: str) -> Config:
-        data = [f"data.val_annotations={tmp_path / 'kinds.json'}", "data.num_keypoints=null"]
+        data = [f"data.val_annotations={tmp_path / 'groups.json'}", "data.num_keypoints=null"]
         return tiny_config(*data, f"data.category={category}", *overrides)
 
     return make
@@ -46,11 +46,11 @@ def kinds_config(tiny_config: Callable[..., Config], synthetic: Path, tmp_path: 
 
 def own_joints_of(validation: Validation) -> NDArray[np.bool_]:
     """(N, K) which joints the persons of a validation have."""
-    return own_joints(validation.evaluator.kinds, validation.table.category_ids)
+    return own_joints(validation.evaluator.groups, validation.table.category_ids)
 
 
 def near_the_labels(validation: Validation) -> Poses:
-    """The labels, moved; joints of the other kind anywhere, and scored as if they were sure."""
+    """The labels, moved; joints of the other group anywhere, and scored as if they were sure."""
     table, own, rng = validation.table, own_joints_of(validation), np.random.default_rng(0)
     shape = table.visible.shape
     error = rng.normal(0, 3, (table.person_ids.max() + 1, 18, 2))[table.person_ids, : shape[1]]
@@ -78,14 +78,14 @@ def test_each_kind_is_judged_as_if_it_were_alone(kinds_config: Callable[..., Con
     table = validation.evaluator.format_table(metrics).splitlines()
     assert [line.rsplit(maxsplit=len(table[0].split()) - 1)[0] for line in table[1:]] == ["gt person", "gt ape", "gt"]
     each = []
-    for kind, found in zip(validation.evaluator.kinds, results, strict=True):
-        alone = build_validation(kinds_config(kind.name), "gt", ALONE)
-        expected, (expected_found,) = alone.evaluator.evaluate(only(poses, alone, kind.joints))
+    for group, found in zip(validation.evaluator.groups, results, strict=True):
+        alone = build_validation(kinds_config(group.name), "gt", ALONE)
+        expected, (expected_found,) = alone.evaluator.evaluate(only(poses, alone, group.joints))
         each.append(expected["gt/AP"])
-        assert {name: metrics[f"gt {kind.name}/{name}"] for name in ("AP", "APM", "APL", "AR")} == pytest.approx(
+        assert {name: metrics[f"gt {group.name}/{name}"] for name in ("AP", "APM", "APL", "AR")} == pytest.approx(
             {name: expected[f"gt/{name}"] for name in ("AP", "APM", "APL", "AR")}, nan_ok=True
         )
-        assert found.category_id == kind.category_ids[0]
+        assert found.category_id == group.category_ids[0]
         np.testing.assert_array_equal(found.joints, expected_found.joints)
     assert metrics["gt/AP"] == pytest.approx(np.mean(each)) and 0 < each[0] != each[1] < 1
 
@@ -131,10 +131,10 @@ def test_nme_is_of_all_kinds_together_relative_to_a_length_that_all_have(
     validation = build_validation(kinds_config("all", arms), "gt", ALONE)
     poses = near_the_labels(validation)
     errors = nme_of(validation, poses).errors
-    for kind in validation.evaluator.kinds:
-        alone = build_validation(kinds_config(kind.name, arms), "gt", ALONE)
+    for group in validation.evaluator.groups:
+        alone = build_validation(kinds_config(group.name, arms), "gt", ALONE)
         rows = np.isin(validation.table.person_ids, alone.table.person_ids)
-        moved = poses.keypoints[rows][:, kind.joints]
+        moved = poses.keypoints[rows][:, group.joints]
         expected = nme_of(alone, dataclasses.replace(near_the_labels(alone), keypoints=moved)).errors
         np.testing.assert_allclose(errors[rows], expected, rtol=1e-6)
     with pytest.raises(InputError, match="left_hip is no joint of the category ape"):

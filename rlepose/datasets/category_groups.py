@@ -13,7 +13,7 @@ Category = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class JointKind:
+class CategoryGroup:
     """Categories with the same joints.
 
     name: for people. category_ids: of results the first is written. joints: each own joint's index in what the head
@@ -25,18 +25,18 @@ class JointKind:
     joints: tuple[int, ...]
 
     def rows(self, category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which persons are of this kind: (N,) categories -> (N,)."""
+        """Which persons are of this group: (N,) categories -> (N,)."""
         return np.isin(category_ids, self.category_ids)
 
 
-def joint_kinds(categories: Sequence[Category]) -> list[JointKind]:
-    """The kinds among entries of categories, in order of appearance. Joints of the same name are the same joint."""
+def category_groups_of(categories: Sequence[Category]) -> list[CategoryGroup]:
+    """Group entries of categories by their joints, in order of appearance. Joints of the same name are the same joint."""
     union = union_of_joints(categories)
     alike: dict[tuple[str, ...], list[Category]] = {}
     for category in categories:
         alike.setdefault(tuple(category["keypoints"]), []).append(category)
     return [
-        JointKind(
+        CategoryGroup(
             name=str(members[0].get("name")) + (f" + {len(members) - 1}" if len(members) > 1 else ""),
             category_ids=tuple(member["id"] for member in members),
             joints=tuple(map(union.index, names)),
@@ -82,9 +82,9 @@ def category_oks_sigmas(category: Category) -> list[float | None]:
     return [constants[name] for name in category["keypoints"]]
 
 
-def own_joints(kinds: Sequence[JointKind], category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+def own_joints(groups: Sequence[CategoryGroup], category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of the head's joints a person of this category has: (N,) -> (N, K)."""
-    own = np.zeros((len(category_ids), len({joint for kind in kinds for joint in kind.joints})), np.bool_)
-    for kind in kinds:
-        own[np.ix_(kind.rows(category_ids), np.array(kind.joints))] = True
+    own = np.zeros((len(category_ids), len({joint for group in groups for joint in group.joints})), np.bool_)
+    for group in groups:
+        own[np.ix_(group.rows(category_ids), np.array(group.joints))] = True
     return own
