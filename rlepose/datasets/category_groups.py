@@ -30,7 +30,7 @@ class CategoryGroup:
 
 
 def category_groups_of(categories: Sequence[Category]) -> list[CategoryGroup]:
-    """Group entries of categories by their joints, in order of appearance. Joints of the same name are the same joint."""
+    """Group entries of categories by their joints, in order of appearance. Joints of one name are the same joint."""
     union = union_of_joints(categories)
     alike: dict[tuple[str, ...], list[Category]] = {}
     for category in categories:

@@ -165,7 +165,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as tables: a row for each group of categories and each slice in a set of boxes, a column a number."""
+        """The metrics as tables: a row for each set of boxes, group of categories and slice, a column a number."""
         return "\n".join(text for columns in _COLUMNS if (text := _table(metrics, columns)))
 
 
