@@ -23,8 +23,8 @@ def options_page() -> str:
         "In a YAML file an option stands below its section's name, and `--set section.key=value` changes it on the "
         "command line. Ranges include their ends, but for >.\n\n"
         'Some sections have variants, which the section\'s `name` chooses. An option that stands "only with" some of '
-        "them is refused with the others; there `null` leaves out what a `base` sets "
-        "(`--set loss.name=l1 loss.flow=null`).\n\n"
+        "them is refused with the others. A file, or `--set`, that chooses another variant than its `base` leaves "
+        "behind what the base set for its own.\n\n"
     )
     return intro + "\n".join(_section((Config,), Config, "", ""))
 

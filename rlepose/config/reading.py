@@ -21,6 +21,7 @@ from rlepose.config.tree import (
     config_of_tree,
     has_all_variants,
     nearest,
+    options_left_behind,
     without_other_variants,
 )
 from rlepose.errors import InputError
@@ -29,8 +30,9 @@ from rlepose.errors import InputError
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, its bases, and `section.key=value` overrides.
 
-    A section's `name` chooses its variant, wherever it is set; an option of another variant is refused, unless it is
-    null, which leaves out what a base sets. Raises InputError for whatever is wrong in them.
+    A section's `name` chooses its variant. A file, or `--set`, that chooses another one than its base leaves behind
+    what the base set for that one alone; an option of another variant than the chosen is refused. Raises InputError
+    for whatever is wrong in them.
     """
     path = Path(path)
     origin: dict[str, str] = {}
@@ -116,7 +118,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _merge(
     into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = ""
 ) -> None:
-    """Put `tree` over `into`. Mappings are merged; an option's empty one takes away what was there."""
+    """Put `tree` over `into`. Mappings are merged; an option's empty one takes away what was there.
+
+    A `name` that chooses another variant of a section leaves behind what other sources set and it does not have.
+    """
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
@@ -125,9 +130,17 @@ def _merge(
         if isinstance(value, Mapping) and (value or dotted not in option_types()):
             if not isinstance(into.get(key), Mapping):
                 into[key] = {}
+            for left in options_left_behind(dotted, into[key], value.get("name")):
+                if not _set_by(source, f"{dotted}.{left}", origin):
+                    del into[key][left]
             _merge(into[key], value, source, origin, f"{dotted}.")
         else:
             into[key] = value
+
+
+def _set_by(source: str, dotted: str, origin: Mapping[str, str]) -> bool:
+    """Whether this source set an option, or one in a section of this name."""
+    return any(who == source and f"{name}.".startswith(f"{dotted}.") for name, who in origin.items())
 
 
 def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:

@@ -58,6 +58,23 @@ def without_other_variants(tree: Any) -> Any:
     return _own(Config, (Config,), tree)
 
 
+def options_left_behind(section: str, tree: Mapping[str, Any], name: Any) -> list[str]:
+    """Keys of a section's tree that its variant of this name does not have, but another one has.
+
+    section: dotted name. [] where the section has no variants, or none of this name.
+    """
+    classes: tuple[Any, ...] = (Config,)
+    for key in section.split("."):
+        found = section_fields(*classes).get(key)
+        classes = section_classes(found.hint) if found is not None else ()
+        if not classes:
+            return []
+    chosen = next((one for one in classes if len(classes) > 1 and one.name == name), None)
+    if chosen is None:
+        return []
+    return [key for key in tree if key in section_fields(*classes) and key not in section_fields(chosen)]
+
+
 def has_all_variants(tree: Mapping[str, Any]) -> bool:
     """Whether an earlier version stored this tree: with options that no loss has together."""
     loss = tree.get("loss")
@@ -87,7 +104,7 @@ def _section(default: Any, classes: tuple[Any, ...], tree: Any, prefix: str, sou
             values[key] = _value(section_fields(chosen)[key], value, dotted, sources)
         elif key not in section_fields(*classes):
             raise InputError(f"{sources.of(dotted)}: {dotted}: no such option{nearest(dotted)}")
-        elif value is not None:  # null is how one leaves out what a base sets
+        else:
             raise InputError(_of_other_variants(chosen.name, section_fields(*classes)[key], dotted, sources))
     return chosen(**values)
 
@@ -106,11 +123,8 @@ def _of_other_variants(chosen: str, found: SectionField, dotted: str, sources: S
     """That the chosen variant does not have an option, and what to do."""
     section, source = dotted.rpartition(".")[0], sources.of(dotted)
     owners: list[Any] = found.owners
-    text = f"{source}: {dotted}: {chosen} does not have it; leave it out, or set {section}.name="
-    text += " or ".join(owner.name for owner in owners)
-    if sources.of(f"{section}.name") != source:
-        text += f"; {dotted}=null leaves out what {source} sets"
-    return text
+    names = " or ".join(owner.name for owner in owners)
+    return f"{source}: {dotted}: {chosen} does not have it; leave it out, or set {section}.name={names}"
 
 
 def _changeable(section: Any, classes: tuple[type, ...]) -> dict[str, Any]:

@@ -50,9 +50,9 @@ def header(config: Config, skeleton: Skeleton, recalibration: Recalibration | No
     }
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint as `write_tree` does."""
-    tree = {
+def tree_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The checkpoint as its file holds it; it shares its tensors."""
+    return {
         **header(checkpoint.config, checkpoint.skeleton, checkpoint.recalibration),
         "model": checkpoint.model,
         "criterion": checkpoint.criterion,
@@ -62,7 +62,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "random_states": checkpoint.random_states,
         "unaveraged": checkpoint.unaveraged,
     }
-    write_tree(path, tree)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint as `write_tree` does."""
+    write_tree(path, tree_of(checkpoint))
 
 
 def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:

@@ -86,7 +86,7 @@ def test_an_option_that_lifting_reads_or_bears_is_taken(override: str) -> None:
     [
         ("data.format=coco", r"data\.format: lifting learns from labels in space, which data\.format=h36m has"),
         ("loss={name: basic}", r"loss\.name: lifting cannot learn by the loss basic; take one of l1, l2"),
-        ("loss={name: heatmap_mse, flow: null}", r"loss\.name: lifting cannot learn by the loss heatmap_mse"),
+        ("loss={name: heatmap_mse}", r"loss\.name: lifting cannot learn by the loss heatmap_mse"),
         ("system.compile=default", r"system\.compile: default is for networks of pictures"),
         ("model.backbone.name=resnet18", r"model\.backbone: lifting does not have it; .* set model\.name=top_down"),
     ],

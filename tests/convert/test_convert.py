@@ -16,12 +16,14 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlepose.config.config import Config, DataConfig, LossConfig
+from rlepose.config.config import Config
 from rlepose.convert.foreign_checkpoint import convert_checkpoint, load_flows, read_state
 from rlepose.convert.layouts import convert_state
+from rlepose.datasets.options import DataConfig
 from rlepose.errors import InputError
 from rlepose.losses import RLE, Criterion
 from rlepose.losses.flows import JointFlows, RealNVP
+from rlepose.losses.options import RLEConfig
 from rlepose.models.heads import RegressionHead
 from rlepose.pose.codec import joint_scores
 from rlepose.pose.frames import Frames
@@ -85,7 +87,7 @@ def test_the_authors_head_in_3d_is_reproduced(reference: Mapping[str, NDArray]) 
 
 def test_the_authors_depth_is_relative_to_the_roots(reference: Mapping[str, NDArray]) -> None:
     whole_picture = Frames(np.tile(np.array([[1.0, 0, 0], [0, 1, 0]]), (4, 1, 1)), np.array([256.0, 256.0]))
-    config = Config(data=DataConfig(format="h36m"), loss=LossConfig(root_depth=True))
+    config = Config(data=DataConfig(format="h36m"), loss=RLEConfig(root_depth=True))
     keypoints, _ = without_network(config, H36M).in_picture(reference["head3d/mu"], None, whole_picture)
     np.testing.assert_allclose(keypoints[..., 2] / 2000, reference["head3d/mu_eval"][..., 2], atol=1e-6)
 

@@ -8,7 +8,8 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.pose.skeleton import COCO
-from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, tree_of
+from rlepose.runtime.checkpoint_file import write_tree
 
 
 def checkpoint(number: int, criterion: dict[str, Any] | None = None) -> Checkpoint:
@@ -30,5 +31,5 @@ def save_forever(folder: Path, told: "Connection[int, int]") -> None:
     number = 0
     while True:
         number += 1
-        save_checkpoint(folder / "last.pt", checkpoint(number), folder / "previous.pt")
+        write_tree(folder / "last.pt", tree_of(checkpoint(number)), folder / "previous.pt")
         told.send(number)

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from rlepose.errors import InputError
-from rlepose.runtime.checkpoint import load_checkpoint, newest_whole, save_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, tree_of
+from rlepose.runtime.checkpoint_file import newest_whole, write_tree
 from tests.faults.save_loop import checkpoint, save_forever
 
 
@@ -24,7 +25,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     """last.pt, which has number 2, and previous.pt, which has 1."""
     paths = tmp_path / "last.pt", tmp_path / "previous.pt"
     for number in (1, 2):
-        save_checkpoint(paths[0], checkpoint(number), paths[1])
+        write_tree(paths[0], tree_of(checkpoint(number)), paths[1])
     return paths
 
 
@@ -135,6 +136,6 @@ def test_on_a_full_disk_the_run_ends_and_both_checkpoints_stay(files: tuple[Path
         full_disk(size),
         pytest.raises(InputError, match=r"last\.pt: cannot write the checkpoint \(File too large\); .* is still there"),
     ):
-        save_checkpoint(files[0], checkpoint(3), files[1])
+        write_tree(files[0], tree_of(checkpoint(3)), files[1])
     assert [number_of(path) for path in files] == [2, 1]
     assert sorted(path.name for path in files[0].parent.iterdir()) == ["last.pt", "previous.pt"]

@@ -20,7 +20,7 @@ def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[...
     with pytest.raises(InputError, match=r"holds an earlier run; pass --resume .* --overwrite .* --name"):
         run(config)
     run(config, overwrite=True)
-    assert len(losses(config)) == len(trainer_of(config).batches)
+    assert len(losses(config)) == len(trainer_of(config).task.order)
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.pt", "checkpoints/epoch_10.pt", "results/metrics.json"])

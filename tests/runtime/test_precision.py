@@ -10,7 +10,7 @@ from rlepose.config.config import Config
 from rlepose.models.backbones import Backbone
 from rlepose.runtime.checkpoint import load_checkpoint, save_checkpoint
 from rlepose.runtime.precision import MOST_DEPTHWISE_WEIGHTS, choose_precision, depthwise_share
-from tests.training.running import experiment_of, run, trainer_of
+from tests.training.running import experiment_of, run, task_of, trainer_of
 
 CPU = torch.device("cpu")
 PLAIN, DEPTHWISE = torch.nn.Conv2d(8, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8)
@@ -95,5 +95,5 @@ def test_a_resumed_run_keeps_the_precision_that_it_began_with(
     save_checkpoint(path, checkpoint)
     trainer = trainer_of(config, resume=True)
     expected = other if keeps else "float32"
-    assert trainer.state.precision.name == expected
-    assert trainer.step_module.precision == getattr(torch, expected)
+    assert trainer.tree()["progress"]["precision"] == expected
+    assert task_of(trainer).step.precision == getattr(torch, expected)

@@ -9,9 +9,11 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from rlepose.config.config import Config, DataConfig, LossConfig
+from rlepose.config.config import Config
 from rlepose.convert.foreign_checkpoint import config_of
 from rlepose.convert.layouts import from_official
+from rlepose.datasets.options import DataConfig
+from rlepose.losses.options import RLEConfig
 from rlepose.models.pose_model import network_of
 from rlepose.pose.codec import PoseOutput, decode, joint_scores
 from rlepose.pose.frames import Frames
@@ -106,7 +108,7 @@ def test_predictions_are_the_authors(run: Run, when: str) -> None:
     mu, sigma, score = (run.theirs[f"{when}/{name}"] for name in ("mu", "sigma", "score"))
     crops = Frames(np.eye(2, 3)[None].repeat(len(mu), axis=0), np.array([48.0, 64.0]))
     # Px and mm. The root's depth is taken off the others, as the authors do.
-    in_space = Config(data=DataConfig(format="h36m"), loss=LossConfig(root_depth=True))
+    in_space = Config(data=DataConfig(format="h36m"), loss=RLEConfig(root_depth=True))
     model = without_network(in_space, H36M) if run.space == "3d" else without_network(Config(), COCO)
     keypoints, _ = model.in_picture(output.mu.numpy(), None, crops)
     assert_allclose(keypoints, decode(mu, None, crops)[0], atol=1e-8)

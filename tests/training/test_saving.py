@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlepose.errors import InputError
-from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint import load_checkpoint, tree_of
 from rlepose.training.saving import BackgroundSaver
 from tests.faults.save_loop import checkpoint
 
@@ -31,10 +31,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_training_goes_on_while_a_checkpoint_of_before_is_written(tmp_path: Path, disk: threading.Event) -> None:
-    saver, state = BackgroundSaver(), checkpoint(1)
+    saver, state = BackgroundSaver(), tree_of(checkpoint(1))
     saver.save(tmp_path / "last.pt", state)
     assert not (tmp_path / "last.pt").exists()
-    state.model["weight"] += 1  # the next step
+    state["model"]["weight"] += 1  # the next step
     disk.set()
     saver.wait()
     assert number_of(tmp_path / "last.pt") == 1
@@ -42,9 +42,9 @@ def test_training_goes_on_while_a_checkpoint_of_before_is_written(tmp_path: Path
 
 def test_the_next_checkpoint_waits_for_the_one_before(tmp_path: Path, disk: threading.Event) -> None:
     saver = BackgroundSaver()
-    saver.save(tmp_path / "last.pt", checkpoint(1))
+    saver.save(tmp_path / "last.pt", tree_of(checkpoint(1)))
     threading.Timer(0.2, disk.set).start()
-    saver.save(tmp_path / "last.pt", checkpoint(2), tmp_path / "previous.pt")
+    saver.save(tmp_path / "last.pt", tree_of(checkpoint(2)), tmp_path / "previous.pt")
     assert disk.is_set()
     saver.wait()
     assert [number_of(tmp_path / name) for name in ("previous.pt", "last.pt")] == [1, 2]
@@ -54,15 +54,15 @@ def test_the_next_checkpoint_waits_for_the_one_before(tmp_path: Path, disk: thre
 def test_what_the_disk_refuses_is_told_by_the_next_call_and_once(tmp_path: Path, then: str) -> None:
     (tmp_path / "file").touch()
     saver = BackgroundSaver()
-    saver.save(tmp_path / "file" / "last.pt", checkpoint(1))
+    saver.save(tmp_path / "file" / "last.pt", tree_of(checkpoint(1)))
     with pytest.raises(InputError, match=r"file/last\.pt: cannot write the checkpoint"):
-        saver.wait() if then == "wait" else saver.save(tmp_path / "last.pt", checkpoint(2))
+        saver.wait() if then == "wait" else saver.save(tmp_path / "last.pt", tree_of(checkpoint(2)))
     saver.wait()
 
 
 def test_a_state_dict_keeps_its_versions(tmp_path: Path) -> None:
     state = torch.nn.BatchNorm1d(2).state_dict()
     saver = BackgroundSaver()
-    saver.save(tmp_path / "last.pt", checkpoint(1, state))
+    saver.save(tmp_path / "last.pt", tree_of(checkpoint(1, state)))
     saver.wait()
     assert load_checkpoint(tmp_path / "last.pt").criterion._metadata == state._metadata
