@@ -25,7 +25,7 @@ OPTIONS = (
     "model.backbone.pretrained=false",
     "train.batch_size=12",
     "train.log_every=2",
-    "train.schedule={name: cosine, warmup_epochs: 1}",
+    "train.schedule={milestones: [1.5], warmup_epochs: 1}",
 )
 
 
