@@ -44,7 +44,7 @@ def test_a_run_stopped_after_every_single_step_ends_with_the_bits_of_one_that_wa
     tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, assert_same_bits: Callable[..., None]
 ) -> None:
     straight, stopped = (tiny_config(f"name={name}", *OPTIONS) for name in ("straight", "stopped"))
-    steps = len(trainer_of(straight).batches)
+    steps = len(trainer_of(straight).task.order)
     train(straight, ALONE)
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     for count in range(2 * steps):
