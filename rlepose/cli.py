@@ -75,7 +75,7 @@ def overview(prog: str) -> str:
             "",
             *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
             "",
-            f"{prog} COMMAND --help tells what a command takes, {prog} --version which rlepose this is.",
+            f"{prog} COMMAND --help shows what a command takes, {prog} --version which rlepose this is.",
         ]
     )
 

@@ -51,7 +51,7 @@ def run_script(main: Callable[[], None]) -> None:
         rank = int(os.environ.get("RANK", 0))
         if rank > 0:
             # Most mistakes meet all ranks alike. torchrun ends the others once rank 0 has spoken and stopped, so a
-            # short wait leaves one message instead of eight; a mistake of this rank alone is still told.
+            # short wait leaves one message instead of eight; a mistake of this rank alone is still printed.
             time.sleep(5)
         origin = f"[rank {rank}] " if rank else ""
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)

@@ -41,7 +41,7 @@ def option(
 
 
 def section(default: type) -> Any:
-    """A dataclass field that holds a section. default: its class or, where it has variants, that of one."""
+    """A dataclass field that holds a section. default: its class or, where it has variants, a variant's."""
     return field(default_factory=default)
 
 

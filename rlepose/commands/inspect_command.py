@@ -17,7 +17,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which category or categories, or all, where several have keypoints",
     )
     parser.add_argument("--val", type=Path, help="file that the config is to validate on")
-    parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: that of --images")
+    parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: as --images")
     parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
 
 

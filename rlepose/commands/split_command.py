@@ -9,7 +9,7 @@ from rlepose.datasets.shares import BLOCKS, REST, parse_shares
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("annotations", type=Path, help="COCO-format file")
-    parser.add_argument("--out", type=Path, help="folder to write to; default: that of the file")
+    parser.add_argument("--out", type=Path, help="folder to write to; default: the file's")
     parser.add_argument("--group-key", metavar="KEY", help="key of an image that says which pictures belong together")
     parser.add_argument(
         "--blocks",

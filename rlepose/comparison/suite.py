@@ -112,7 +112,7 @@ class Suite:
         return next((self.run(row, run.seed) for row in self.rows if row.name == run.row.after), None)
 
     def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
-        """All runs, or those of some rows and of what they start from; the first seed of every row first.
+        """All runs, or the runs of some rows and of what they start from; the first seed of every row first.
 
         Raises InputError for an unknown row and for what is wrong in a row's config.
         """
@@ -188,7 +188,7 @@ def load_suite(
 
 
 def default_out(path: Path) -> Path:
-    """Where a suite's tables go unless told otherwise."""
+    """Where a suite's tables go by default."""
     return Path("exp") / path.stem
 
 

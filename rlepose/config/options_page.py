@@ -30,7 +30,7 @@ def options_page() -> str:
 
 
 def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -> list[str]:
-    """What is told of a section, then of the sections in it. only: what has to be chosen for it to be there."""
+    """The page's text on a section, then on the sections in it. only: what has to be chosen for it to exist."""
     names = {one: one.name for one in classes} if len(classes) > 1 else {}  # type: ignore[attr-defined]
     rows, below = [], []
     for key, found in section_fields(*classes).items():

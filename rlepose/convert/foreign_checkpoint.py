@@ -21,8 +21,8 @@ from rlepose.runtime.checkpoint_file import load_state
 
 log = logging.getLogger(__name__)
 
-# mmengine's `meta` holds NumPy's arrays and numbers: plain data, but torch.load has to be told. The functions that make
-# them have other names in files of NumPy 1 than in those of NumPy 2.
+# mmengine's `meta` holds NumPy's arrays and numbers: plain data, which torch.load has to be allowed. The functions that
+# make them have other names in files of NumPy 1 than of NumPy 2.
 _RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 _NUMPY: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]

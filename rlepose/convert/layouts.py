@@ -1,7 +1,7 @@
 """The state dicts of other projects' RLE models, in this project's names and units.
 
 Both have torchvision's ResNet (conv1, bn1, layer1 …, which are timm's names too), and a RealNVP whose couplings data
-pass last to first. docs/convert.md tells what their conventions share with ours and what they do not.
+pass last to first. docs/convert.md lists what their conventions share with ours and what they do not.
 """
 
 import re
@@ -46,7 +46,7 @@ class Converted:
 
     backbone: the model's name in timm. model: state of a PoseModel. flows: state of the RealNVP of each likelihood,
     coupling by coupling. options: what the config must say for the model to see what it was trained on. The size of the
-    crops, which files do not tell, is there that of the published models.
+    crops, which files do not hold, is the published models'.
     """
 
     backbone: str

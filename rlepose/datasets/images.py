@@ -26,7 +26,7 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
     upright: turn it as EXIF says. Grey becomes RGB, transparency is dropped, 16 bits are scaled to 8.
 
     Raises InputError naming the file when it is missing, cannot be decoded, is cut off, or has more than `max_pixels`
-    pixels, which its header tells before the rest is read.
+    pixels, which its header states before the rest is read.
     """
     try:
         with Path(path).open("rb") as file:
@@ -51,7 +51,7 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
 
 
 def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
-    """InputError where the header is no picture's, or tells of more pixels."""
+    """InputError where the header is no picture's, or states more pixels."""
     try:
         with Image.open(file) as header:  # decodes nothing; 1 % of the time that decoding takes
             width, height = header.size
@@ -111,7 +111,7 @@ class ImageSource(Protocol):
     """Where a data set's pixels come from."""
 
     def view(self, person: int) -> View:
-        """The pixels for a person of the table; InputError naming the picture when they cannot be had."""
+        """The pixels for a person of the table; InputError naming the picture that cannot be read."""
         ...
 
 

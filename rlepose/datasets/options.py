@@ -29,7 +29,7 @@ class DataConfig:
     val_images: str = option("val2017", "folder of the validation pictures")
     group_key: str | None = option(
         None,
-        "key of an image in both files that says which pictures belong together, such as those of one person or film: "
+        "key of an image in both files that says which pictures belong together, such as all of one person or film: "
         "a group that is in both is refused before training (docs/protocol.md); null: no check",
     )
     detections: str | None = option(

@@ -81,7 +81,7 @@ def hull_of_circles(centres: Floats, radii: Floats) -> Floats:
 
 
 def _of_side(part: str, colours: tuple[Floats, Floats] | None, otherwise: Floats) -> Floats:
-    """The colour of a left or right part, from those of both sides where they differ."""
+    """The colour of a left or right part, from both sides' colours where they differ."""
     return otherwise if colours is None else colours[part.startswith("right")]
 
 

@@ -105,7 +105,7 @@ def make_synthetic_3d(root: Path, train: int, test: int, mpii: int, seed: int) -
 def write_h36m(root: Path, split: str, moments: int, seed: int, pictures: bool = True) -> Path:
     """Write a split's takes of so many moments: pictures and the annotation file, whose path is returned.
 
-    pictures: False writes the annotations alone, for lifting; boxes are then those of the joints.
+    pictures: False writes the annotations alone, for lifting; boxes are then around the joints.
     """
     takes = [Take(*numbers) for numbers in itertools.product(SUBJECTS[split], ACTIVITIES, TAKES, range(1, 5))]
     draw = functools.partial(_write_take, root / "images", moments, seed, pictures)

@@ -52,8 +52,8 @@ def observe(
 ) -> Observations:
     """keypoints, sigma and truth (N, K, 2) px, visible (N, K), size (N,) px -> one row for each labelled joint.
 
-    likelihood: the trained one, in evaluation mode. Its density of pixels is that of network units, stretched: both
-    divide by sigma.
+    likelihood: the trained one, in evaluation mode. Its density of pixels is its density of network units, stretched:
+    both divide by sigma.
     """
     person, joint = np.nonzero(visible > 0)
     mu, scale, label = (torch.from_numpy(values[person, joint]).float() for values in (keypoints, sigma, truth))
@@ -127,7 +127,7 @@ def calibration_report(
     """Everything about a model's uncertainty, as plain numbers.
 
     confidence and oks (N,): one a person, the mean of its joints' scores, and the OKS with its own label. The risk is
-    1 − OKS; AURC is the mean of the risk-coverage curve, AURC_best that of a perfect ranking.
+    1 − OKS; AURC is the mean of the risk-coverage curve, AURC_best the same for a perfect ranking.
     """
     ranking = ranking_report(confidence, oks)
     present = [joint for joint in range(len(joint_names)) if (observations.joint == joint).any()]

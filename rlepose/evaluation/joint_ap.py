@@ -13,7 +13,7 @@ from rlepose.pose.geometry import Floats
 def joint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
     """COCO's AP of each joint: (K,) in [0, 1], NaN where it has no label.
 
-    As if a body had no other joint, ranked by this joint's score: so it tells, too, whether the model knows which of
+    As if a body had no other joint, ranked by this joint's score: so it shows, too, whether the model knows which of
     these joints it has found. At a person without this label a joint counts neither way, as in COCO's evaluation.
     """
     values = []

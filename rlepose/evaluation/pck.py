@@ -37,7 +37,7 @@ def reference_length(
 
     'torso': left shoulder to right hip; 'head': neck to the head's top; NaN where one of them has no label.
     'box': the longer side of the box. MPII's own evaluation takes 0.6 of the diagonal of a rectangle around the head,
-    which COCO-like files do not have: its numbers and those of 'head' differ.
+    which COCO-like files do not have: its numbers and head's differ.
     """
     joints = reference_joints(kind, skeleton)
     if joints is None:

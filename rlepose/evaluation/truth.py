@@ -87,7 +87,7 @@ def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
 
 
 def annotation_area(annotation: Mapping[str, Any]) -> float:
-    """px², that of the segment or, where the file has none, of the box."""
+    """px², the segment's or, where the file has none, the box's."""
     area = annotation.get("area")
     if area is not None:
         return area

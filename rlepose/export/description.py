@@ -1,4 +1,4 @@
-"""What an exported file tells of itself: all that is needed to cut crops for it and to read what it gives."""
+"""What an exported file says of itself: all that is needed to cut crops for it and to read what it gives."""
 
 import json
 from dataclasses import dataclass

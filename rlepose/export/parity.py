@@ -15,7 +15,7 @@ TOLERANCE = 1e-4  # of every output, in network units; in mu 0.02 pixels of a cr
 
 @dataclass(frozen=True)
 class Difference:
-    """Between a model's outputs and those of its exported file.
+    """Between a model's outputs and its exported file's.
 
     largest: largest absolute difference of each output, network units.
     pixels:  how far each joint lies in the plane from where the model puts it, crop pixels: (N, K).

@@ -90,7 +90,7 @@ def _dimensions(values: ArrayLike) -> int:
 
 
 def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
-    """The boxes under the name that the picture's path ends with, else those of the only file that is called so.
+    """The boxes under the name that the picture's path ends with, else the boxes of the only file that is called so.
 
     An empty list says that nobody is there; a name that is missing is a mistake.
     """
@@ -133,7 +133,7 @@ def _boxes(values: Any, name: str) -> Boxes:
 
 
 def inside_picture(boxes: Boxes, frame: InputPicture) -> Boxes:
-    """The boxes cut at the picture's border as in training; those without an inside are left out and told."""
+    """The boxes cut at the picture's border as in training; boxes without an inside are left out and named."""
     width, height = _size_wh(frame)
     clipped = clip_boxes(boxes.bbox_xywh, (width, height)).astype(np.float32)
     inside = clipped[:, 2:].min(axis=1) > 0

@@ -21,7 +21,7 @@ class Detector:
     weights:   a file with its state dict, or the name of weights that torchvision downloads.
     threshold: boxes of a lower score are dropped.
 
-    Raises InputError for models that torchvision does not have, and where weights cannot be had.
+    Raises InputError for models that torchvision does not have, and where weights cannot be fetched.
     """
 
     def __init__(

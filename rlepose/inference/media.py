@@ -1,4 +1,4 @@
-"""Pictures and videos as they come: files, arrays, lists, folders. What cannot be read is told; the rest goes on."""
+"""Pictures and videos as they come: files, arrays, lists, folders. What cannot be read is named; the rest goes on."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def _frames_of_path(path: Path, max_pixels: int) -> Iterator[InputPicture]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name ends as that of a video."""
+    """Whether a file's name ends as a video's."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not is_folder(path)
 
 
@@ -68,7 +68,7 @@ def is_folder(path: Path) -> bool:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder whose names end as those of pictures, by name; InputError if there are none."""
+    """The files of a folder whose names end as pictures' do, by name; InputError if there are none."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
         raise InputError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(PICTURE_SUFFIXES))}")

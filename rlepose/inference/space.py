@@ -36,7 +36,7 @@ def limbs_of(height_mm: float = _ADULT_MM) -> dict[tuple[str, str], float]:
 def relative_mm(person: PersonPose, limbs: Limbs | None = None) -> Floats:
     """The joints relative to the root, for a picture without a camera: (K, 3) mm, x right, y down, z away.
 
-    limbs: known lengths; None for those of an adult of 1.70 m. x and y are as right as these are.
+    limbs: known lengths; None for an adult of 1.70 m. x and y are as right as these are.
     InputError for a pose of a 2-D model, and for one whose limbs are longer in depth alone than they can be.
     """
     pixels, depth = person.keypoints, _depth_of(person)

@@ -12,7 +12,7 @@ from rlepose.config.reading import config_from_dict
 def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None) -> str:
     """YAML text: the file's paths and joints, crops of its boxes' shape, a schedule for its number of persons.
 
-    report: of `overview`. val: annotations and pictures to validate on; None takes those of training, and says so.
+    report: of `overview`. val: annotations and pictures to validate on; None takes the training persons, and says so.
     """
     paths = [annotations, images, *(val or (annotations, images))]
     root = Path(os.path.commonpath([path.absolute().parent if path.is_file() else path.absolute() for path in paths]))

@@ -1,4 +1,4 @@
-"""Persons who were labelled more than once, and what that tells of the labels' precision."""
+"""Persons who were labelled more than once, and what that shows of the labels' precision."""
 
 import numpy as np
 

@@ -40,9 +40,9 @@ def recalibrate_checkpoint(
     """Fit a correction of sigma, and write the checkpoint with it to `to`.
 
     fit_on: annotation file and picture folder, relative to `data.root`, of the persons to fit on; the correction is
-    judged on those of `data.val_annotations`. None: it is fitted on the persons of every other picture of the latter
-    and judged on the rest. -> {'before': …, 'after': …}: the calibration report's overall numbers on those judged on.
-    The diagram recalibration.png below `out` shows both.
+    judged on the persons of `data.val_annotations`. None: it is fitted on the persons of every other picture of the
+    latter and judged on the rest. -> {'before': …, 'after': …}: the calibration report's overall numbers on the persons
+    judged on. The diagram recalibration.png below `out` shows both.
     """
     checkpoint = dataclasses.replace(checkpoint, recalibration=None)
     model = open_checkpoint(path, config, checkpoint, ranks.device)

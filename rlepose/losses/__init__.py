@@ -1,4 +1,4 @@
-"""What is minimised. The names are those of build.py, which loads torch when the first is asked for: options.py needs
+"""What is minimised. The names are build.py's, which loads torch when the first is asked for: options.py needs
 none."""
 
 import importlib

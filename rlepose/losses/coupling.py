@@ -2,7 +2,7 @@
 
 On a GPU an operator costs its launch rather than its numbers, and separate networks, masks and sums that autograd goes
 through take about 70 a coupling. Here both networks of a coupling are one batched product, masks are in the weights
-already (`RealNVP` tells how), and points are columns, (D, N), so that weights need no turning and a row is one piece.
+already (`RealNVP` says how), and points are columns, (D, N), so that weights need no turning and a row is one piece.
 
 A coupling computes r and n from its input x by two networks, side by side, and with u = tanh(r)
 

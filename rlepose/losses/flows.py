@@ -13,7 +13,7 @@ from rlepose.losses.densities import DENSITIES
 
 
 class Flow(nn.Module, ABC):
-    """A density on R^dims: that of a simple z, seen through an invertible map to the data x.
+    """A density on R^dims: a simple z, seen through an invertible map to the data x.
 
     base: which z, a key of DENSITIES, of scale 1. Computes in the precision of its parameters, also inside autocast.
     """

@@ -82,7 +82,7 @@ class LocationScale(JointLikelihood):
 
         Uniform over [0, 1] where targets follow the density.
         """
-        # The regions of x are those of the residual: one set of samples serves all rows of a joint.
+        # The regions of x are the residual's: one set of samples serves all rows of a joint.
         observed = self.unnormalised_log_prob((target - mu) / sigma, joint)
         density = self.density_of(joint)
         samples = self.sample_densities(mu.device).flatten(0, 1)

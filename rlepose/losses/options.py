@@ -67,7 +67,7 @@ AnyFlow = RealNVPConfig | NSFConfig | MAFConfig
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised; docs/likelihood.md tells which to choose."""
+    """What is minimised; docs/likelihood.md says which to choose."""
 
     # Whether the network has to predict a sigma.
     needs_sigma: ClassVar[bool] = True

@@ -28,7 +28,7 @@ class Backbone(nn.Module):
     first_map_only: HRNet gives its first branch alone, without the layers that make the others of it at the end: the
     HRNet that is published for heatmaps.
 
-    Raises InputError for a model that timm does not know, wrong options, and weights that cannot be had.
+    Raises InputError for a model that timm does not know, wrong options, and weights that cannot be fetched.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class MapHeadConfig(HeadConfig):
 
     deconv_width: int = option(256, "channels of the deconvolutions up to stride 4", low=1)
     alignment: Literal["classic", "udp"] = option(
-        "classic", "where pixels of a map lie in the crop; pose/heatmaps.py tells"
+        "classic", "where pixels of a map lie in the crop; see pose/heatmaps.py"
     )
 
 

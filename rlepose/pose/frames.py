@@ -57,7 +57,7 @@ class Frames:
 
     @classmethod
     def of_boxes(cls, bbox_xyxy: ArrayLike) -> "Frames":
-        """The frames whose corners are those of the boxes: (…, 4) px, left, top, right, bottom."""
+        """The frames that boxes are: (…, 4) px, left, top, right, bottom."""
         bbox_xyxy = np.asarray(bbox_xyxy, float)
         low, lengths = bbox_xyxy[..., :2], bbox_xyxy[..., 2:] - bbox_xyxy[..., :2]
         matrix = np.zeros((*bbox_xyxy.shape[:-1], 2, 3))

@@ -23,7 +23,7 @@ Alignment = Literal["classic", "udp"]
 Refinement = Literal["quarter", "dark"]
 
 _REACH = 3  # sigmas from the centre to where a Gaussian is cut off
-_BLUR_SIGMA = 2  # pixels; DARK's, that of the targets at 64×48
+_BLUR_SIGMA = 2  # pixels; DARK's, as of the targets at 64×48
 _BLUR_REACH = 5
 _TIE = 0.01  # pixels more than a half that still count as a half; float32 is off by less than 1e-3
 _LEAST = 1e-10  # before a logarithm

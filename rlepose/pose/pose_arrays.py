@@ -36,7 +36,7 @@ class Poses:
         return len(self.keypoints)
 
     def sigma_px(self) -> Floats:
-        """(N, K, 2) px; for a loss without sigma that of its constant density, a frame's width and height."""
+        """(N, K, 2) px; for a loss without sigma its constant density's, a frame's width and height."""
         if self.sigma is not None:
             return self.sigma
         return np.broadcast_to(self.frame_wh[:, None], self.keypoints.shape)

@@ -52,6 +52,6 @@ def galleries(
 
 
 def surest_wrong(confidence: Floats, oks: Floats, count: int) -> NDArray[np.intp]:
-    """Of the persons with an OKS below WRONG_OKS those of the highest confidence, falling."""
+    """The persons with an OKS below WRONG_OKS, of falling confidence."""
     wrong = np.flatnonzero(oks < WRONG_OKS)
     return wrong[np.argsort(-confidence[wrong], kind="stable")[:count]]

@@ -1,4 +1,4 @@
-"""What a report tells of an experiment: its best checkpoint, validated anew and judged in every way."""
+"""What a report says of an experiment: its best checkpoint, validated anew and judged in every way."""
 
 import dataclasses
 import logging

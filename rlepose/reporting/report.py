@@ -1,4 +1,4 @@
-"""The page about one or several experiments, section by section; docs/report.md tells how to read it."""
+"""The page about one or several experiments, section by section; docs/report.md says how to read it."""
 
 from collections.abc import Sequence
 from pathlib import Path

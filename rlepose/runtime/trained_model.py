@@ -130,7 +130,7 @@ def open_checkpoint(
 ) -> TrainedModel:
     """The trained model on a device.
 
-    config: the checkpoint's own or one whose model is the same; its `data.flip_pairs` are those of the flip test.
+    config: the checkpoint's own or one whose model is the same; its `data.flip_pairs` are the flip test's.
     path: for messages. network: predicts in place of the checkpoint's own, such as a file exported from it.
     """
     if network is None:

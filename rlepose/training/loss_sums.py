@@ -64,10 +64,10 @@ class LossSums:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; on another number of ranks each takes the mean over those of before."""
+        """Go on from what `state` gave; on another number of ranks each takes the mean over the former ranks."""
         of_ranks = torch.tensor(state["interval"])
         own = of_ranks[self._ranks.rank] if len(of_ranks) == self._ranks.world_size else of_ranks.mean(0)
-        # A run of before terms were summed goes on without those of its first steps.
+        # An older run has no sums of terms: they begin with the next step.
         self._interval = nn.functional.pad(own, (0, 2 + len(self._term_names) - len(own))).to(self._ranks.device)
         self._steps = state["steps"]
         self._epoch = torch.tensor(state["epoch"], dtype=torch.float64)

@@ -85,7 +85,7 @@ class TrainConfig:
     clip_grad_norm: float | None = option(None, "largest norm of a gradient; null: no limit", above=0)
     clip_grad_by: Literal["all", "tensor"] = option(
         "all",
-        "whose norm clip_grad_norm limits: that of the gradient of all weights together, or that of each weight "
+        "whose norm clip_grad_norm limits: the gradient of all weights together, or of each weight "
         "tensor by itself (the authors' 3-D recipe)",
     )
     average_decay: float | None = option(

@@ -11,7 +11,7 @@ class EvalConfig:
     """From predictions to numbers."""
 
     batch_size: int = option(64, "persons a step on each device", low=1)
-    flip_test: bool = option(True, "average the prediction with that of the mirrored crop")
+    flip_test: bool = option(True, "average the predictions of the crop and of the mirrored crop")
     nms_threshold: float = option(0.9, "OKS above which the lower-scored of two detected poses is dropped", above=0)
     backend: Literal["numpy", "pycocotools"] = option(
         "numpy",

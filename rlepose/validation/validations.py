@@ -39,7 +39,7 @@ def selecting_metric(config: Config) -> str:
 def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
     """The validation of a config on its validation file.
 
-    boxes: 'gt' for those of the annotation file, else the path of a detection file.
+    boxes: 'gt' for the annotation file's, else the path of a detection file.
     """
     return VALIDATIONS[config.data.format](config, boxes, ranks)
 

@@ -136,7 +136,7 @@ class CocoFile(Pictures):
             self.annotations[row] = annotation | {"keypoints": spread(keypoints, joints, self.num_keypoints)}
 
     def _check_boxes(self) -> None:
-        """Also those of crowds and of persons without labels, which the evaluation looks at."""
+        """Annotations of crowds and of persons without labels, too, which the evaluation looks at."""
         for annotation in self.annotations:
             box = annotation.get("bbox")
             if box is not None and not (

@@ -1,7 +1,7 @@
 """Human3.6M (Ionescu et al., PAMI 2014) from the JSON files that the RLE authors and others pass around.
 
 `images` and `annotations` in one file; each annotation has its image_id, bbox, keypoints_world (17 joints, mm) and
-cam_param (R, t, f, c). The picture's name tells subject, action, take and camera.
+cam_param (R, t, f, c). The picture's name holds subject, action, take and camera.
 """
 
 import logging
