@@ -1,4 +1,4 @@
-"""Pictures of poses: skeletons and one-sigma ellipses."""
+"""Pictures of poses: skeletons and ellipses of one standard deviation."""
 
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ def draw_pose(
     image: Picture,
     keypoints: Floats,
     skeleton: Skeleton,
-    sigma: Floats | None = None,
+    std: Floats | None = None,
     visible: NDArray[Any] | None = None,
 ) -> Picture:
-    """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes sigma at each joint.
+    """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes std at each joint.
 
-    keypoints (K, 2) px, sigma (K, 2) px, visible (K,): joints with 0 are not drawn.
+    keypoints (K, 2) px, std (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
     canvas = image.copy()
     shown = np.ones(len(skeleton), bool) if visible is None else np.asarray(visible) > 0
@@ -49,8 +49,8 @@ def draw_pose(
             color = colors[i] if colors[i] != _MIDDLE else colors[j]
             cv2.line(canvas, points[i], points[j], color, line, cv2.LINE_AA)
     for joint in np.flatnonzero(shown):
-        if sigma is not None:
-            axes = (max(1, round(sigma[joint, 0])), max(1, round(sigma[joint, 1])))
+        if std is not None:
+            axes = (max(1, round(std[joint, 0])), max(1, round(std[joint, 1])))
             cv2.ellipse(canvas, points[joint], axes, 0, 0, 360, colors[joint], max(1, line // 2), cv2.LINE_AA)
         cv2.circle(canvas, points[joint], line + 1, colors[joint], -1, cv2.LINE_AA)
     return canvas
@@ -85,18 +85,18 @@ def truth_and_prediction(
     truth: Floats,
     visible: NDArray[np.integer],
     keypoints: Floats,
-    sigma: Floats | None,
+    std: Floats | None,
     title: str,
     tile_size_hw: tuple[int, int] = (320, 240),
     own: NDArray[np.bool_] | None = None,
 ) -> Picture:
     """The person twice, side by side: with the labels, and with the prediction and its ellipses.
 
-    bbox_xywh (4,) px; truth and keypoints (K, 2), sigma (K, 2) px in the picture; visible (K,); own
+    bbox_xywh (4,) px; truth and keypoints (K, 2), std (K, 2) px in the picture; visible (K,); own
     (K,): the joints that such a person has, None for all -> RGB (h, 2 w, 3).
     """
     left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
-    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, sigma, own, tile_size_hw)
+    right = person_tile(image, bbox_xywh, skeleton, keypoints, title, std, own, tile_size_hw)
     return np.concatenate([left, right], axis=1)
 
 
@@ -106,7 +106,7 @@ def person_tile(
     skeleton: Skeleton,
     keypoints: Floats,
     title: str,
-    sigma: Floats | None = None,
+    std: Floats | None = None,
     visible: NDArray[Any] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
 ) -> Picture:
@@ -114,8 +114,8 @@ def person_tile(
     center, scale = box_to_center_scale(bbox_xywh, tile_size_hw[1] / tile_size_hw[0], 1.4)
     matrix = crop_matrix(center, scale, tile_size_hw)
     points = transform_points(matrix, keypoints)
-    sigma = None if sigma is None else sigma * matrix[0, 0]
-    tile = draw_pose(warp_crop(image, matrix, tile_size_hw), points, skeleton, sigma, visible)
+    std = None if std is None else std * matrix[0, 0]
+    tile = draw_pose(warp_crop(image, matrix, tile_size_hw), points, skeleton, std, visible)
     draw_label(tile, title, (0, 0))
     return tile
 

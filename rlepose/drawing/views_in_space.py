@@ -13,16 +13,16 @@ _MARGIN = 0.12  # of a tile's side, left free on each edge
 VIEWS = {"the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
 
 
-def side_and_top(truth: Floats, predicted: Floats, sigma: Floats | None, skeleton: Skeleton, side: int) -> Picture:
+def side_and_top(truth: Floats, predicted: Floats, std: Floats | None, skeleton: Skeleton, side: int) -> Picture:
     """Four square tiles in a row: truth and prediction from the side, then both from above, at one scale.
 
-    truth, predicted, sigma: as `joints` and `sigma` in `view_tile` -> RGB (side, 4 side, 3).
+    truth, predicted, std: as `joints` and `std` in `view_tile` -> RGB (side, 4 side, 3).
     """
     pixels_a_mm = scale_for(np.concatenate([truth, predicted]), side)
     tiles = [
         view_tile(joints, spread, skeleton, view, f"{who}, from {view}", side, pixels_a_mm)
         for view in VIEWS
-        for who, joints, spread in (("truth", truth, None), ("predicted", predicted, sigma))
+        for who, joints, spread in (("truth", truth, None), ("predicted", predicted, std))
     ]
     return np.concatenate(tiles, axis=1)
 
@@ -33,20 +33,20 @@ def scale_for(joints: Floats, side: int) -> float:
 
 
 def view_tile(
-    joints: Floats, sigma: Floats | None, skeleton: Skeleton, view: str, title: str, side: int, pixels_a_mm: float
+    joints: Floats, std: Floats | None, skeleton: Skeleton, view: str, title: str, side: int, pixels_a_mm: float
 ) -> Picture:
     """One pose from one of VIEWS.
 
-    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; sigma (J, 3) mm, one standard
+    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; std (J, 3) mm, one standard
     deviation, drawn as ellipses -> RGB (side, side, 3).
     """
     axes, signs = VIEWS[view]
     canvas = np.full((side, side, 3), _BACKGROUND, np.uint8)
     points, ellipses = np.zeros((len(skeleton), 2)), None
     points[: len(joints)] = joints[:, axes] * signs * pixels_a_mm + side / 2
-    if sigma is not None:
+    if std is not None:
         ellipses = np.zeros_like(points)
-        ellipses[: len(joints)] = sigma[:, axes] * pixels_a_mm
+        ellipses[: len(joints)] = std[:, axes] * pixels_a_mm
     tile = draw_pose(canvas, points, skeleton, ellipses, (np.arange(len(skeleton)) < len(joints)).astype(int))
     draw_label(tile, title, (0, 0))
     return tile

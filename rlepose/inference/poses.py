@@ -18,23 +18,23 @@ class PersonPose:
 
     bbox_xywh     (4,)    px, the box cut at the picture's border
     keypoints     (K, 2)  px
-    sigma         (K, 2)  px, one standard deviation, recalibrated if the checkpoint is; None if the loss learns none
+    std           (K, 2)  px, one standard deviation, recalibrated if the checkpoint is; None if the loss learns none
     joint_scores  (K,)    in [0, 1]; all 1 where the model has neither a sigma nor heatmaps
     score                 by which COCO ranks poses: the box's score, if a detector gave one, plus the mean and the
                           maximum of the joints' scores
-    density               None where sigma is, in 3-D, and for the loss `basic`, which has none around a prediction
+    density               None where std is, in 3-D, and for the loss `basic`, which has none around a prediction
     depth         (K,)    in 3-D: mm behind the root; inference/space.py makes joints in space of it. None in 2-D
-    depth_sigma   (K,)    in 3-D: mm, as sigma is
+    depth_std     (K,)    in 3-D: mm, as std is
     """
 
     bbox_xywh: Floats
     keypoints: Floats
-    sigma: Floats | None
+    std: Floats | None
     joint_scores: Floats
     score: float
     density: PoseDensity | None
     depth: Floats | None = None
-    depth_sigma: Floats | None = None
+    depth_std: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,9 @@ def coco_entries(
 ) -> list[dict[str, Any]]:
     """All persons in COCO's results format, as plain types for JSON.
 
-    With keys more, which COCO's tools do not look at: `file_name`, `sigma` (2 K numbers, px, or null), `box` (x, y,
+    With keys more, which COCO's tools do not look at: `file_name`, `std` (2 K numbers, px, or null), `box` (x, y,
     width, height, px; not called `bbox`, since a result with that key counts as a box) and, in 3-D, `depth` and
-    `depth_sigma` (K numbers, mm; the latter may be null).
+    `depth_std` (K numbers, mm; the latter may be null).
     """
     persons = [
         (image_id, picture, p) for image_id, picture in zip(image_ids, pictures, strict=True) for p in picture.persons
@@ -74,9 +74,9 @@ def coco_entries(
             "keypoints": entry["keypoints"].tolist(),
             "file_name": picture.name,
             "box": _rounded(person.bbox_xywh),
-            "sigma": None if person.sigma is None else _rounded(person.sigma.ravel()),
+            "std": None if person.std is None else _rounded(person.std.ravel()),
         }
-        | ({} if person.depth is None else {"depth": _rounded(person.depth), "depth_sigma": _depth_sigma(person)})
+        | ({} if person.depth is None else {"depth": _rounded(person.depth), "depth_std": _depth_std(person)})
         for entry, (_, picture, person) in zip(results.entries(), persons, strict=True)
     ]
 
@@ -85,5 +85,5 @@ def _rounded(values: NDArray[Any]) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _depth_sigma(person: PersonPose) -> list[float] | None:
-    return None if person.depth_sigma is None else _rounded(person.depth_sigma)
+def _depth_std(person: PersonPose) -> list[float] | None:
+    return None if person.depth_std is None else _rounded(person.depth_std)

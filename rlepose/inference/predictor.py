@@ -45,7 +45,7 @@ class Predictor:
         >>> predictor = Predictor("exp/demo/checkpoints/best.pt", device="cpu")
         >>> (picture,) = predictor.predict("holiday/beach.jpg", boxes="whole")
         >>> person = picture.persons[0]
-        >>> person.keypoints.shape, person.sigma.shape, person.joint_scores.shape
+        >>> person.keypoints.shape, person.std.shape, person.joint_scores.shape
         ((17, 2), (17, 2), (17,))
     """
 
@@ -133,7 +133,7 @@ class Predictor:
         matrices = np.concatenate([one.frames.matrix for one in waiting])
         frames = Frames(matrices, waiting[0].frames.size_wh)
         keypoints, scale = self._model.in_picture(mu, raw_sigma, frames)
-        sigma = None if scale is None else scale * self._model.spread
+        std = None if scale is None else scale * self._model.spread
         residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
@@ -142,12 +142,12 @@ class Predictor:
             yield PersonPose(
                 bbox_xywh=box,
                 keypoints=keypoints[i, :, :2],
-                sigma=None if sigma is None else sigma[i, :, :2],
+                std=None if std is None else std[i, :, :2],
                 joint_scores=joints[i],
                 score=float(scores[i]),
                 density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
                 depth=keypoints[i, :, 2] if in_space else None,
-                depth_sigma=sigma[i, :, 2] if in_space and sigma is not None else None,
+                depth_std=std[i, :, 2] if in_space and std is not None else None,
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:

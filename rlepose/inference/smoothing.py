@@ -34,7 +34,7 @@ class Smoother:
     by how old they are. Sure joints follow at once; unsure ones stay where surer frames saw them, and lag behind.
 
     Persons are the same where boxes of successive frames overlap by 30 % or more, best pairs first. Only `keypoints`
-    change. `sigma` stays the frame's own: errors of successive frames are alike, so the filter's v promises too much.
+    change. `std` stays the frame's own: errors of successive frames are alike, so the filter's v promises too much.
     """
 
     def __init__(self, drift: float = 0.02) -> None:
@@ -42,7 +42,7 @@ class Smoother:
         self._tracks: list[_Track] = []
 
     def __call__(self, persons: Sequence[PersonPose]) -> tuple[PersonPose, ...]:
-        """The same persons, smoothed. Raises InputError for poses without sigma."""
+        """The same persons, smoothed. Raises InputError for poses without std."""
         for track in self._tracks:
             track.variance = track.variance + (self.drift * track.bbox_xywh[2:].max()) ** 2
             track.unseen += 1
@@ -69,9 +69,9 @@ class Smoother:
 
 
 def _variance(person: PersonPose) -> Floats:
-    if person.sigma is None:
+    if person.std is None:
         raise InputError(NO_SIGMA)
-    return np.square(person.sigma)
+    return np.square(person.std)
 
 
 def _overlaps(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:

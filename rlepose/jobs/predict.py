@@ -166,7 +166,7 @@ def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min
     Joints with a score below `min_score` are not drawn.
     """
     for person in poses.persons:
-        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.sigma, person.joint_scores >= min_score)
+        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.std, person.joint_scores >= min_score)
         x, y = person.bbox_xywh[:2]
         draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
     return pixels
@@ -177,12 +177,12 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
 
     InputError for a pose that no size of an adult fits, as `relative_mm` says.
     """
-    joints, sigma = relative_mm(person), None
-    if person.sigma is not None and person.depth_sigma is not None:
+    joints, std = relative_mm(person), None
+    if person.std is not None and person.depth_std is not None:
         mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
-        sigma = np.column_stack([person.sigma * mm_a_px, person.depth_sigma])
+        std = np.column_stack([person.std * mm_a_px, person.depth_std])
     scale = scale_for(joints, _SIDE)
-    tiles = [view_tile(joints, sigma, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
+    tiles = [view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
     return np.concatenate(tiles, axis=1)
 
 

@@ -95,7 +95,7 @@ def _enlarged(person: PersonPose, factor: int) -> PersonPose:
         person,
         bbox_xywh=person.bbox_xywh * factor,
         keypoints=person.keypoints * factor + middle,
-        sigma=None if person.sigma is None else person.sigma * factor,
+        std=None if person.std is None else person.std * factor,
     )
 
 
@@ -112,13 +112,13 @@ def joint_columns(person: PersonPose) -> list[str]:
 
 
 def joint_rows(person: PersonPose, names: Sequence[str]) -> list[list[str]]:
-    """Name, position, sigma (one standard deviation) and score of each joint, and in 3-D its depth and that's sigma."""
-    sigma = np.full_like(person.keypoints, np.nan) if person.sigma is None else person.sigma
-    numbers = [*person.keypoints.T, *sigma.T, person.joint_scores]
+    """Name, position, standard deviation and score of each joint, and in 3-D depth with its standard deviation."""
+    std = np.full_like(person.keypoints, np.nan) if person.std is None else person.std
+    numbers = [*person.keypoints.T, *std.T, person.joint_scores]
     if person.depth is not None:
         numbers += [
             person.depth,
-            np.full_like(person.depth, np.nan) if person.depth_sigma is None else person.depth_sigma,
+            np.full_like(person.depth, np.nan) if person.depth_std is None else person.depth_std,
         ]
     digits = [1, 1, 1, 1, 3, 0, 0]
     columns = [[_text(value, places) for value in column] for column, places in zip(numbers, digits, strict=False)]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from rlepose.config_reading import load_config
+
+from rlepose.config.reading import load_config
 
 REPOSITORY = Path(__file__).parent.parent.parent
 LOSS, NEXT = 0.1, math.nextafter(0.1, 1)

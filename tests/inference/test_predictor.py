@@ -64,7 +64,7 @@ def test_predicts_what_the_validation_does(
     for row, person in zip(order, persons, strict=True):
         np.testing.assert_allclose(person.bbox_xywh, validation.table.bbox_xywh[row])
         np.testing.assert_allclose(person.keypoints, expected.keypoints[row], atol=1e-3)
-        np.testing.assert_allclose(person.sigma, expected.sigma[row] * spread, rtol=1e-4)
+        np.testing.assert_allclose(person.std, expected.sigma[row] * spread, rtol=1e-4)
         np.testing.assert_allclose(person.joint_scores, expected.joint_scores[row], atol=1e-5)
     assert np.std([person.keypoints for person in persons], axis=0).max() > 1
 
@@ -111,14 +111,14 @@ def test_the_density_integrates_to_one_and_has_the_stated_deviation(
     assert mass.sum() == pytest.approx(1, abs=0.01)
     mean = np.array([(mass.sum(0) * x).sum(), (mass.sum(1) * y).sum()])
     deviation = np.sqrt([(mass.sum(0) * (x - mean[0]) ** 2).sum(), (mass.sum(1) * (y - mean[1]) ** 2).sum()])
-    np.testing.assert_allclose(deviation, person.sigma[3], rtol=0.03)
+    np.testing.assert_allclose(deviation, person.std[3], rtol=0.03)
 
 
 def test_a_model_without_sigma_has_none(checkpoint: Callable[..., Path], synthetic: Path) -> None:
     (picture,) = Predictor(checkpoint("loss.name=l1"), "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
-    assert picture.persons[0].sigma is None
+    assert picture.persons[0].std is None
     assert picture.persons[0].joint_scores.tolist() == [1] * 17
-    assert json.loads(json.dumps(coco_entries([picture], [7])))[0]["sigma"] is None
+    assert json.loads(json.dumps(coco_entries([picture], [7])))[0]["std"] is None
 
 
 def test_a_bad_picture_and_a_bad_box_leave_the_rest(
@@ -147,7 +147,7 @@ def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Pa
     assert first.score - second.score == pytest.approx(0.3)
     entries = coco_entries([picture], [3])
     assert [entry["image_id"] for entry in entries] == [3, 3]
-    assert len(entries[0]["keypoints"]) == 51 and len(entries[0]["sigma"]) == 34
+    assert len(entries[0]["keypoints"]) == 51 and len(entries[0]["std"]) == 34
 
 
 def test_a_sigma_of_zero_still_gives_a_density(checkpoint: Callable[..., Path], synthetic: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_sigma_of_zero_still_gives_a_density(checkpoint: Callable[..., Path], 
     torch.save(tree, path)
     (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     (person,) = picture.persons
-    assert (person.sigma > 0).all()
+    assert (person.std > 0).all()
     assert np.isfinite(person.density.log_prob(3, person.keypoints[3]))
 
 

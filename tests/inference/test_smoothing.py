@@ -80,4 +80,4 @@ def test_a_person_is_remembered_for_five_frames_and_then_begins_anew(frames: int
 
 def test_poses_without_sigma_are_refused() -> None:
     with pytest.raises(InputError, match="has none; give it one"):
-        Smoother()([dataclasses.replace(person(np.zeros((3, 2)), np.ones((3, 2))), sigma=None)])
+        Smoother()([dataclasses.replace(person(np.zeros((3, 2)), np.ones((3, 2))), std=None)])

@@ -125,12 +125,12 @@ def test_the_predictor_gives_what_the_validation_sees(
     box = table.bbox_xywh[[3]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
     (person,) = predictor.predict(picture, box)[0].persons
     expected = build_validation(config, "gt", trainer.ranks).source.predict(model_of(trainer))
-    assert person.depth is not None and person.depth_sigma is not None and person.sigma is not None
+    assert person.depth is not None and person.depth_std is not None and person.std is not None
     np.testing.assert_allclose(person.keypoints, expected.keypoints[3, :, :2], atol=1e-3)
     np.testing.assert_allclose(person.depth, expected.keypoints[3, :, 2], atol=1e-2)
     spread = trainer.task.step.criterion.residual_spread(18).numpy()
     assert expected.sigma is not None
-    np.testing.assert_allclose(person.depth_sigma, (expected.sigma[3] * spread)[:, 2], rtol=1e-3)
+    np.testing.assert_allclose(person.depth_std, (expected.sigma[3] * spread)[:, 2], rtol=1e-3)
 
     assert predict_files(predictor, Path(picture), "whole", tmp_path / "out") == 0
     name = Path(picture).stem

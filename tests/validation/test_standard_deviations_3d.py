@@ -74,8 +74,8 @@ def test_the_predictors(trained: Trained) -> None:
     box = table.bbox_xywh[[PERSON]] + [0, 0, 1, 1]  # as in the file, before it was cut at the picture's border
     (person,) = predictor.predict(str(table.image_path(PERSON)), box)[0].persons
     scale = poses.sigma[PERSON, joint]
-    np.testing.assert_allclose(person.sigma[joint], scale[:2] * true[:2], rtol=0.03)
-    np.testing.assert_allclose(person.depth_sigma[joint], scale[2] * true[2], rtol=0.03)
+    np.testing.assert_allclose(person.std[joint], scale[:2] * true[:2], rtol=0.03)
+    np.testing.assert_allclose(person.depth_std[joint], scale[2] * true[2], rtol=0.03)
     assert person.density is None
 
 

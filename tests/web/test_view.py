@@ -74,10 +74,10 @@ def test_what_is_no_picture_is_refused_by_its_name(
 
 def test_the_table_has_each_joint(checkpoint: Checkpoint, picture: Path) -> None:
     (person,) = view.look_at(Predictor(checkpoint(), "cpu"), picture).poses.persons
-    assert person.sigma is not None
+    assert person.std is not None
     rows = view.joint_rows(person, COCO.names)
     assert {len(row) for row in rows} == {len(view.joint_columns(person))}
-    expected = np.column_stack([person.keypoints, person.sigma, person.joint_scores])
+    expected = np.column_stack([person.keypoints, person.std, person.joint_scores])
     assert [row[0] for row in rows] == list(COCO.names)
     np.testing.assert_allclose([[float(value) for value in row[1:]] for row in rows], expected, atol=0.05)
 
