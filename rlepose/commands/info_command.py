@@ -21,9 +21,13 @@ def _run(args: argparse.Namespace) -> None:
     from rlepose.models.speed import crops_per_second
     from rlepose.runtime.distributed import choose_device
 
-    configs = [load_config(find_config(path), args.set) for path in args.cfg]
+    given = [load_config(find_config(path), args.set) for path in args.cfg]
+    # Beside networks of crops, others are left out, since all of a glob are asked for; alone, one is refused.
+    configs = [config for config in given if config.task == "top_down"] or given
     print(format_costs({config.name: model_cost(config) for config in configs}))
     print("multiply-adds of one crop: convolutions and matrix products, by torch.utils.flop_counter over two")
+    if len(configs) < len(given):
+        print(f"left out, since they read no crops: {', '.join(c.name for c in given if c not in configs)}")
     if args.measure:
         device = choose_device(configs[0].system.device)
         for name, speed in crops_per_second({config.name: config for config in configs}, device).items():
