@@ -1,126 +1,94 @@
-"""Pictures and videos as they come: files, arrays, lists, folders. What cannot be read is named; the rest goes on."""
+"""Pictures and films as they come: files, arrays, lists, folders. What cannot be read is named; the rest goes on."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from rlepose.datasets.images import MAX_PIXELS, read_image
 from rlepose.errors import InputError, first_line
+from rlepose.inference.films import is_film, is_folder, is_video, open_film
+from rlepose.inference.input_picture import InputPicture
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+PICTURE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"),
+    *(".avif", ".heic", ".heif"),  # the latter two are read where they are JPEGs by another name, else named
+}
+_BOOKKEEPING = {".DS_Store", "Thumbs.db", "desktop.ini"}  # of file managers
 
 Single = str | Path | NDArray[Any] | Image.Image
 Images = Single | Sequence[Single]
 
 
-class InputPicture(NamedTuple):
-    """One picture: its name, RGB uint8 (H, W, 3) or None, and why it is None."""
+class Folder(NamedTuple):
+    """Files of a folder by name: pictures, and sentences that name all others, with why each is skipped."""
 
-    name: str
-    pixels: NDArray[np.uint8] | None
-    problem: str = ""
+    pictures: list[Path]
+    skipped: list[str]
 
 
 def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[InputPicture]:
-    """The pictures of a file, a folder (by name), a video, an array, an image of PIL, or a list of such (no folders).
+    """The pictures of a file, a folder (by name), a film, an array, an image of PIL, or a list of such (no folders).
 
     Files and PIL's images are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
-    Raises InputError for a folder without pictures, a video that cannot be opened, and what is none of these.
+    An animated picture is a film: it gives all its frames, also in a folder or a list, and a video does in a list.
+    Raises InputError for a folder without pictures, a film that cannot be opened, and what is none of these.
     """
     if isinstance(images, str | Path):
-        yield from _frames_of_path(Path(images), max_pixels)
+        path = Path(images)
+        if is_film(path):
+            with open_film(path, max_pixels) as film:
+                yield from film
+        elif is_folder(path):
+            for number, file in enumerate(folder_of(path).pictures):
+                yield from _frames_of_file(file, number, max_pixels)
+        else:
+            yield from _frames_of_file(path, 0, max_pixels)
     elif isinstance(images, Sequence):
         for number, image in enumerate(images):
             if isinstance(image, str | Path):
-                yield _frame_of_file(Path(image), max_pixels)
+                yield from _frames_of_file(Path(image), number, max_pixels)
             else:
-                yield _frame_of_pixels(image, f"picture {number}")
+                yield _frame_of_pixels(image, f"picture {number}")._replace(number=number)
     else:
         yield _frame_of_pixels(images, "picture 0")
 
 
-def _frames_of_path(path: Path, max_pixels: int) -> Iterator[InputPicture]:
-    if is_video(path):
-        with Video(path) as video:
-            yield from video
-    elif is_folder(path):
-        for file in pictures_in(path):
-            yield _frame_of_file(file, max_pixels)
-    else:
-        yield _frame_of_file(path, max_pixels)
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file's name ends as a video's."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not is_folder(path)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether there is a folder of this path."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder whose names end as pictures' do, by name; InputError if there are none."""
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
-    if not files:
+def folder_of(folder: Path) -> Folder:
+    """What is in a folder; InputError if no name ends as a picture's does."""
+    pictures, skipped = [], []
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in PICTURE_SUFFIXES and not is_folder(file):
+            pictures.append(file)
+        elif file.name not in _BOOKKEEPING:
+            skipped.append(f"{file}: {_why_skipped(file)}")
+    if not pictures:
         raise InputError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(PICTURE_SUFFIXES))}")
-    return files
+    return Folder(pictures, skipped)
 
 
-class Video:
-    """The frames of a video file, from its beginning. A context manager.
-
-    fps: frames a second, as the file says. count: frames that the file says it has, or 0 where it does not say.
-    Raises InputError for what cannot be opened. A video that ends early ends with a InputPicture that says so.
-    """
-
-    def __init__(self, path: Path) -> None:
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise InputError(f"{path}: no such video; check the path")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg talks to stderr; we say what matters
-        self._capture = cv2.VideoCapture(str(path))
-        self._first = self._read() if self._capture.isOpened() else None
-        if self._first is None:
-            raise InputError(f"{path}: cannot be opened as a video; it may be cut off, so fetch it again")
-        self.path = path
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-
-    def __enter__(self) -> "Video":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._capture.release()
-
-    def __iter__(self) -> Iterator[InputPicture]:
-        pixels, number = self._first, 0
-        self._first = None
-        while pixels is not None:
-            yield InputPicture(f"{self.path.name}#{number}", pixels)
-            pixels, number = self._read(), number + 1
-        # Containers count a frame too many now and then.
-        if number < self.count - max(1, self.count // 100):
-            problem = f"{self.path}: the video ends after {number} of {self.count} frames; fetch it again"
-            yield InputPicture(f"{self.path.name}#{number}", None, problem)
-
-    def _read(self) -> NDArray[np.uint8] | None:
-        good, pixels = self._capture.read()
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if good else None
+def _why_skipped(file: Path) -> str:
+    if is_folder(file):
+        return "a folder in the folder; give it by itself"
+    if is_video(file):
+        return "a video among pictures; give it by itself"
+    return "its name does not end as a picture's; rename it if it is one"
 
 
-def _frame_of_file(path: Path, max_pixels: int) -> InputPicture:
+def _frames_of_file(path: Path, number: int, max_pixels: int) -> Iterator[InputPicture]:
+    """A picture, or the frames of a film that is one of several inputs."""
     try:
-        return InputPicture(str(path), read_image(path, upright=True, max_pixels=max_pixels))
+        if is_film(path):
+            with open_film(path, max_pixels) as film:
+                for picture in film:
+                    yield picture._replace(name=f"{path}#{picture.frame}", number=number)
+        else:
+            yield InputPicture(str(path), read_image(path, upright=True, max_pixels=max_pixels), number=number)
     except InputError as error:
-        return InputPicture(str(path), None, str(error))
+        yield InputPicture(str(path), None, str(error), number)
 
 
 def _frame_of_pixels(image: Any, name: str) -> InputPicture:

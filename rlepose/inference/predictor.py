@@ -1,6 +1,7 @@
 """Pictures in, poses with their uncertainty out."""
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlepose.config.reading import with_overrides
+from rlepose.datasets.formats.box_reader import PERSON
+from rlepose.datasets.formats.box_table import NO_CATEGORY
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
-from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
+from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, GivenBoxes, PersonDetector, box_source, inside_picture
+from rlepose.inference.cut_off import CutOff, cut_off
 from rlepose.inference.detector import Detector
-from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
+from rlepose.inference.films import is_film, is_folder
+from rlepose.inference.input_picture import InputPicture
+from rlepose.inference.media import MAX_PIXELS, Images, folder_of, frames_of
 from rlepose.inference.poses import PersonPose, PicturePoses
 from rlepose.losses.pose_density import PoseDensity, ResidualDensity
 from rlepose.pose.codec import joint_scores
@@ -26,6 +32,8 @@ from rlepose.pose.geometry import Floats, box_to_center_scale
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
 from rlepose.runtime.trained_model import open_checkpoint
+
+log = logging.getLogger(__name__)
 
 _HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
 
@@ -36,7 +44,8 @@ class Predictor:
     checkpoint: file that training wrote. device: auto, cuda or cpu. overrides: 'section.key=value', as `--set` takes
     them, for example eval.flip_test=false. detector: finds persons where no boxes are given; None for torchvision's
     default, which is loaded (and perhaps downloaded) when it is first needed. max_pixels: larger pictures are refused
-    before they are decoded.
+    before they are decoded. min_score: joints of a lower score are not `shown`; one number, or one for each joint by
+    name, with '*' for all others.
 
     A model in 3-D gives depth besides; joints in space come from inference/space.py.
     Raises InputError for any other argument, and for what is no checkpoint of this project.
@@ -54,8 +63,9 @@ class Predictor:
         checkpoint: str | Path,
         device: str = "auto",
         overrides: Sequence[str] = (),
-        detector: Detect | None = None,
+        detector: PersonDetector | None = None,
         max_pixels: int = MAX_PIXELS,
+        min_score: CutOff = 0.0,
     ) -> None:
         _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
         path = Path(checkpoint)
@@ -67,27 +77,41 @@ class Predictor:
         self.detector = detector
         self._model = open_checkpoint(path, self.config, loaded, self.device)
         self.gives_sigma = self._model.gives_sigma
+        self._least_scores = cut_off(min_score, self.skeleton, self._model.gives_scores)
 
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
-        """One PicturePoses for each picture, in order; those that cannot be read have no persons, and say why.
+        """One PicturePoses for each picture, or frame of a film, in order.
 
-        images: path of a picture, a folder or a video; RGB pixels uint8 (H, W, 3), also grey, RGBA or uint16; an image
-        of PIL; or a list of paths, arrays and images. InputError for anything else. Coordinates belong to the upright
-        picture, after its EXIF rotation.
-        boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
-        (N, 5) for one picture, a list of such for several, or a dict by file name. InputError for anything else.
+        Of several pictures, those that cannot be read have no persons, and say why; the log has a line for each, and
+        for all else that is left out. One picture that cannot be read is an InputError.
+
+        images: path of a picture, a folder or a film (a video or an animated picture); RGB pixels uint8 (H, W, 3), also
+        grey, RGBA or uint16; an image of PIL; or a list of paths, arrays and images. InputError for anything else.
+        Coordinates belong to the upright picture, after its EXIF rotation.
+        boxes: 'whole', 'detector' (None is the same), or boxes: a file or anything else that
+        `rlepose.datasets.formats.box_reader.read_boxes` takes. InputError for anything else.
         """
-        return [poses for _, poses in self.stream(images, boxes)]
+        found = []
+        for picture, poses in self.stream(images, boxes):
+            if picture.pixels is None and _is_one_picture(images):
+                raise InputError(picture.problem)
+            for problem in poses.problems:
+                log.warning("left out: %s", problem)
+            found.append(poses)
+        if isinstance(images, str | Path) and is_folder(Path(images)):
+            for skipped in folder_of(Path(images)).skipped:
+                log.warning("left out: %s", skipped)
+        return found
 
     def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[InputPicture, PicturePoses]]:
         """The same, with each picture's pixels, while they come: for videos and large folders.
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
-        find = box_source(boxes, _count(images), self._detect)
+        find = box_source(boxes, _count(images), _is_one_film(images), self._detect)
         waiting: list[_Waiting] = []
-        for number, picture in enumerate(frames_of(images, self.max_pixels)):
-            waiting.append(self._prepare(picture, number, find))
+        for picture in frames_of(images, self.max_pixels):
+            waiting.append(self._prepare(picture, find))
             persons = sum(len(one.crops) for one in waiting)
             pixels = sum(one.picture.pixels.size // 3 for one in waiting if one.picture.pixels is not None)
             if persons >= self.config.eval.batch_size or pixels >= _HELD_PIXELS:
@@ -103,15 +127,15 @@ class Predictor:
             return None
         return ResidualDensity(self._model.likelihood, self._model.spread)
 
-    def _detect(self) -> Detect:
+    def _detect(self) -> PersonDetector:
         if self.detector is None:
             self.detector = Detector(device=self.device)
         return self.detector
 
-    def _prepare(self, picture: InputPicture, number: int, find: BoxSource) -> "_Waiting":
+    def _prepare(self, picture: InputPicture, find: BoxSource) -> "_Waiting":
         boxes = Boxes(*NO_BOXES, (picture.problem,))
         if picture.pixels is not None:
-            boxes = inside_picture(find(number, picture), picture)
+            boxes = inside_picture(find(picture), picture)
         size = self.config.data.input_size_hw
         center, scale = box_to_center_scale(boxes.bbox_xywh, size[1] / size[0], self.config.data.box_scale)
         frames = Frames.of_crops(center, scale, size)
@@ -137,17 +161,20 @@ class Predictor:
         residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
+        categories = np.concatenate([_categories(one.boxes) for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
         for i, box in enumerate(boxes):
             yield PersonPose(
                 bbox_xywh=box,
                 keypoints=keypoints[i, :, :2],
                 std=None if std is None else std[i, :, :2],
-                joint_scores=joints[i],
+                joint_scores=joints[i] if self._model.gives_scores else None,
                 score=float(scores[i]),
                 density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
                 depth=keypoints[i, :, 2] if in_space else None,
                 depth_std=std[i, :, 2] if in_space and std is not None else None,
+                shown=joints[i] >= self._least_scores,
+                category_id=int(categories[i]),
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
@@ -173,11 +200,17 @@ def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: obj
         raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
     if detector is not None and not callable(detector):
         raise InputError(
-            "detector: expected a function of RGB pixels (H, W, 3) that gives rlepose.inference.boxes.Boxes, got "
-            f"{detector!r}"
+            "detector: expected a function of RGB pixels (H, W, 3) that gives boxes (N, 4) or (N, 5), as "
+            f"rlepose.inference.PersonDetector says, got {detector!r}"
         )
     if not isinstance(max_pixels, int) or max_pixels < 1:
         raise InputError(f"max_pixels: expected a whole number above 0, got {max_pixels!r}")
+
+
+def _categories(boxes: Boxes) -> NDArray[np.int64]:
+    """(N,) ids, COCO's of people where nothing was said."""
+    given = np.full(len(boxes.score), NO_CATEGORY) if boxes.category_ids is None else boxes.category_ids
+    return np.where(given == NO_CATEGORY, PERSON, given)
 
 
 def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
@@ -195,7 +228,20 @@ class _Waiting(NamedTuple):
 
 
 def _count(images: Images) -> int | None:
-    """How many pictures there are; None for folders and videos."""
+    """How many entries there are, each a picture or a film; None for one film."""
     if isinstance(images, str | Path):
-        return None if is_folder(Path(images)) or is_video(Path(images)) else 1
+        if is_folder(Path(images)):
+            return len(folder_of(Path(images)).pictures)
+        return None if is_film(Path(images)) else 1
     return len(images) if isinstance(images, Sequence) else 1
+
+
+def _is_one_film(images: Images) -> bool:
+    return isinstance(images, str | Path) and is_film(Path(images))
+
+
+def _is_one_picture(images: Images) -> bool:
+    """Whether no list, no folder and no film was given, of which the rest goes on."""
+    if isinstance(images, str | Path):
+        return not is_folder(Path(images)) and not is_film(Path(images))
+    return not isinstance(images, Sequence)

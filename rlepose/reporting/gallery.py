@@ -46,7 +46,9 @@ def galleries(
             continue
         titles = [f"OKS {oks[person]:.2f}" for person in persons]
         if confidence is not None:
-            titles = [f"{text}, score {confidence[person]:.2f}" for text, person in zip(titles, persons, strict=True)]
+            titles = [
+                f"{text}, confidence {confidence[person]:.2f}" for text, person in zip(titles, persons, strict=True)
+            ]
         sheets.append(Gallery(title, evaluator.drawn(poses, spread, rows[persons], titles), ""))
     return sheets
 

@@ -10,7 +10,9 @@ from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference.media import InputPicture, Video, frames_of
+from rlepose.inference.films import Video
+from rlepose.inference.input_picture import InputPicture
+from rlepose.inference.media import frames_of
 
 
 def ramp(dtype: type = np.uint8) -> np.ndarray:

@@ -2,6 +2,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_predicts_what_the_validation_does(
         np.testing.assert_allclose(person.bbox_xywh, validation.table.bbox_xywh[row])
         np.testing.assert_allclose(person.keypoints, expected.keypoints[row], atol=1e-3)
         np.testing.assert_allclose(person.std, expected.sigma[row] * spread, rtol=1e-4)
-        np.testing.assert_allclose(person.joint_scores, expected.joint_scores[row], atol=1e-5)
+        np.testing.assert_allclose(person.coco_joint_scores, expected.joint_scores[row], atol=1e-5)
     assert np.std([person.keypoints for person in persons], axis=0).max() > 1
 
 
@@ -117,8 +118,10 @@ def test_the_density_integrates_to_one_and_has_the_stated_deviation(
 def test_a_model_without_sigma_has_none(checkpoint: Callable[..., Path], synthetic: Path) -> None:
     (picture,) = Predictor(checkpoint("loss.name=l1"), "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     assert picture.persons[0].std is None
-    assert picture.persons[0].joint_scores.tolist() == [1] * 17
-    assert json.loads(json.dumps(coco_entries([picture], [7])))[0]["std"] is None
+    assert picture.persons[0].joint_scores is picture.persons[0].confidence is None
+    (entry,) = json.loads(json.dumps(coco_entries([picture], [7])))
+    assert entry["std"] is entry["confidence"] is None
+    assert entry["keypoints"][2::3] == [1] * 17  # COCO wants a number
 
 
 def test_a_bad_picture_and_a_bad_box_leave_the_rest(
@@ -162,7 +165,7 @@ def test_a_sigma_of_zero_still_gives_a_density(checkpoint: Callable[..., Path], 
     assert np.isfinite(person.density.log_prob(3, person.keypoints[3]))
 
 
-ACCEPTED = r"expected 'whole', 'detector' or boxes \(x, y, width, height"
+ACCEPTED = r"expected 'whole', 'detector', a file, or boxes \(x, y, width, height"
 BOX = [5, 5, 50, 80]
 
 
@@ -172,14 +175,13 @@ BOX = [5, 5, 50, 80]
         ("nowhere", f"{ACCEPTED}.*, got 'nowhere'"),
         (3, f"{ACCEPTED}.*, got 3"),
         (np.array(3), ACCEPTED),
-        (Path("boxes.json"), ACCEPTED),
         (print, ACCEPTED),
         ([[1, 2, 3]], "expected numbers"),
         ([[0, 0, 1, np.nan]], "expected numbers"),
         ([None], "expected numbers"),
         ([[BOX, [1, 2]]], "expected numbers"),
         ([[[BOX]]], "expected numbers"),
-        ([{"bbox": BOX}], "expected numbers"),
+        ([{"bbox": BOX}], "entry 0: image_id: expected a whole number, got None"),
         ({3: [BOX]}, "expected file names as the keys, got 3"),
     ],
 )
@@ -220,9 +222,24 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
         assert "weights_only" not in str(refusal.value)
 
 
-def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path]) -> None:
-    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: np.array([BOX]))
-    with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes from it, got ndarray"):
+@pytest.mark.parametrize("boxes", [[BOX], np.array([[*BOX, 0.7]]), torch.tensor([BOX]), BOX, [], np.zeros((0, 5))])
+def test_a_detector_may_give_a_plain_array(checkpoint: Callable[..., Path], boxes: Any) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: boxes)
+    (picture,) = predictor.predict(np.zeros((90, 90, 3), np.uint8))
+    assert [person.bbox_xywh.tolist() for person in picture.persons] == [[5, 5, 49, 79]] * (len(boxes) > 0)
+    assert not picture.problems
+
+
+def test_the_score_in_a_detectors_array_ranks(checkpoint: Callable[..., Path]) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: [[*BOX, 0.9], [*BOX, 0.6]])
+    first, second = predictor.predict(np.zeros((90, 90, 3), np.uint8))[0].persons
+    assert first.score - second.score == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("boxes", [None, "nobody", [[1, 2, 3]], [[0, 0, 1, np.nan]], {"boxes": [BOX]}])
+def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path], boxes: Any) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: boxes)
+    with pytest.raises(InputError, match=r"^detector: picture 0: expected numbers \(N, 4\)"):
         predictor.predict(np.zeros((90, 90, 3), np.uint8))
 
 

@@ -9,20 +9,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlepose.datasets.images import read_image
+from rlepose.datasets.formats.box_reader import read_boxes
+from rlepose.datasets.images import MAX_PIXELS, read_image
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
-from rlepose.inference.boxes import read_boxes
-from rlepose.inference.media import InputPicture, Video
-from rlepose.jobs.predict import draw_persons, predict_files
+from rlepose.inference.films import Video
+from rlepose.inference.input_picture import InputPicture
+from rlepose.jobs.pose_pictures import draw_persons
+from rlepose.jobs.predict import predict_files
 from rlepose.pose.skeleton import COCO
 
 
 def nobody_found(names: list[str]) -> Any:
     """A predictor that finds nobody in black pictures of these names, 60x40 px."""
-    frames = [InputPicture(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    frames = [
+        InputPicture(name, np.zeros((40, 60, 3), np.uint8), frame=number if "#" in name else None)
+        for number, name in enumerate(names)
+    ]
     found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
-    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
+    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False, skeleton=COCO, max_pixels=MAX_PIXELS)
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -32,7 +37,7 @@ def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic
     names = [file.name for file in sorted((synthetic / "val").iterdir())]
     assert sorted(file.name for file in out.iterdir()) == [*names, "results.json"]
     entries = json.loads((out / "results.json").read_text())
-    assert len(entries) == sum(map(len, boxes.values()))
+    assert len(entries) == len(boxes)
     drawn = {Path(entry["file_name"]).name for entry in entries}
     for name in names:
         before, after = read_image(synthetic / "val" / name), read_image(out / name)
@@ -73,7 +78,7 @@ def test_a_video_is_drawn_frame_by_frame(
     source = write_video(tmp_path / "film.avi", "MJPG", 10)
     out = tmp_path / "out"
     assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out, smooth) == 0
-    with Video(out / "film.mp4") as film:
+    with Video(out / "film.webm") as film:
         assert (film.fps, film.count) == (20, 10)
     entries = json.loads((out / "results.json").read_text())
     assert [entry["image_id"] for entry in entries] == list(range(10))
@@ -83,7 +88,7 @@ def test_a_video_is_drawn_frame_by_frame(
 def test_a_video_of_any_rate_is_written(write_video: Callable[..., Path], tmp_path: Path, fps: float) -> None:
     source = write_video(tmp_path / "film.avi", "MJPG", 3, fps)
     assert predict_files(nobody_found(["film.avi#0"] * 3), source, "whole", tmp_path / "out") == 0
-    with Video(source) as read, Video(tmp_path / "out" / "film.mp4") as film:
+    with Video(source) as read, Video(tmp_path / "out" / "film.webm") as film:
         assert film.count == 3
         assert film.fps == pytest.approx(min(read.fps, 2**16 - 1), rel=1e-4)
 
@@ -95,8 +100,9 @@ def test_smoothing_calms_a_video(
     predictor = Predictor(checkpoint(), "cpu")
     steps = []
     for smooth in (False, True):
-        predict_files(predictor, source, "whole", tmp_path / "out", smooth)
-        entries = json.loads((tmp_path / "out" / "results.json").read_text())
+        out = tmp_path / f"smooth {smooth}"
+        predict_files(predictor, source, "whole", out, smooth)
+        entries = json.loads((out / "results.json").read_text())
         steps.append(np.abs(np.diff([entry["keypoints"] for entry in entries], axis=0)).mean())
     assert steps[1] < 0.8 * steps[0]
 
@@ -108,7 +114,7 @@ def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(
     data = source.read_bytes()
     source.write_bytes(data[: len(data) // 2])
     assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", tmp_path / "out") == 1
-    with Video(tmp_path / "out" / "film.mp4") as film:
+    with Video(tmp_path / "out" / "film.webm") as film:
         assert 3 < film.count < 18
 
 
@@ -129,7 +135,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_done(
     with pytest.raises(KeyboardInterrupt):
         predict_files(predictor, source, "whole", out)
     assert [entry["image_id"] for entry in json.loads((out / "results.json").read_text())] == list(range(7))
-    with Video(out / "film.mp4") as film:
+    with Video(out / "film.webm") as film:
         assert film.count == 7
 
 
@@ -147,11 +153,11 @@ def test_names_of_numbers_too_large_for_ids_are_counted(
 def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
     keypoints = np.linspace(100, 190, 34).reshape(17, 2)
     scores = np.where(np.arange(17) < 9, 0.9, 0.1)
-    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None, shown=scores > 0.5)
     found = InputPicture("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
     (tmp_path / "a.png").touch()
     predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
-    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)
+    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out")
     drawn = read_image(tmp_path / "out" / "a.png")
     assert drawn[103, 100].any() and not drawn[160:].any()
     (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())

@@ -144,12 +144,12 @@ def test_a_poor_image_info_file_is_refused(
     info = Path(config.data.test_image_info)
     tree = json.loads(info.read_text()) | change
     write(info, {key: value for key, value in tree.items() if value is not ...})
-    with pytest.raises(InputError, match=rf"image_info\.json.*{complaint}"):
+    with pytest.raises(InputError, match=rf"(image_info|boxes)\.json.*{complaint}"):
         submit_checkpoint(tmp_path / "best.pt", config, checkpoint, str(boxes), tmp_path, ALONE)
 
 
 def test_a_file_without_persons_is_refused(config: Config, tmp_path: Path) -> None:
     checkpoint = checkpoint_of(config, tmp_path / "best.pt")
     empty = write(tmp_path / "boxes.json", [])
-    with pytest.raises(InputError, match=r"boxes\.json: no boxes of category 1"):
+    with pytest.raises(InputError, match=r"boxes\.json: expected boxes, got an empty list"):
         submit_checkpoint(tmp_path / "best.pt", config, checkpoint, str(empty), tmp_path, ALONE)

@@ -1,16 +1,14 @@
-"""Persons of a COCO-format file, or of a detection file, into a PersonTable."""
+"""Persons of a COCO-format file into a PersonTable."""
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_groups import CategoryGroup
-from rlepose.datasets.formats.coco_file import CocoFile, Pictures, read_json
+from rlepose.datasets.formats.coco_file import CocoFile, Pictures
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.pose.geometry import clip_boxes
@@ -30,7 +28,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     cannot be right and when nobody remains.
     """
     image_row = {image["id"]: row for row, image in enumerate(coco.images)}
-    sizes = _image_sizes(coco)
+    sizes = image_sizes(coco)
     left_out: Counter[str] = Counter()
     ids, categories, rows, boxes, labels = [], [], [], [], []
     for annotation in coco.annotations:
@@ -47,7 +45,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes[image_index])
     keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
     visible = _labelled_inside(coco, keypoints, sizes[image_index])
-    table = _table(
+    table = person_table(
         coco,
         image_root,
         person_ids=np.array(ids, np.int64),
@@ -69,66 +67,19 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     return table
 
 
-def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
-) -> PersonTable:
-    """The boxes of these groups' categories in a detection file of COCO's results format, without labels.
-
-    clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes without an inside are left out;
-    one without category is of the only group. InputError for entries that are no boxes, or on none of the pictures.
-    """
-    path = Path(path)
-    entries = read_json(path, "detection file")
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
-        raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
-    image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
-    sizes = _image_sizes(pictures)
-    category_ids = [identity for group in groups for identity in group.category_ids]
-    kept = []
-    for number, entry in enumerate(entries):
-        if "category_id" not in entry and len(groups) > 1:
-            raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
-        category = entry.get("category_id", category_ids[0])
-        if category not in category_ids:
-            continue
-        image_id, score = entry.get("image_id"), entry.get("score")
-        box = finite_numbers(entry["bbox"], 4)
-        row = image_row.get(image_id) if isinstance(image_id, int) else None
-        if row is None:
-            raise InputError(
-                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
-            )
-        if box is None or finite_numbers([score], 1) is None:
-            raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        bbox_xywh = np.asarray(clip_boxes(box, sizes[row]) if clip else box, np.float32)
-        kept.append((number, category, row, score, bbox_xywh))
-    kept = [item for item in kept if min(item[-1][2:]) > 0]
-    log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
-    num_keypoints = len({joint for group in groups for joint in group.joints})
-    return _table(
-        pictures,
-        image_root,
-        person_ids=np.array([number for number, *_ in kept], np.int64),
-        category_ids=np.array([category for _, category, *_ in kept], np.int64),
-        image_index=np.array([row for _, _, row, _, _ in kept], np.int64),
-        bbox_xywh=np.array([box for *_, box in kept], np.float32).reshape(-1, 4),
-        box_score=np.array([score for *_, score, _ in kept], np.float32),
-        keypoints=np.zeros((len(kept), num_keypoints, 2), np.float32),
-        visible=np.zeros((len(kept), num_keypoints), np.uint8),
-    )
-
-
-def _table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
+def person_table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
+    """The table of persons, given by its columns, in a file's pictures."""
     return PersonTable(
         image_root=Path(image_root),
         image_ids=np.array([image["id"] for image in pictures.images], np.int64),
         image_files=np.array([image["file_name"] for image in pictures.images], np.str_),
-        image_size_wh=_image_sizes(pictures),
+        image_size_wh=image_sizes(pictures),
         **persons,
     )
 
 
-def _image_sizes(pictures: Pictures) -> NDArray[np.int32]:
+def image_sizes(pictures: Pictures) -> NDArray[np.int32]:
+    """(M, 2) width and height, px."""
     return np.array([(image["width"], image["height"]) for image in pictures.images], np.int32).reshape(-1, 2)
 
 
