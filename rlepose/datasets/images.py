@@ -30,7 +30,7 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
     """
     try:
         with Path(path).open("rb") as file:
-            _refuse_too_large(file, path, max_pixels)
+            refuse_too_large(file, path, max_pixels)
             file.seek(0)
             data = file.read()
     except InputError:
@@ -50,7 +50,7 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
     return image
 
 
-def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
+def refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
     """InputError where the header is no picture's, or states more pixels."""
     try:
         with Image.open(file) as header:  # decodes nothing; 1 % of the time that decoding takes

@@ -117,6 +117,7 @@ class PyAvWriter(FilmWriter):
             self._video.width, self._video.height = size_wh
             self._video.pix_fmt = "yuv420p"
             self._sound = self._open_sound(sound_of)
+            self._file.start_encoding()
         except (self._av.FFmpegError, ValueError) as error:
             raise _refusal(path, size_wh, fps, error) from error
         self._frames = 0
@@ -129,8 +130,7 @@ class PyAvWriter(FilmWriter):
         self._add_sound_until(self._frames / self._fps)
 
     def close(self) -> None:
-        if self._frames:
-            self._file.mux(self._video.encode())
+        self._file.mux(self._video.encode())
         self._file.close()
 
     def _open_sound(self, source: Path | None) -> Iterator[tuple[Fraction, Any]] | None:
@@ -138,7 +138,11 @@ class PyAvWriter(FilmWriter):
         self.sound = ""
         if source is None:
             return None
-        original = self._av.open(str(source))
+        try:
+            original = self._av.open(str(source))
+        except self._av.FFmpegError as error:
+            self.sound = f"lost, it cannot be read ({error})"
+            return None
         if not original.streams.audio:
             original.close()
             return None
@@ -186,42 +190,64 @@ class FfmpegWriter(FilmWriter):
 
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int], sound_of: Path | None) -> None:
         super().__init__(path)
-        self.sound = "kept, if it has any" if sound_of else ""
+        self.sound = ""
+        self._sound_of = sound_of
+        self._fps, self._size_wh, self._frames = fps, size_wh, 0
         size = "{}x{}".format(*size_wh)
-        program = shutil.which("ffmpeg")
-        assert program is not None
-        video = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{fps:g}", "-i", "-"]
-        audio = [] if sound_of is None else ["-i", f"file:{sound_of}", "-map", "0:v", "-map", "1:a?", "-c:a", "aac"]
-        audio += [] if sound_of is None else ["-af", "apad", "-shortest"]  # silence at its end, if it is shorter
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{fps:g}", "-i", "-"]
         written = ["-c:v", "libx264", "-crf", _QUALITY, "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
-        self._explain = lambda reason: _refusal(path, size_wh, fps, reason)
-        self._process = subprocess.Popen(
-            [program, "-nostdin", "-y", "-loglevel", "error", *video, *audio, *written, f"file:{path}"],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us, who then close the film
-        )
+        self._process = self._start(*raw, *written, f"file:{path}")
+        if self._process.poll() is not None:
+            self._end()
 
     def append(self, pixels: Any) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(np.ascontiguousarray(pixels).tobytes())
         except BrokenPipeError:
-            raise self._explain(self._reason()) from None
+            self._end()
+        self._frames += 1
 
     def close(self) -> None:
-        if self._process.returncode is not None:
-            return
-        reason = self._reason()
-        if self._process.returncode:
-            raise self._explain(reason)
+        if self._process.returncode is None:
+            self._end()
+            if self._sound_of is not None and self._frames:
+                self._add_sound(self._sound_of)
 
-    def _reason(self) -> str:
-        """What ffmpeg said until its end."""
+    def _add_sound(self, source: Path) -> None:
+        """Put the source's sound beside the film, for as long as that lasts."""
+        both = self.path.with_name(f"{self.path.stem}_with_sound{self.path.suffix}")
+        seconds = f"{self._frames / self._fps:.3f}"
+        streams = ["-map", "0:v", "-map", "1:a?", "-c:v", "copy", "-c:a", "aac", "-t", seconds]
+        inputs = ["-i", f"file:{self.path}", "-i", f"file:{source}"]
+        process = self._start(*inputs, *streams, "-movflags", "+faststart", f"file:{both}", level="info")
+        _, said = process.communicate()
+        _, _, output = said.decode(errors="replace").partition("Output #0")
+        if process.returncode:
+            both.unlink(missing_ok=True)
+            self.sound = "lost, ffmpeg cannot read it"
+        else:
+            both.replace(self.path)
+            self.sound = "kept, as aac" if "Audio:" in output else ""
+
+    @staticmethod
+    def _start(*arguments: str, level: str = "error") -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [str(shutil.which("ffmpeg")), "-y", "-hide_banner", "-loglevel", level, *arguments],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us, who then close the film
+        )
+
+    def _end(self) -> None:
+        """Let ffmpeg finish the file; InputError with what it says if it fails."""
         with contextlib.suppress(BrokenPipeError):
-            _, said = self._process.communicate()
-            return (said.decode(errors="replace").strip().splitlines() or ["ffmpeg says nothing"])[-1]
-        return "ffmpeg has stopped"
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        assert self._process.stderr is not None
+        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        if self._process.wait():
+            raise _refusal(self.path, self._size_wh, self._fps, said[-1] if said else "ffmpeg says nothing")
 
 
 class OpenCvWriter(FilmWriter):

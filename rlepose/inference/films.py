@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlepose.datasets.images import MAX_PIXELS, read_image
+from rlepose.datasets.images import MAX_PIXELS, refuse_too_large
 from rlepose.errors import InputError, first_line
 from rlepose.inference.input_picture import InputPicture
 
@@ -120,7 +120,8 @@ class Animation:
     """
 
     def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
-        read_image(path, upright=True, max_pixels=max_pixels)  # whatever is wrong with its beginning
+        with path.open("rb") as file:
+            refuse_too_large(file, path, max_pixels)
         self.path = path
         self._image = Image.open(path)
         self.count = getattr(self._image, "n_frames", 1)
