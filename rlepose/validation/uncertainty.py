@@ -12,6 +12,7 @@ from rlepose.errors import InputError
 from rlepose.evaluation.calibration import Observations, calibration_report, observe, tail_ratio
 from rlepose.evaluation.oks import oks_with_label
 from rlepose.evaluation.results import write_json
+from rlepose.evaluation.score_table import format_score_table, score_table
 from rlepose.evaluation.truth import annotation_area
 from rlepose.losses import LocationScale
 from rlepose.pose.geometry import Floats
@@ -71,6 +72,9 @@ def judge_uncertainty(
         "tail_ratio": tail_ratio(observations.residual),
         "tail_ratio_predicted": _predicted_tail_ratio(likelihood),
     }
+    scores = poses.joint_scores[chosen][visible > 0]
+    told_apart = len(scores) and np.ptp(scores) > 0  # else they are the 1 of a model without scores
+    report["scores"] = score_table(scores, observations.error / observations.size) if told_apart else []
     return observations, report
 
 
@@ -95,8 +99,10 @@ def format_calibration(metrics: dict[str, Any]) -> str:
 def write_calibration(
     out: Path, observations: Observations, report: dict[str, Any], likelihood: LocationScale, skeleton: Skeleton
 ) -> None:
-    """calibration.json and three diagrams below `out`."""
+    """calibration.json and three diagrams below `out`; the log shows what scores are worth."""
     write_json(out / "calibration.json", report)
+    if report["scores"]:
+        log.info("%s", format_score_table(report["scores"]))
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
         "risk_coverage": risk_coverage_figure({"by confidence": report}),
