@@ -13,7 +13,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file")
     add_other_config(parser)
     parser.add_argument(
-        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
+        "--boxes", help="'gt' or a file of boxes (docs/predict.md); default: gt, and the config's detections"
     )
     add_overrides(parser)
     parser.add_argument("--calibration", action="store_true", help="judge the predicted uncertainty as well")
