@@ -61,8 +61,8 @@ class DataConfig:
     )
     flip_pairs: tuple[tuple[str, str], ...] | None = option(
         None,
-        "names of the joints that change places when a picture is mirrored, in pairs; []: none does; null: those whose "
-        "names differ by their side alone",
+        "names of the joints that change places when a picture is mirrored, in pairs; []: none; null: those whose "
+        "names differ only in their side (docs/own_data.md says which words are recognised)",
     )
     input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, pixels", low=32)
     box_scale: float = option(1.25, "how much larger than the person's box the crop is", above=0)

@@ -19,6 +19,7 @@ from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
 from rlepose.inspection.overview import format_overview, overview
+from rlepose.inspection.pair_sides import doubtful_sides, pair_sides
 from rlepose.inspection.ready_config import ready_config
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
@@ -52,8 +53,12 @@ def inspect_dataset(
     report = overview(coco, table, skeleton)
     report["estimated_oks_sigmas"] = dict(zip(skeleton.names, estimated, strict=True))
     report["repeated_labels"] = dict(zip(skeleton.names, repeats, strict=True))
+    sides = pair_sides(table, skeleton)
+    report["pair_sides"] = [pair._asdict() for pair in sides]
     report["suspicions"] = [asdict(suspicion) for suspicion in found]
     log.info("%s", format_overview(report))
+    for doubt in doubtful_sides(sides):
+        log.warning("sides           %s", doubt)
     _tell_estimates(estimated, repeats, skeleton)
     _tell_suspicions(found)
     out.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Which joints a data set has: names, left/right pairs, bones, and the OKS constants."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,6 +9,7 @@ from typing import Any
 
 from rlepose.errors import InputError
 from rlepose.pose.joint_sets import KNOWN
+from rlepose.pose.sides import mirror_twins, plain_side, possible_twins, sided_names, words_of
 
 FlipPairs = Sequence[tuple[str, str]]
 
@@ -32,34 +32,14 @@ _OKS_SIGMA_BY_NAME = {
 # For joints that the table does not know: about the mean of COCO's seventeen (0.063).
 DEFAULT_OKS_SIGMA = 0.062
 
-_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _LOWER_BODY = {"hip", "knee", "ankle", "foot", "heel", "toe", "pelvis"}
 _UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist", "thorax"}
 
 
-def _tokens(name: str) -> list[str]:
-    """'left_knee', 'LeftKnee', 'LKnee' and 'L-Knee' -> lower-case words."""
-    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
-    return [word for word in re.split(r"[\W_]+", words.lower()) if word]
-
-
-def _side_swapped(tokens: list[str]) -> list[str]:
-    return [_OTHER_SIDE.get(token, token) for token in tokens]
-
-
-def _without_side(name: str) -> str:
-    return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
-
-
 def _canonical(name: str) -> frozenset[str]:
-    """The words of a name, with the side in full."""
-    return frozenset({"l": "left", "r": "right"}.get(token, token) for token in _tokens(name))
-
-
-def side_of(name: str) -> str | None:
-    """'left' or 'right' as a joint's name says, None for one in the middle."""
-    tokens = set(_tokens(name))
-    return "left" if tokens & {"left", "l"} else "right" if tokens & {"right", "r"} else None
+    """The words of a name, with the side in English and in full."""
+    sided = plain_side(name)
+    return frozenset(words_of(name) if sided is None else {sided.side, *sided.stem} - {""})
 
 
 def known_oks_sigmas(names: Sequence[str]) -> list[float | None]:
@@ -70,7 +50,15 @@ def known_oks_sigmas(names: Sequence[str]) -> list[float | None]:
     published = _published().get(frozenset(map(_canonical, names)))
     if published is not None:
         return [published[_canonical(name)] for name in names]
-    return [_OKS_SIGMA_BY_NAME.get(_without_side(name)) for name in names]
+    return [_OKS_SIGMA_BY_NAME.get("_".join(stem)) for stem in _stems(names)]
+
+
+def _stems(names: Sequence[str]) -> list[list[str]]:
+    """The words of each name without its side."""
+    return [
+        list(words_of(name)) if sided is None else [word.strip("-") for word in sided.stem if word]
+        for name, sided in zip(names, sided_names(names), strict=True)
+    ]
 
 
 @cache
@@ -103,13 +91,12 @@ class Skeleton:
         if self.twins is not None:
             other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
             return tuple(other.get(index, index) for index in range(len(self)))
-        by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
-        return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
+        return tuple(mirror_twins(self.names))
 
     def ambiguous_names(self) -> list[str]:
         """Names that differ at most in spelling ('left_hip' and 'LeftHip'): their mirror twin is not defined."""
-        spelled = [tuple(_tokens(name)) for name in self.names]
-        return [name for name, tokens in zip(self.names, spelled, strict=True) if spelled.count(tokens) > 1]
+        spelled = [words_of(name) for name in self.names]
+        return [name for name, words in zip(self.names, spelled, strict=True) if spelled.count(words) > 1]
 
     @property
     def without_twin(self) -> list[str]:
@@ -119,24 +106,17 @@ class Skeleton:
         """
         if self.twins is not None:
             return []
-        sided = [bool(set(_tokens(name)) & set(_OTHER_SIDE)) for name in self.names]
+        sided = sided_names(self.names)
         return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
 
     @property
-    def unnoticed_twins(self) -> list[str]:
-        """Names in the middle that pair up by how they begin ('Lhip' and 'Rhip', 'lefteye' and 'righteye'): probably
-        sides that are not recognised as such, since no word of the name is one. None where the twins are given.
+    def possible_twins(self) -> list[str]:
+        """Names that may be left and right although no pair is recognised, as `sides.possible_twins`.
+
+        Empty where the twins are given, where a pair is recognised, and for a published set of joints.
         """
-        if self.twins is not None:
-            return []
-        middle = {name.lower(): name for i, name in enumerate(self.names) if self.flip_permutation[i] == i}
-        pairs = [
-            (name, middle[other + lower.removeprefix(side)])
-            for lower, name in middle.items()
-            for side, other in (("left", "right"), ("l", "r"))
-            if lower.startswith(side) and lower != side and other + lower.removeprefix(side) in middle
-        ]
-        return [name for pair in pairs for name in pair]
+        known = self.twins is not None or self.flip_pairs or frozenset(map(_canonical, self.names)) in _published()
+        return [] if known else possible_twins(self.names)
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:
@@ -145,13 +125,13 @@ class Skeleton:
 
     def is_left(self, joint: int) -> bool:
         """Whether a joint is on the body's left: as its name says, else the first of its pair is."""
-        side = side_of(self.names[joint])
-        return joint in [first for first, _ in self.twins or ()] if side is None else side == "left"
+        sided = sided_names(self.names)[joint]
+        return joint in [first for first, _ in self.twins or ()] if sided is None else sided.side == "left"
 
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
         """Which joints lie above the hips, or None where the names do not tell both halves apart."""
-        words = [set(_tokens(name)) for name in self.names]
+        words = [set(stem) for stem in _stems(self.names)]
         if not any(w & _LOWER_BODY for w in words) or not any(w & _UPPER_BODY for w in words):
             return None
         return tuple(not w & _LOWER_BODY for w in words)

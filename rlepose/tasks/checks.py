@@ -46,6 +46,20 @@ def check_joints(data: DataConfig, skeleton: Skeleton, evaluator: Evaluator[Any]
         )
 
 
+def check_mirroring(config: Config, skeleton: Skeleton) -> None:
+    """InputError where crops are mirrored and the joints' names leave open which of them change places."""
+    options = {"augment.flip_prob": config.augment.flip_prob > 0, "eval.flip_test": config.eval.flip_test}
+    unclear = skeleton.possible_twins
+    if unclear and any(options.values()):
+        named = ", ".join(unclear[:4]) + ", …" * (len(unclear) > 4)
+        raise InputError(
+            f"data.flip_pairs: {' and '.join(name for name, on in options.items() if on)} mirror pictures, but no pair "
+            f"of left and right is recognised in the joints' names, and {named} differ only in a number or a letter; "
+            "give the pairs that change places, such as [[a, b], [c, d]], or [] where none does, or set "
+            "augment.flip_prob=0 eval.flip_test=false"
+        )
+
+
 def check_persons(data: DataConfig, table: PersonTable, validation: Validation[Any]) -> None:
     """InputError where people to validate on are among those to train on, as far as the files tell who is who.
 

@@ -13,7 +13,7 @@ from rlepose.models.pose_model import network_of
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.precision import choose_precision
 from rlepose.runtime.trained_model import TrainedModel
-from rlepose.tasks.checks import check_batch, check_joints, check_persons, check_selection
+from rlepose.tasks.checks import check_batch, check_joints, check_mirroring, check_persons, check_selection
 from rlepose.tasks.pose_task import PoseTask
 from rlepose.tasks.top_down_checks import check_gradients, check_input_size
 from rlepose.tasks.top_down_step import TopDownStep, check_compile
@@ -39,6 +39,7 @@ class TopDown(PoseTask):
         self.dataset = training_dataset(config)
         self.skeleton, table = self.dataset.skeleton, self.dataset.table
         check_joints(data, self.skeleton, self.validation.evaluator)
+        check_mirroring(config, self.skeleton)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)
         use_crop_cache(self.dataset, config)

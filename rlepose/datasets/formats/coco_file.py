@@ -10,7 +10,8 @@ from typing import Any
 
 from rlepose.datasets.category_groups import category_groups_of, category_oks_sigmas, spread, united
 from rlepose.errors import InputError
-from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, side_of, skeleton_from_names, twins_of
+from rlepose.pose.sides import sided_names
+from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, skeleton_from_names, twins_of
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class CocoFile(Pictures):
     def _with_joints_renamed(self, category: dict[str, Any], joints: Skeleton) -> dict[str, Any]:
         found = category["keypoints"]
         alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
-        if not alike or [side_of(name) for name in found] != [side_of(name) for name in joints.names]:
+        if not alike or _sides(found) != _sides(joints.names):
             raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
         bones = [[i + 1, j + 1] for i, j in joints.bones]
         return category | {"keypoints": list(joints.names), "skeleton": bones}
@@ -173,6 +174,10 @@ class CocoFile(Pictures):
         for bone in bones if isinstance(bones, list) else [bones]:
             if not _is_bone(bone) or not all(1 <= end <= len(names) for end in bone):
                 raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+
+
+def _sides(names: Sequence[str]) -> list[str | None]:
+    return [None if sided is None else sided.side for sided in sided_names(names)]
 
 
 def _is_bone(bone: Any) -> bool:
@@ -215,13 +220,6 @@ def category_skeleton(
             "correct the names or set augment.flip_prob=0 eval.flip_test=false",
             path,
             ", ".join(skeleton.without_twin),
-        )
-    if skeleton.unnoticed_twins:
-        log.warning(
-            "%s: %s: taken for joints in the middle of the body; if they are left and right, rename them such as "
-            "left_hip and right_hip, since mirrored pictures will teach them wrongly",
-            path,
-            ", ".join(skeleton.unnoticed_twins),
         )
     if oks_sigmas is not None:
         if len(oks_sigmas) != len(names):

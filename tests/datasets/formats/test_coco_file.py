@@ -212,11 +212,6 @@ def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
     assert "left_hip: no joint of the other side" in caplog.text
 
 
-def test_names_that_may_hide_their_sides_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
-    CocoFile(write_coco(category={"keypoints": ["nose", "lhip", "rhip"]})).skeleton()
-    assert "lhip, rhip: taken for joints in the middle of the body" in caplog.text
-
-
 # --- pairs ----------------------------------------------------------------------------------------------------------
 
 
