@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "rlepose"
 # of all packages, `formats` is datasets/formats. "top" holds what nothing else imports: commands and the modules at the
 # package's root that start them.
 FLOORS = [
-    ["errors"],
+    ["errors", "contents"],
     ["options"],
     ["pose"],
     ["config"],
@@ -42,7 +42,7 @@ def package_of(path: Path) -> str:
     if parts[-1] == "options":
         return "options"
     if len(parts) == 1:
-        return parts[0] if parts[0] == "errors" else "top"
+        return parts[0] if parts[0] in ("errors", "contents") else "top"
     return "formats" if parts[:2] == ("datasets", "formats") else parts[0]
 
 

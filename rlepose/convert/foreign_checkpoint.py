@@ -10,6 +10,7 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
+from rlepose.contents import foreign_content, head_of
 from rlepose.convert.layouts import Converted, State, convert_state
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError, first_line
@@ -84,6 +85,9 @@ def read_state(path: Path) -> State:
         with torch.serialization.safe_globals(_NUMPY):
             tree: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything
+        found = foreign_content(head_of(path))
+        if found is not None:
+            raise InputError(f"no checkpoint: it is {found}") from error
         refused = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
         raise InputError(
             f"cannot be loaded as tensors and plain types alone ({refused[0] if refused else first_line(error)}); "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rlepose.contents import HEAD_BYTES, foreign_content
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError, first_line
 from rlepose.pose.geometry import Floats
@@ -46,8 +47,17 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
     except cv2.error:  # an empty file, or more pixels than OpenCV's limit
         image = None
     if image is None:
-        raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again")
+        raise _undecodable(path, data[:HEAD_BYTES])
     return image
+
+
+def _undecodable(path: str | Path, head: bytes) -> InputError:
+    found = foreign_content(head)
+    if found is not None:
+        return InputError(f"{path}: no picture that can be decoded: it is {found}")
+    return InputError(
+        f"{path}: cannot be decoded as a picture; fetch the file again if it is cut off, or convert it to JPEG or PNG"
+    )
 
 
 def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
@@ -58,7 +68,8 @@ def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: the picture is too large ({first_line(error)}); shrink it") from error
     except Exception as error:  # of the many formats that it knows, each has its own
-        raise InputError(f"{path}: cannot be decoded as a picture; fetch the file again") from error
+        file.seek(0)
+        raise _undecodable(path, file.read(HEAD_BYTES)) from error
     if width * height > max_pixels:
         raise InputError(
             f"{path}: the picture has {width}x{height} px, more than {max_pixels:,} pixels; shrink it, and its "

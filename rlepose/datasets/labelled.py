@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlepose.datasets.formats.coco import persons_from_annotations
-from rlepose.datasets.formats.coco_file import CocoFile, read_file
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.formats.json_file import read_file
 from rlepose.datasets.persons import PersonTable
 
 log = logging.getLogger(__name__)

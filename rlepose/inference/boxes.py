@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlepose.datasets.formats.coco_file import read_json
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.inference.media import InputPicture
 from rlepose.pose.geometry import Floats, clip_boxes

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rlepose.datasets.formats.coco_file import read_json
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.inference.lifter import Lifter

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlepose.datasets.formats.coco_file import Pictures, read_json
+from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.pose.joint_sets import CROWDPOSE, HALPE26, HAND, WHOLEBODY, JointSet

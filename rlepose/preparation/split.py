@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rlepose.datasets.formats.coco import row_of_image
-from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
+from rlepose.datasets.formats.coco_file import Pictures, entries
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.groups import contiguous_blocks, picture_groups, split_groups
 from rlepose.datasets.shares import BLOCKS, REST
 from rlepose.errors import InputError

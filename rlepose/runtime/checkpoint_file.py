@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from rlepose.contents import foreign_content, head_of
 from rlepose.errors import InputError, first_line
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,9 @@ def check_checkpoint(path: Path) -> None:
     except InputError:
         raise
     except Exception as error:  # a broken archive can raise nearly anything
+        found = foreign_content(head_of(path))
+        if found is not None:
+            raise InputError(f"{path}: not a checkpoint: it is {found}") from error
         raise InputError(f"{path}: not a readable checkpoint ({first_line(error)}); use another one") from error
     if damaged is not None:
         raise InputError(f"{path}: not a readable checkpoint ({damaged} is damaged); use another one")

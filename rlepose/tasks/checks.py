@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rlepose.config.config import Config
-from rlepose.datasets.formats.coco_file import Pictures, read_json
+from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.groups import picture_groups
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable

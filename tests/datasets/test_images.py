@@ -131,12 +131,12 @@ def test_a_png_that_is_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
 
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"page\.jpg: cannot be decoded as a picture"):
+    with pytest.raises(InputError, match=r"page\.jpg: .* it is a web page"):
         read_image(written(tmp_path / "page.jpg", b"<html>404 not found</html>"))
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"empty\.jpg: cannot be decoded as a picture"):
+    with pytest.raises(InputError, match=r"empty\.jpg: .* it is empty"):
         read_image(written(tmp_path / "empty.jpg", b""))
 
 

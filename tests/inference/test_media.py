@@ -90,7 +90,7 @@ def test_a_gigantic_picture_is_refused_by_its_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "cannot be decoded"), (b"text", "cannot be decoded"), (None, "cannot read the picture")],
+    [(b"", "it is empty"), (b"text", "cannot be decoded"), (None, "cannot read the picture")],
 )
 def test_what_is_no_picture_is_told_and_the_rest_goes_on(tmp_path: Path, content: bytes | None, message: str) -> None:
     Image.fromarray(ramp()).save(tmp_path / "good.png")

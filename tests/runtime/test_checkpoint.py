@@ -100,7 +100,7 @@ def test_a_cut_off_file_is_refused(checkpoint: Checkpoint, tmp_path: Path, keep:
     path = tmp_path / "a.pt"
     save_checkpoint(path, checkpoint)
     os.truncate(path, int(path.stat().st_size * keep))
-    with pytest.raises(InputError, match="not a readable checkpoint"):
+    with pytest.raises(InputError, match=r"not a (readable )?checkpoint"):
         load_checkpoint(path)
 
 

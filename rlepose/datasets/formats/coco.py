@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.category_groups import CategoryGroup
-from rlepose.datasets.formats.coco_file import CocoFile, Pictures, read_json
+from rlepose.datasets.formats.coco_file import CocoFile, Pictures
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.pose.geometry import clip_boxes

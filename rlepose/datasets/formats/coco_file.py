@@ -1,7 +1,6 @@
 """COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
 
 import itertools
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.datasets.category_groups import category_groups_of, category_oks_sigmas, spread, united
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.pose.sides import sided_names
 from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, skeleton_from_names, twins_of
 
 log = logging.getLogger(__name__)
 
-CHECK_ROOT = "check data.root and the paths below it"
-
 _LARGEST_SIDE = 1_000_000  # pixels
-_LARGEST_FILE = 2 * 10**9  # bytes: eight times COCO's largest
 _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
 
 
@@ -234,30 +231,3 @@ def category_skeleton(
             DEFAULT_OKS_SIGMA,
         )
     return skeleton
-
-
-def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:
-    """Parse a JSON file; InputError names it when it cannot be read. fix: what to do where there is none."""
-    content = read_file(path, what, fix)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-        raise InputError(
-            f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
-        ) from error
-
-
-def read_file(path: Path, what: str, fix: str = CHECK_ROOT) -> bytes:
-    """The content of a file; InputError names it when it cannot be read. fix: what to do where there is none."""
-    try:
-        size = path.stat().st_size
-        if size > _LARGEST_FILE:
-            raise InputError(
-                f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and parsed "
-                "several times as many; split it, or leave out what is no keypoint"
-            )
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: the {what} does not exist; {fix}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.formats.coco_file import read_json
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.persons3d import Person3DTable, persons_from_joints
 from rlepose.errors import InputError
 from rlepose.pose.camera import project, world_to_camera

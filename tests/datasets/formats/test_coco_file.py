@@ -68,7 +68,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         CocoFile(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"images": [', b"\xff\xfe\x00", b"<html>"])
+@pytest.mark.parametrize("content", [b'{"images": [', b"\xff\xfe\x00"])
 def test_broken_json_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(content)
