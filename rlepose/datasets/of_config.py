@@ -34,8 +34,8 @@ def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
 
 
 def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
-    labelled = labelled_persons(annotations, config.data.category, images, _cache_dir(config))
     data = config.data
+    labelled = labelled_persons(annotations, data.category, images, _cache_dir(config), data.missing_boxes)
     return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas, data.flip_pairs)
 
 

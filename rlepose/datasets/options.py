@@ -5,6 +5,8 @@ from typing import Literal
 
 from rlepose.options import option
 
+MissingBoxes = Literal["joints", "picture", "leave_out"]
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -63,6 +65,11 @@ class DataConfig:
         None,
         "names of the joints that change places when a picture is mirrored, in pairs; []: none; null: those whose "
         "names differ only in their side (docs/own_data.md says which words are recognised)",
+    )
+    missing_boxes: MissingBoxes = option(
+        "joints",
+        "coco: what becomes of persons labelled without a box, or with one of zeros. joints: the box is their joints' "
+        "extent with a tenth of its longer side around it; picture: the whole picture; leave_out: they are left out",
     )
     input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, pixels", low=32)
     box_scale: float = option(1.25, "how much larger than the person's box the crop is", above=0)

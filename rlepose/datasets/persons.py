@@ -3,7 +3,8 @@
 import dataclasses
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 Table = TypeVar("Table", bound="PersonTable")
 
 _FIX = "check data.root and the picture folders, or set data.on_bad_image=skip"
-_OF_PICTURES = ("image_root", "image_ids", "image_files", "image_size_wh")
+_NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "left_out")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class PersonTable:
     image_ids     (M,)       the data set's ids
     image_files   (M,)       file names relative to `image_root`
     image_size_wh (M, 2)     px, as the annotations state it
+    left_out                 how many persons of the file are not in the table, by reason
     """
 
     image_root: Path
@@ -47,13 +49,14 @@ class PersonTable:
     image_ids: NDArray[np.int64]
     image_files: NDArray[np.str_]
     image_size_wh: NDArray[np.int32]
+    left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.person_ids)
 
     def select(self: Table, persons: NDArray[Any]) -> Table:
         """The table of some persons only: (N,) bool mask or indices. Pictures stay."""
-        names = [field.name for field in dataclasses.fields(self) if field.name not in _OF_PICTURES]
+        names = [field.name for field in dataclasses.fields(self) if field.name not in _NOT_OF_PERSONS]
         return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
 
     def image_path(self, person: int) -> Path:
@@ -88,8 +91,15 @@ class PersonTable:
         log.warning("%s; their persons are left out", message)
         if len(missing) == len(used):
             raise InputError(f"{message}, so no person remains; check data.root and the picture folders")
-        return self.select(~np.isin(self.image_index, missing))
+        there_is = ~np.isin(self.image_index, missing)
+        left_out = dict(self.left_out) | {"picture missing": int((~there_is).sum())}
+        return dataclasses.replace(self.select(there_is), left_out=left_out)
 
     def person_image_ids(self) -> NDArray[np.int64]:
         """(N,) id of each person's picture."""
         return self.image_ids[self.image_index]
+
+
+def counted(left_out: Mapping[str, int]) -> str:
+    """Numbers by reason as text: '2 × crowd, 1 × no labelled joint', or 'none'."""
+    return ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"

@@ -61,14 +61,11 @@ class CocoTruth:
 def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
     """The persons of a file, with what COCO's evaluation needs and other tools often leave out.
 
-    Persons on pictures that the file does not list are left out. group: only its persons, with its joints alone. All
-    pictures stay. InputError for what are no finite numbers.
+    group: only its persons, with its joints alone. All pictures stay. InputError for what are no finite numbers.
     """
     image_ids = np.array(sorted(image["id"] for image in coco.images), np.int64)
     row_of_image = {identity: row for row, identity in enumerate(image_ids.tolist())}
-    persons = [a for a in coco.annotations if a.get("image_id") in row_of_image]
-    if group is not None:
-        persons = [person for person in persons if person["category_id"] in group.category_ids]
+    persons = [a for a in coco.annotations if group is None or a["category_id"] in group.category_ids]
     persons.sort(key=lambda person: row_of_image[person["image_id"]])
     joints = _floats(
         coco, persons, "keypoints", 3 * coco.num_keypoints, [_joints(p, coco.num_keypoints) for p in persons]
@@ -87,9 +84,9 @@ def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
 
 
 def annotation_area(annotation: Mapping[str, Any]) -> float:
-    """px², the segment's or, where the file has none, the box's."""
+    """px², the segment's or, where the file has none or 0, the box's."""
     area = annotation.get("area")
-    if area is not None:
+    if area is not None and area > 0:
         return area
     _, _, width, height = _box(annotation)
     return width * height

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rlepose.datasets.category_groups import category_oks_sigmas
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons import PersonTable, counted
 from rlepose.pose.skeleton import Skeleton
 
 
@@ -18,7 +18,6 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
     """
     names, known = skeleton.names, category_oks_sigmas(coco.category)
     sizes, boxes = table.image_size_wh, table.bbox_xywh
-    annotations = coco.annotations
     return {
         "file": str(coco.path),
         "category": coco.category["name"],
@@ -38,9 +37,9 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
         "pictures_without_persons": len(sizes) - len(np.unique(table.image_index)),
         "picture_width_px": _quartiles(sizes[:, 0]),
         "picture_height_px": _quartiles(sizes[:, 1]),
-        "annotations": len(annotations),
-        "crowds": sum(bool(annotation.get("iscrowd")) for annotation in annotations),
+        "annotations": len(table) + sum(table.left_out.values()),
         "persons": len(table),
+        "left_out": dict(table.left_out),
         "persons_a_picture": _quartiles(np.unique(table.image_index, return_counts=True)[1]),
         "joints_a_person": _quartiles((table.visible > 0).sum(axis=1)),
         "box_width_px": _quartiles(boxes[:, 2]),
@@ -63,7 +62,8 @@ def format_overview(report: dict[str, Any]) -> str:
         lines.append(f"OKS sigmas      not known for {', '.join(report['unknown_oks_sigmas'])}")
     lines += [
         f"pictures        {report['pictures']}, {report['pictures_without_persons']} without persons",
-        f"persons         {report['persons']} of {report['annotations']} annotations; {report['crowds']} are crowds",
+        f"persons         {report['persons']} of {report['annotations']} annotations",
+        f"left out        {counted(report['left_out'])}",
         "                            least  quartile    median  quartile      most",
     ]
     for name, unit in (

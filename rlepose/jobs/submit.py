@@ -8,7 +8,8 @@ from typing import Any
 from rlepose.config.config import Config
 from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco import persons_from_detections
-from rlepose.datasets.formats.coco_file import Pictures, entries
+from rlepose.datasets.formats.coco_entries import entries
+from rlepose.datasets.formats.coco_file import Pictures
 from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_results

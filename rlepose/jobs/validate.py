@@ -87,7 +87,10 @@ def validate_checkpoint(
         about.unlink(missing_ok=True)  # where it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
         persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
-        write_json(about, {"config": config.to_dict(), "persons": persons, "origin": origin(ranks)})
+        left_out = {validation.evaluator.prefix: dict(validation.table.left_out) for validation in validations}
+        write_json(
+            about, {"config": config.to_dict(), "persons": persons, "left_out": left_out, "origin": origin(ranks)}
+        )
         log.info("results         %s", out)
         log.info("%s", validations[0].evaluator.format_table(metrics))
         if calibration:

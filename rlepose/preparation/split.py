@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlepose.datasets.formats.coco import row_of_image
-from rlepose.datasets.formats.coco_file import Pictures, entries
+from rlepose.datasets.formats.coco_entries import entries, person_entry
+from rlepose.datasets.formats.coco_file import Pictures
 from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.groups import contiguous_blocks, picture_groups, split_groups
 from rlepose.datasets.shares import BLOCKS, REST
@@ -43,16 +43,17 @@ def split_file(
     """
     tree = read_json(source, "annotation file", "check the path")
     pictures = Pictures(source, tree)
-    rows = {image["id"]: row for row, image in enumerate(pictures.images)}
-    annotations = entries(source, tree, "annotations")
-    row = np.array([row_of_image(pictures, annotation, rows) for annotation in annotations], np.intp)
-    groups = contiguous_blocks(len(rows), blocks) if group_key is None else picture_groups(pictures, group_key)
+    annotations = [person_entry(source, entry) for entry in entries(source, tree, "annotations")]
+    row = np.array([_row_of_image(pictures, annotation) for annotation in annotations], np.intp)
+    groups = (
+        contiguous_blocks(len(pictures.images), blocks) if group_key is None else picture_groups(pictures, group_key)
+    )
     if len(np.unique(groups)) < 2:
         what = "has fewer than two pictures" if group_key is None else f"has one group only by '{group_key}'"
         raise InputError(f"{source}: {what}, which cannot be split; name another key, or split it by hand")
     paths = {name: out / _file_name(source, name) for name in (REST, *shares)}
     _refuse_to_replace(source, list(paths.values()), overwrite)
-    part = split_groups(groups, np.bincount(row, minlength=len(rows)), shares, seed)
+    part = split_groups(groups, np.bincount(row, minlength=len(pictures.images)), shares, seed)
     parts = []
     for name, path in paths.items():
         chosen = part == name
@@ -64,6 +65,15 @@ def split_file(
             raise InputError(f"{source}: has NaN or infinity, which are no numbers in JSON; correct it") from error
         parts.append(Part(name, path, len(np.unique(groups[chosen])), len(images), len(persons)))
     return parts
+
+
+def _row_of_image(pictures: Pictures, annotation: dict[str, Any]) -> int:
+    row = pictures.row_of_image.get(annotation["image_id"])
+    if row is None:
+        raise InputError(
+            f"{pictures.path}: annotation {annotation['id']}: no picture {annotation['image_id']!r} in 'images'"
+        )
+    return row
 
 
 def _file_name(source: Path, part: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
+from rlepose.datasets.persons import counted
 from rlepose.pose.skeleton import Skeleton
 from rlepose.tasks.card_texts import card_texts
 from rlepose.validation.evaluator import metric_text
@@ -22,9 +23,15 @@ def card_path(checkpoint: Path) -> Path:
 
 
 def model_card(
-    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: Mapping[str, int]
+    config: Config,
+    skeleton: Skeleton,
+    metrics: Mapping[str, Any],
+    epoch: int,
+    persons: Mapping[str, tuple[int, Mapping[str, int]]],
 ) -> str:
-    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation.
+    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation, and how
+    many of their files were left out, by reason.
+
 
     metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
     """
@@ -40,7 +47,10 @@ def model_card(
         "",
         "## Data",
         "",
-        *(f"* {use}: {persons[use]:,} persons of `{file}`" for use, file in files.items()),
+        *(
+            f"* {use}: {count:,} persons of `{files[use]}`; left out: {counted(left_out)}"
+            for use, (count, left_out) in persons.items()
+        ),
         f"* joints: {', '.join(skeleton.names)}",
         "",
         "## Recipe",

@@ -126,7 +126,9 @@ class PoseTask(Task):
             self.step.precision = self.precision.dtype
 
     def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        card = model_card(self.config, self.skeleton, metrics, epoch, self.num_persons)
+        tables = {"training": self.table, "validation": self.validation.table}
+        persons = {use: (len(table), table.left_out) for use, table in tables.items()}
+        card = model_card(self.config, self.skeleton, metrics, epoch, persons)
         card_path(checkpoint).write_text(card, encoding="utf-8")
 
     @property

@@ -46,7 +46,7 @@ def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any
 
 def _coco_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
     data, root = config.data, Path(config.data.root)
-    coco = CocoFile(root / data.val_annotations, data.category)
+    coco = CocoFile(root / data.val_annotations, data.category, missing_boxes=data.missing_boxes)
     skeleton = coco.skeleton(data.oks_sigmas, data.flip_pairs)
     images = root / data.val_images
     if boxes != "gt":

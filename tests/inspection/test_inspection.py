@@ -126,7 +126,7 @@ def test_the_numbers_are_those_of_the_file(write_coco: Callable[..., Path]) -> N
     )
     coco = CocoFile(path)
     report = overview(coco, persons_from_annotations(coco, path.parent), coco.skeleton())
-    assert report["persons"] == 2 and report["annotations"] == 3 and report["crowds"] == 1
+    assert report["persons"] == 2 and report["annotations"] == 3 and report["left_out"] == {"crowd": 1}
     assert report["pictures"] == 2 and report["pictures_without_persons"] == 1
     assert report["joints"]["nose"] == {"labelled": 1.0, "visible": 0.5, "oks_sigma": 0.026}
     assert report["joints"]["left_hip"]["labelled"] == 0.5

@@ -2,13 +2,20 @@
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rlepose.datasets.category_groups import category_groups_of, category_oks_sigmas, spread, united
+from rlepose.datasets.formats.coco_entries import entries, person_entry, whole_number
 from rlepose.datasets.formats.json_file import read_json
+from rlepose.datasets.formats.missing_boxes import lacks_box, made_box
+from rlepose.datasets.options import MissingBoxes
 from rlepose.errors import InputError
 from rlepose.pose.sides import sided_names
 from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, skeleton_from_names, twins_of
@@ -16,60 +23,83 @@ from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA, FlipPairs, Skeleton, skelet
 log = logging.getLogger(__name__)
 
 _LARGEST_SIDE = 1_000_000  # pixels
-_IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": int}
 
 
 class Pictures:
     """What a file in COCO's layout says of its pictures; it may be an image info file, which has no labels.
 
-    images: as in the file. Raises InputError when they are not in COCO's layout.
+    images: as in the file, with whole numbers as ids and sizes. file_names (M,) and size_wh (M, 2) px: of each picture.
+    Raises InputError when they are not in COCO's layout. Names and sizes that cannot be right are refused by `require`,
+    so that a picture that nobody needs stops nothing.
     """
 
     def __init__(self, path: Path, tree: Any) -> None:
         self.path = path
         self.images = entries(path, tree, "images")
-        self._check_images()
+        self.row_of_image = {image["id"]: row for row, image in enumerate(self.images)}
+        self._problems: dict[int, str] = {}
+        self.file_names = [self._file_name(image) for image in self.images]
+        sizes = [self._size_wh(image) for image in self.images]
+        self.size_wh = np.array(sizes, np.int32).reshape(-1, 2)
 
-    def _check_images(self) -> None:
-        for image in self.images:
-            for key, kind in _IMAGE_TYPES.items():
-                if not isinstance(image.get(key), kind):
-                    raise InputError(f"{self.path}: image {image['id']}: '{key}' is missing or not {kind.__name__}")
-            if not (0 < image["width"] < _LARGEST_SIDE and 0 < image["height"] < _LARGEST_SIDE):
-                raise InputError(
-                    f"{self.path}: image {image['id']}: {image['width']} x {image['height']} pixels cannot be right"
-                )
-            if Path(image["file_name"]).is_absolute() or ".." in Path(image["file_name"]).parts:
-                raise InputError(
-                    f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "
-                    "folder; make it relative to that folder"
-                )
+    def require(self, rows: Iterable[int]) -> None:
+        """InputError for the first of these pictures, by row, whose name or size cannot be right."""
+        for row in rows:
+            if row in self._problems:
+                raise InputError(f"{self.path}: image {self.images[row]['id']}: {self._problems[row]}")
+
+    def _file_name(self, image: dict[str, Any]) -> str:
+        name = image.get("file_name")
+        if not isinstance(name, str) or not name:
+            self._problems[self.row_of_image[image["id"]]] = f"'file_name' is missing or no text ({name!r}); add it"
+            return ""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(
+                f"{self.path}: image {image['id']}: the file name {name!r} leads out of the picture folder; make it "
+                "relative to that folder"
+            )
+        return name
+
+    def _size_wh(self, image: dict[str, Any]) -> tuple[int, int]:
+        width, height = whole_number(image.get("width")), whole_number(image.get("height"))
+        if width is not None and height is not None and 0 < width < _LARGEST_SIDE and 0 < height < _LARGEST_SIDE:
+            return width, height
+        got = " x ".join(str(image.get(key, "nothing")) for key in ("width", "height"))
+        self._problems.setdefault(
+            self.row_of_image[image["id"]],
+            f"its size, {got}, is not that of a picture; write its width and height in whole pixels",
+        )
+        return 0, 0
 
 
 class CocoFile(Pictures):
     """One annotation file.
 
-    images, annotations (of the chosen categories) and category are as in the file; where several are chosen, category
-    is the first of them, with their names in a list, or 'all'. groups: those of the chosen categories. If there are
-    several, category has the union of their joints, and so have the annotations: the other groups' without label.
+    images, annotations (of the chosen categories, on the file's pictures) and category are as in the file, with whole
+    numbers as ids; where several categories are chosen, category is the first of them, with their names in a list, or
+    'all'. groups: those of the chosen categories. If there are several, category has the union of their joints, and so
+    have the annotations: the other groups' without label. left_out: how many other annotations there are, by reason.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
+    Categories of one name are taken together.
+    missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes counts boxes made.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
     of some data sets are misspelled. Sides must agree. Bones that count joints from 0 are understood.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
     """
 
     def __init__(
-        self, path: str | Path, category: str | Sequence[str] | None = None, joints: Skeleton | None = None
+        self,
+        path: str | Path,
+        category: str | Sequence[str] | None = None,
+        joints: Skeleton | None = None,
+        missing_boxes: MissingBoxes = "joints",
     ) -> None:
         path = Path(path)
         tree = read_json(path, "annotation file")
         super().__init__(path, tree)
-        annotations = entries(path, tree, "annotations")
-        for annotation, key in itertools.product(annotations, ("category_id", "image_id")):
-            if isinstance(annotation.get(key), list | dict):
-                value = annotation[key]
-                raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
-        chosen = self._choose_categories(entries(path, tree, "categories"), category)
+        annotations = [person_entry(path, annotation) for annotation in entries(path, tree, "annotations")]
+        categories = entries(path, tree, "categories")
+        chosen = self._choose_categories(categories, category)
         if joints is not None:
             chosen = [self._with_joints_renamed(entry, joints) for entry in chosen]
         chosen = [self._with_bones_from_1(entry) for entry in chosen]
@@ -81,11 +111,15 @@ class CocoFile(Pictures):
             names = category if category == "all" else [entry["name"] for entry in chosen]
             self.category = self.category | {"name": names}
         self.category_ids = frozenset(entry["id"] for entry in chosen)
-        self.annotations = [a for a in annotations if a.get("category_id") in self.category_ids]
+        names = {entry["id"]: str(entry.get("name")) for entry in categories}
+        reasons = [self._reason_to_leave_out(annotation, names) for annotation in annotations]
+        self.annotations = [a for a, reason in zip(annotations, reasons, strict=True) if reason is None]
+        self.left_out = Counter(reason for reason in reasons if reason is not None)
         if len(self.groups) > 1:
             self._check_joints(self.category)
             self._spread_joints()
         self._check_boxes()
+        self.made_boxes = self._make_boxes(missing_boxes)
 
     @property
     def num_keypoints(self) -> int:
@@ -100,11 +134,16 @@ class CocoFile(Pictures):
     ) -> list[dict[str, Any]]:
         """At least one."""
         with_keypoints = [c for c in categories if c.get("keypoints")]
-        by_name = {str(c.get("name")): c for c in with_keypoints}
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for entry in with_keypoints:
+            by_name.setdefault(str(entry.get("name")), []).append(entry)
         names = ", ".join(by_name)
         if not with_keypoints:
-            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
-        if wanted is None and len(with_keypoints) > 1:
+            raise InputError(
+                f"{self.path}: no category has a list 'keypoints' with the joints' names; add it to the category, in "
+                "the labels' order, or give another file if these are no keypoints"
+            )
+        if wanted is None and len(by_name) > 1:
             raise InputError(
                 f"{self.path}: several categories have keypoints; set data.category to one of {names}, to a list of "
                 "them or to all"
@@ -116,7 +155,31 @@ class CocoFile(Pictures):
         if unknown or not chosen:
             what = f"no category '{unknown[0]}' with keypoints" if unknown else "an empty list"
             raise InputError(f"{self.path}: data.category: {what}; there is {names}")
-        return [by_name[name] for name in chosen]
+        return [entry for name in chosen for entry in by_name[name]]
+
+    def _reason_to_leave_out(self, annotation: dict[str, Any], names: Mapping[int, str]) -> str | None:
+        """Why an annotation has nothing to do with the chosen categories' persons; names: of all categories by id."""
+        category = annotation.get("category_id")
+        if category is None:
+            return "without a category_id that is a number"
+        if category not in names:
+            return f"of category {category}, which 'categories' lacks"
+        if category not in self.category_ids:
+            return f"of category {names[category]}"
+        return None if annotation.get("image_id") in self.row_of_image else "with an image_id that 'images' lacks"
+
+    def _make_boxes(self, how: MissingBoxes) -> int:
+        """Give persons a box who have none; -> how many."""
+        made = 0
+        for number, annotation in enumerate(self.annotations):
+            if not lacks_box(annotation) or annotation.get("iscrowd"):
+                continue
+            row = self.row_of_image[annotation["image_id"]]
+            box = made_box(annotation, tuple(self.size_wh[row].tolist()), how)
+            if box is not None:
+                self.annotations[number] = annotation | {"bbox": box}
+                made += 1
+        return made
 
     def _spread_joints(self) -> None:
         """Give all annotations the union's joints; what has no label at all is left as it is."""
@@ -141,6 +204,11 @@ class CocoFile(Pictures):
                 isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
             ):
                 raise InputError(f"{self.path}: annotation {annotation['id']}: bbox: expected 4 numbers, got {box}")
+            area = annotation.get("area")
+            if area is not None and not (isinstance(area, int | float) and isfinite(area)):
+                raise InputError(
+                    f"{self.path}: annotation {annotation['id']}: area: expected a finite number, got {area!r}"
+                )
 
     def _with_joints_renamed(self, category: dict[str, Any], joints: Skeleton) -> dict[str, Any]:
         found = category["keypoints"]
@@ -179,21 +247,6 @@ def _sides(names: Sequence[str]) -> list[str | None]:
 
 def _is_bone(bone: Any) -> bool:
     return isinstance(bone, list) and len(bone) == 2 and all(isinstance(end, int) for end in bone)
-
-
-def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
-    """The list of this name in a parsed file; InputError where there is none, or its ids are not unique."""
-    if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
-        raise InputError(f"{path}: no list '{key}'; expected COCO's layout")
-    seen: set[int] = set()
-    for number, entry in enumerate(tree[key]):
-        identity = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(identity, int) or abs(identity) >= 2**63:
-            raise InputError(f"{path}: {key}: entry {number} is not an object with a whole number as 'id'")
-        if identity in seen:
-            raise InputError(f"{path}: {key}: id {identity} stands twice; ids must be unique")
-        seen.add(identity)
-    return tree[key]
 
 
 def category_skeleton(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import DEFAULT_OKS_SIGMA
@@ -93,7 +94,7 @@ def test_a_list_instead_of_a_tree_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", [7, {"name": "without id"}, {"id": "x"}, {"id": None}], ids=repr)
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_an_entry_without_a_whole_number_as_id_is_refused(write_coco: WriteCoco, key: str, entry: Any) -> None:
-    with pytest.raises(InputError, match=rf"annotations\.json: {key}: entry 0 is not an object with a whole number"):
+    with pytest.raises(InputError, match=rf"annotations\.json: {key}: entry 0 (is no object|has the id .*); number"):
         CocoFile(write_coco(**{key: [entry]}))
 
 
@@ -158,20 +159,32 @@ def test_a_skeleton_that_is_no_list_is_refused(write_coco: WriteCoco) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "kind"),
+    ("key", "value", "problem"),
     [
-        ("file_name", ..., "str"),
-        ("file_name", 3, "str"),
-        ("width", ..., "int"),
-        ("width", "w", "int"),
-        ("width", None, "int"),
-        ("height", ..., "int"),
-        ("height", 80.5, "int"),
+        ("file_name", ..., "'file_name' is missing or no text (None)"),
+        ("file_name", 3, "'file_name' is missing or no text (3)"),
+        ("width", ..., "its size, nothing x 80, is not"),
+        ("width", "w", "its size, w x 80, is not"),
+        ("width", None, "its size, None x 80, is not"),
+        ("width", -1, "its size, -1 x 80, is not"),
+        ("height", ..., "its size, 100 x nothing, is not"),
+        ("height", 80.5, "its size, 100 x 80.5, is not"),
     ],
 )
-def test_a_picture_without_a_name_and_a_size_is_refused(write_coco: WriteCoco, key: str, value: Any, kind: str) -> None:
-    with pytest.raises(InputError, match=rf"annotations\.json: image 2: '{key}' is missing or not {kind}"):
-        CocoFile(write_coco(pictures=[{}, {key: value}]))
+def test_a_picture_without_a_name_and_a_size_is_refused_where_it_is_needed(
+    write_coco: WriteCoco, key: str, value: Any, problem: str
+) -> None:
+    coco = CocoFile(write_coco(pictures=[{}, {key: value}]))
+    assert len(persons_from_annotations(coco, "")) == 1
+    with pytest.raises(InputError, match=rf"annotations\.json: image 2: {re.escape(problem)}"):
+        persons_from_annotations(CocoFile(write_coco([{"image_id": 2}], pictures=[{}, {key: value}])), "")
+
+
+def test_categories_of_one_name_are_taken_together(write_coco: WriteCoco) -> None:
+    twice = [{"id": i, "name": "person", "keypoints": ["nose", "tail", "eye"]} for i in (1, 2)]
+    for wanted in (None, "person"):
+        coco = CocoFile(write_coco([{}, {"category_id": 2}], categories=twice), wanted)
+        assert [entry["id"] for entry in coco.annotations] == [1, 2] and not coco.left_out
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "a/../../secret.png", "/etc/secret.png"])
