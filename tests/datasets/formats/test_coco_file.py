@@ -236,8 +236,8 @@ def test_no_pairs_leave_every_joint_in_its_place(write_coco: WriteCoco) -> None:
     ("pairs", "message"),
     [
         ([("left_hip", "right_hop")], "no joint 'right_hop'; it has nose, left_hip, right_hip"),
-        ([("left_hip", "right_hip"), ("nose", "left_hip")], "'left_hip' stands in it twice"),
-        ([("nose", "nose")], "'nose' stands in it twice"),
+        ([("left_hip", "right_hip"), ("nose", "left_hip")], "'left_hip' appears twice"),
+        ([("nose", "nose")], "'nose' appears twice"),
     ],
 )
 def test_pairs_of_joints_that_are_not_there_or_not_distinct_are_refused(
