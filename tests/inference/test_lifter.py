@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_task_is_refused_by_either(
 ) -> None:
     with pytest.raises(InputError, match=r"model\.name: top_down does not lift 2-D poses"):
         Lifter(checkpoint(), device="cpu")
-    with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures"):
+    with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures"):
         Predictor(untrained()[0], device="cpu")
     (tmp_path / "lifting.pt").write_text("no")
     with pytest.raises(InputError, match="not a readable checkpoint"):
