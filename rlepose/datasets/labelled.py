@@ -1,6 +1,6 @@
 """The labelled persons of an annotation file: parsed once, then memory-mapped from arrays on disk.
 
-COCO's training file takes seconds and gigabytes to parse; its arrays open at once, and all processes share them.
+Parsing COCO's training file takes seconds and gigabytes; its arrays open at once, and all processes share them.
 """
 
 import dataclasses
@@ -26,17 +26,17 @@ _ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name
 
 
 class Labelled(NamedTuple):
-    """The persons, and the category entry that describes their joints."""
+    """The persons, and the category entry with their joints."""
 
     table: PersonTable
     category: dict[str, Any]
 
 
 def labelled_persons(path: Path, category: str | Sequence[str] | None, image_root: Path, cache: Path) -> Labelled:
-    """The labelled persons of a COCO-format file, from the arrays below `cache` if the file was read before.
+    """Return the labelled persons of a COCO-format file, from the arrays in `cache` if the file was read before.
 
-    A changed file is another file. Where the arrays cannot be written, the file is parsed each time, with a warning.
-    Raises InputError as `CocoFile` and `persons_from_annotations` do.
+    A changed file has its own arrays. If the arrays cannot be written, the file is parsed each time, with a warning.
+    Raises InputError like `CocoFile` and `persons_from_annotations`.
     """
     digest = hashlib.sha256(read_file(path, "annotation file"))
     digest.update(f"{_FORMAT} {category}".encode())
@@ -51,22 +51,26 @@ def labelled_persons(path: Path, category: str | Sequence[str] | None, image_roo
     try:
         _store(folder, labelled)
     except OSError as error:
-        log.warning("%s: cannot keep the parsed annotations (%s); set data.cache_dir", folder, error.strerror)
+        log.warning(
+            "%s: cannot store the parsed annotations (%s); set data.cache_dir to a writable folder",
+            folder,
+            error.strerror,
+        )
     return labelled
 
 
 def _store(folder: Path, labelled: Labelled) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that no process sees a part of it.
+    # Written to a temporary folder and renamed, so that no process sees incomplete files.
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         for name in _ARRAYS:
             np.save(aside / f"{name}.npy", getattr(labelled.table, name), allow_pickle=False)
         (aside / "category.json").write_text(json.dumps(labelled.category), encoding="utf-8")
-        aside.chmod(0o755)  # mkdtemp's folders are private
+        aside.chmod(0o755)  # folders made by mkdtemp are private
         aside.rename(folder)
     except OSError:
-        if not folder.exists():  # else another rank was faster
+        if not folder.exists():  # otherwise another rank was faster
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -311,7 +311,7 @@ def test_missing_labels_are_named(lifting_config: Callable[..., Config]) -> None
 
 def test_people_to_test_on_must_not_be_trained_on(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 1, 5, 6, 7, 8"):
         build_trainer(lifting_config(f"data.val_annotations={path}"), ALONE)
 
 

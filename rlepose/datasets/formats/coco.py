@@ -1,4 +1,4 @@
-"""Persons of a COCO-format file, or of a detection file, into a PersonTable."""
+"""Read persons from a COCO-format file or a detection file into a PersonTable."""
 
 import logging
 from collections import Counter
@@ -18,16 +18,16 @@ from rlepose.pose.geometry import clip_boxes
 log = logging.getLogger(__name__)
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Annotators click on a border joint up to a pixel outside.
+# Annotators place labels of joints at the border up to one pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
-    """The labelled persons of a file.
+    """Return the labelled persons of a file.
 
-    Left out and counted in the log, as in the original: crowds, persons of no area, boxes without an inside, and
-    persons without a labelled joint. Labels outside their picture count as no label. InputError for numbers that
-    cannot be right and when nobody remains.
+    As in the authors' code, crowds, persons with area 0, boxes outside the picture, and persons without a labelled
+    joint are skipped and counted in the log. Labels outside their picture count as unlabelled. InputError for invalid
+    numbers, and if no person remains.
     """
     image_row = {image["id"]: row for row, image in enumerate(coco.images)}
     sizes = _image_sizes(coco)
@@ -59,35 +59,36 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         visible=visible,
     )
     inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
-    left_out["box without an inside"] += int((~inside).sum())
+    left_out["box outside the picture"] += int((~inside).sum())
     left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
     table = table.select(np.asarray(inside & labelled))
     counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
-    log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
+    log.info("%s: %d persons in %d pictures; skipped: %s", coco.path, len(table), len(coco.images), counts)
     if not len(table):
-        raise InputError(f"{coco.path}: no persons with labelled keypoints (left out: {counts}); check the file")
+        raise InputError(f"{coco.path}: no persons with labelled keypoints (skipped: {counts}); check the file")
     return table
 
 
 def persons_from_detections(
     pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
 ) -> PersonTable:
-    """The boxes of these groups' categories in a detection file of COCO's results format, without labels.
+    """Return the boxes of these groups' categories from a detection file in COCO's results format, without labels.
 
-    clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes without an inside are left out;
-    one without category is of the only group. InputError for entries that are no boxes, or on none of the pictures.
+    clip: clip boxes like annotated ones, at the picture's border and by one pixel. Boxes outside the picture are
+    skipped; a box without a category belongs to the only group. InputError for invalid entries, and for entries that
+    refer to an unknown picture.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
-        raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
+        raise InputError(f"{path}: expected COCO's results format, a list of {{image_id, category_id, bbox, score}}")
     image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
     sizes = _image_sizes(pictures)
     category_ids = [identity for group in groups for identity in group.category_ids]
     kept = []
     for number, entry in enumerate(entries):
         if "category_id" not in entry and len(groups) > 1:
-            raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
+            raise InputError(f"{path}: entry {number} has no category_id, which determines its joints; add it")
         category = entry.get("category_id", category_ids[0])
         if category not in category_ids:
             continue
@@ -96,7 +97,7 @@ def persons_from_detections(
         row = image_row.get(image_id) if isinstance(image_id, int) else None
         if row is None:
             raise InputError(
-                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
+                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; check the split"
             )
         if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
@@ -137,14 +138,14 @@ def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | No
     if annotation.get("iscrowd"):
         return "crowd"
     if "area" in annotation and _finite(coco, annotation | {"area": [annotation["area"]]}, "area", 1)[0] <= 0:
-        return "no area"
+        return "area 0"
     if isinstance(keypoints, list) and not any(keypoints[2::3]):
         return "no labelled joint"
     return None
 
 
 def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
-    """The row of an annotation's picture, given the rows by the pictures' ids; InputError where there is none."""
+    """Return the row of an annotation's picture, given rows by picture id; InputError for an unknown picture."""
     image_id = annotation.get("image_id")
     row = image_row.get(image_id) if isinstance(image_id, int) else None
     if row is None:
@@ -159,7 +160,7 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     array = finite_numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
-        mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
+        mend = "; write 0, 0, 0 for an unlabelled joint" if key == "keypoints" else ""
         raise InputError(
             f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}{mend}"
         )
@@ -167,20 +168,20 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
 
 
 def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many numbers, finite in float32 too, as an array (length,), or None if it is something else."""
+    """Return a list of `length` numbers that are finite in float32 as an array (length,), or None for other values."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
         return None
     try:
         array = np.array(values, float)
-    except OverflowError:  # a whole number too large for a float
+    except OverflowError:  # a whole number that is too large for a float
         return None
     return array if (np.abs(array) <= _LARGEST_FLOAT32).all() else None
 
 
 def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Visibility (N, K), with 0 for labels that lie outside their picture."""
+    """Return the visibility (N, K), 0 for labels outside their picture."""
     xy, visible = keypoints[..., :2], keypoints[..., 2]
     strange = np.argwhere(~np.isin(visible, (0, 1, 2)))
     if len(strange):
@@ -193,5 +194,5 @@ def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: ND
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
     outside = (visible > 0) & ~inside
     if outside.any():
-        log.warning("%s: %d labels lie outside their picture and count as no label", coco.path, int(outside.sum()))
+        log.warning("%s: %d labels are outside their picture and count as unlabelled", coco.path, int(outside.sum()))
     return np.where(inside, visible, 0).astype(np.uint8)

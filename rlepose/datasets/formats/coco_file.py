@@ -1,4 +1,4 @@
-"""COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
+"""Parse and check keypoint files in COCO's JSON layout."""
 
 import itertools
 import json
@@ -22,9 +22,9 @@ _IMAGE_TYPES: Mapping[str, type] = {"file_name": str, "width": int, "height": in
 
 
 class Pictures:
-    """What a file in COCO's layout says of its pictures; it may be an image info file, which has no labels.
+    """The pictures listed in a file in COCO's layout, which may be an image info file without labels.
 
-    images: as in the file. Raises InputError when they are not in COCO's layout.
+    images: as in the file. Raises InputError if they are not in COCO's layout.
     """
 
     def __init__(self, path: Path, tree: Any) -> None:
@@ -36,14 +36,16 @@ class Pictures:
         for image in self.images:
             for key, kind in _IMAGE_TYPES.items():
                 if not isinstance(image.get(key), kind):
-                    raise InputError(f"{self.path}: image {image['id']}: '{key}' is missing or not {kind.__name__}")
+                    raise InputError(
+                        f"{self.path}: image {image['id']}: '{key}' is missing or is not of type {kind.__name__}"
+                    )
             if not (0 < image["width"] < _LARGEST_SIDE and 0 < image["height"] < _LARGEST_SIDE):
                 raise InputError(
-                    f"{self.path}: image {image['id']}: {image['width']} x {image['height']} pixels cannot be right"
+                    f"{self.path}: image {image['id']}: {image['width']} x {image['height']} pixels is not a valid size"
                 )
             if Path(image["file_name"]).is_absolute() or ".." in Path(image["file_name"]).parts:
                 raise InputError(
-                    f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads out of the picture "
+                    f"{self.path}: image {image['id']}: the file name {image['file_name']!r} leads outside the picture "
                     "folder; make it relative to that folder"
                 )
 
@@ -51,13 +53,19 @@ class Pictures:
 class CocoFile(Pictures):
     """One annotation file.
 
-    images, annotations (of the chosen categories) and category are as in the file; where several are chosen, category
-    is the first of them, with their names in a list, or 'all'. groups: those of the chosen categories. If there are
-    several, category has the union of their joints, and so have the annotations: the other groups' without label.
-    category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
-    joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
-    of some data sets are misspelled. Sides must agree. Bones that count joints from 0 are understood.
-    Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
+    images, annotations (of the chosen categories) and category are as in the file. If several categories are chosen,
+    category is the first of them, with the union of their joints if these differ; annotations then have the union's
+    joints, unlabelled for joints of other groups. groups: the groups of the chosen categories.
+
+    Args:
+        path: the file.
+        category: name of a category, a list of names, or 'all' for every category with keypoints; None for the only
+            category with keypoints.
+        joints: a skeleton with the same number of joints in the same order, whose names and bones replace those in the
+            file, because files of some data sets misspell them. Sides must agree. Bones in the file may count joints
+            from 0.
+
+    Raises InputError if the file is missing, broken, or contains no keypoints in COCO's layout.
     """
 
     def __init__(
@@ -94,22 +102,22 @@ class CocoFile(Pictures):
         return len(self.category["keypoints"])
 
     def skeleton(self, oks_sigmas: tuple[float, ...] | None = None, flip_pairs: FlipPairs | None = None) -> Skeleton:
-        """The joints of the chosen category; arguments as `category_skeleton`'s."""
+        """Return the joints of the chosen category; for the arguments, see `category_skeleton`."""
         return category_skeleton(self.category, self.path, oks_sigmas, flip_pairs)
 
     def _choose_categories(
         self, categories: list[dict[str, Any]], wanted: str | Sequence[str] | None
     ) -> list[dict[str, Any]]:
-        """At least one."""
+        """Return the chosen categories, at least one."""
         with_keypoints = [c for c in categories if c.get("keypoints")]
         by_name = {str(c.get("name")): c for c in with_keypoints}
         names = ", ".join(by_name)
         if not with_keypoints:
-            raise InputError(f"{self.path}: no category has a list 'keypoints'; this is not a keypoint file")
+            raise InputError(f"{self.path}: no category has a list 'keypoints'; use a file with keypoints")
         if wanted is None and len(with_keypoints) > 1:
             raise InputError(
                 f"{self.path}: several categories have keypoints; set data.category to one of {names}, to a list of "
-                "them or to all"
+                "these, or to all"
             )
         if wanted is None or wanted == "all":
             return with_keypoints
@@ -117,11 +125,11 @@ class CocoFile(Pictures):
         unknown = [name for name in chosen if name not in by_name]
         if unknown or not chosen:
             what = f"no category '{unknown[0]}' with keypoints" if unknown else "an empty list"
-            raise InputError(f"{self.path}: data.category: {what}; there is {names}")
+            raise InputError(f"{self.path}: data.category: {what}; choose from {names}")
         return [by_name[name] for name in chosen]
 
     def _spread_joints(self) -> None:
-        """Give all annotations the union's joints; what has no label at all is left as it is."""
+        """Extend all annotations to the union of joints; leave annotations without labels unchanged."""
         joints_of = {identity: group.joints for group in self.groups for identity in group.category_ids}
         for row, annotation in enumerate(self.annotations):
             joints, keypoints = joints_of[annotation["category_id"]], annotation.get("keypoints") or []
@@ -131,12 +139,12 @@ class CocoFile(Pictures):
                 got = f"{len(keypoints)} values" if isinstance(keypoints, list) else repr(keypoints)
                 raise InputError(
                     f"{self.path}: annotation {annotation['id']}: keypoints: expected {3 * len(joints)} numbers for "
-                    f"category {annotation['category_id']}, got {got}; a joint without label is 0, 0, 0"
+                    f"category {annotation['category_id']}, got {got}; write 0, 0, 0 for an unlabelled joint"
                 )
             self.annotations[row] = annotation | {"keypoints": spread(keypoints, joints, self.num_keypoints)}
 
     def _check_boxes(self) -> None:
-        """Annotations of crowds and of persons without labels, too, which the evaluation looks at."""
+        """Check all boxes, including those of crowds and unlabelled persons, because the evaluation uses them."""
         for annotation in self.annotations:
             box = annotation.get("bbox")
             if box is not None and not (
@@ -148,31 +156,35 @@ class CocoFile(Pictures):
         found = category["keypoints"]
         alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
         if not alike or [side_of(name) for name in found] != [side_of(name) for name in joints.names]:
-            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
+            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; check the file")
         bones = [[i + 1, j + 1] for i, j in joints.bones]
         return category | {"keypoints": list(joints.names), "skeleton": bones}
 
     def _with_bones_from_1(self, category: dict[str, Any]) -> dict[str, Any]:
-        """Some files, such as MPII's, count the joints of their bones from 0, which shows where joint 0 is in one."""
+        """Convert bones that count joints from 0, as in MPII's files; a bone with joint 0 reveals them."""
         bones, names = category.get("skeleton") or [], category["keypoints"]
         ends = list(itertools.chain(*bones)) if isinstance(bones, list) and all(map(_is_bone, bones)) else []
         if not isinstance(names, list) or 0 not in ends or not 0 <= min(ends) <= max(ends) < len(names):
             return category
-        log.info("%s: category %s: its bones count joints from 0", self.path, category["id"])
+        log.info("%s: category %s: the bones count joints from 0", self.path, category["id"])
         return category | {"skeleton": [[i + 1, j + 1] for i, j in bones]}
 
     def _check_joints(self, category: dict[str, Any]) -> None:
-        """A category's names and bones; the labels themselves are checked where they become arrays."""
+        """Check names and bones of a category; labels are checked when they are converted to arrays."""
         names, bones = category["keypoints"], category.get("skeleton") or []
         where = f"{self.path}: category {category['id']}"
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"{where}: 'keypoints' must be a list of joint names")
         spelled_alike = skeleton_from_names(names).ambiguous_names()
         if spelled_alike:
-            raise InputError(f"{where}: the joint names {', '.join(spelled_alike)} cannot be told apart; rename them")
+            raise InputError(
+                f"{where}: the joint names {', '.join(spelled_alike)} differ only in spelling; rename them"
+            )
         for bone in bones if isinstance(bones, list) else [bones]:
             if not _is_bone(bone) or not all(1 <= end <= len(names) for end in bone):
-                raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+                raise InputError(
+                    f"{where}: skeleton entry {bone} is not a pair of joint numbers from 1 to {len(names)}"
+                )
 
 
 def _is_bone(bone: Any) -> bool:
@@ -180,7 +192,7 @@ def _is_bone(bone: Any) -> bool:
 
 
 def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
-    """The list of this name in a parsed file; InputError where there is none, or its ids are not unique."""
+    """Return the list `key` of a parsed file; InputError if it is missing or its ids are not unique."""
     if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
         raise InputError(f"{path}: no list '{key}'; expected COCO's layout")
     seen: set[int] = set()
@@ -189,7 +201,7 @@ def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
         if not isinstance(identity, int) or abs(identity) >= 2**63:
             raise InputError(f"{path}: {key}: entry {number} is not an object with a whole number as 'id'")
         if identity in seen:
-            raise InputError(f"{path}: {key}: id {identity} stands twice; ids must be unique")
+            raise InputError(f"{path}: {key}: id {identity} appears twice; ids must be unique")
         seen.add(identity)
     return tree[key]
 
@@ -200,10 +212,10 @@ def category_skeleton(
     oks_sigmas: tuple[float, ...] | None = None,
     flip_pairs: FlipPairs | None = None,
 ) -> Skeleton:
-    """Names, pairs and bones of a category entry; OKS constants and pairs as given, else by name, else the default.
+    """Return the skeleton of a category entry; OKS constants and pairs as given, else by name, else the default.
 
-    flip_pairs: names of joints that change places when a picture is mirrored. path is for messages.
-    Raises InputError for another number of constants, and for pairs of joints that are not there or not distinct.
+    flip_pairs: names of joints that mirroring swaps. path: file to name in messages.
+    Raises InputError for a wrong number of constants, and for flip pairs with unknown or repeated joints.
     """
     names, known = category["keypoints"], category_oks_sigmas(category)
     bones = tuple((i - 1, j - 1) for i, j in category.get("skeleton") or [])
@@ -211,15 +223,15 @@ def category_skeleton(
     skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known), twins)
     if skeleton.without_twin:
         log.warning(
-            "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
-            "correct the names or set augment.flip_prob=0 eval.flip_test=false",
+            "%s: %s: no joint with this name on the other side, so mirrored pictures train these joints wrongly; "
+            "correct the names, or set augment.flip_prob=0 eval.flip_test=false",
             path,
             ", ".join(skeleton.without_twin),
         )
     if skeleton.unnoticed_twins:
         log.warning(
-            "%s: %s: taken for joints in the middle of the body; if they are left and right, rename them such as "
-            "left_hip and right_hip, since mirrored pictures will teach them wrongly",
+            "%s: %s: treated as joints in the middle of the body; if they are left and right joints, rename them, for "
+            "example to left_hip and right_hip, because mirrored pictures train them wrongly otherwise",
             path,
             ", ".join(skeleton.unnoticed_twins),
         )
@@ -230,7 +242,7 @@ def category_skeleton(
     unknown = [name for name, sigma in zip(names, known, strict=True) if sigma is None]
     if unknown:
         log.warning(
-            "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
+            "%s: no OKS constant known for %s, using %g; set data.oks_sigmas to change it",
             path,
             ", ".join(unknown),
             DEFAULT_OKS_SIGMA,
@@ -239,24 +251,24 @@ def category_skeleton(
 
 
 def read_json(path: Path, what: str, fix: str = CHECK_ROOT) -> Any:
-    """Parse a JSON file; InputError names it when it cannot be read. fix: what to do where there is none."""
+    """Parse a JSON file; an InputError names a file that cannot be read. fix: what to do if the file is missing."""
     content = read_file(path, what, fix)
     try:
         return json.loads(content)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError also for numbers with thousands of digits
         raise InputError(
-            f"{path}: the {what} is not valid JSON ({error}); it may be cut off: fetch it again"
+            f"{path}: the {what} is not valid JSON ({error}); it may be truncated, so download it again"
         ) from error
 
 
 def read_file(path: Path, what: str, fix: str = CHECK_ROOT) -> bytes:
-    """The content of a file; InputError names it when it cannot be read. fix: what to do where there is none."""
+    """Return the content of a file; an InputError names a file that cannot be read. fix: see `read_json`."""
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
             raise InputError(
-                f"{path}: the {what} has {size / 1e9:.1f} GB, more than {_LARGEST_FILE / 1e9:.1f} GB, and parsed "
-                "several times as many; split it, or leave out what is no keypoint"
+                f"{path}: the {what} has {size / 1e9:.1f} GB, more than the limit of {_LARGEST_FILE / 1e9:.1f} GB, and "
+                "needs several times as much memory; split the file, or remove content other than keypoints"
             )
         return path.read_bytes()
     except FileNotFoundError:

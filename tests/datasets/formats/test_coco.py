@@ -93,13 +93,13 @@ def test_a_label_counts_up_to_a_pixel_outside_the_picture(
     ("person", "reason"),
     [
         ({"iscrowd": 1}, "crowd"),
-        ({"area": 0}, "no area"),
+        ({"area": 0}, "area 0"),
         ({"keypoints": NO_LABEL}, "no labelled joint"),
         ({"keypoints": ...}, "no labelled joint"),
         ({"keypoints": None}, "no labelled joint"),
         ({"keypoints": NO_LABEL, "bbox": ...}, "no labelled joint"),
-        ({"bbox": [10, 10, 0, 20]}, "box without an inside"),
-        ({"bbox": [300, 10, 20, 20]}, "box without an inside"),
+        ({"bbox": [10, 10, 0, 20]}, "box outside the picture"),
+        ({"bbox": [300, 10, 20, 20]}, "box outside the picture"),
         ({"keypoints": [500, 500, 2, 0, 0, 0, 0, 0, 0]}, "no labelled joint inside the picture"),
     ],
 )
@@ -109,16 +109,16 @@ def test_a_person_to_leave_out_is_counted_with_the_reason(
     with caplog.at_level(logging.INFO, logger="rlepose"):
         table = persons(write_coco([person, {}, person]))
     assert table.person_ids.tolist() == [2]
-    assert f"1 persons in 1 pictures; left out: 2 × {reason}\n" in caplog.text
+    assert f"1 persons in 1 pictures; skipped: 2 × {reason}\n" in caplog.text
 
 
 def test_labels_outside_their_picture_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     persons(write_coco([{"keypoints": [500, 500, 2, 50, 40, 2, -90, 0, 1]}]))
-    assert "2 labels lie outside their picture" in caplog.text
+    assert "2 labels are outside their picture" in caplog.text
 
 
 def test_a_file_without_a_labelled_person_is_refused_with_the_counts(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"no persons .*1 × crowd, 1 × no area"):
+    with pytest.raises(InputError, match=r"no persons .*1 × crowd, 1 × area 0"):
         persons(write_coco([{"iscrowd": 1}, {"area": 0}]))
 
 
@@ -212,7 +212,10 @@ def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Pa
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])
 def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entries: Any) -> None:
-    with pytest.raises(InputError, match=r"detections\.json: expected a list of \{image_id, category_id, bbox, score"):
+    with pytest.raises(
+        InputError,
+        match=r"detections\.json: expected COCO's results format, a list of \{image_id, category_id, bbox, score",
+    ):
         detections(write_coco(), entries)
 
 

@@ -51,7 +51,7 @@ def test_categories_that_share_their_joints_are_one(
 def test_a_list_with_a_category_that_is_not_there_is_refused(
     write_coco: WriteCoco, wanted: list[str], what: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"data\.category: {what}.*; there is cat, dog, ox"):
+    with pytest.raises(InputError, match=rf"data\.category: {what}.*; choose from cat, dog, ox"):
         CocoFile(write_coco(categories=ANIMALS), wanted)
 
 
@@ -99,7 +99,7 @@ def test_an_entry_without_a_whole_number_as_id_is_refused(write_coco: WriteCoco,
 
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_an_id_that_stands_twice_is_refused(write_coco: WriteCoco, key: str) -> None:
-    with pytest.raises(InputError, match=rf"annotations\.json: {key}: id 4 stands twice"):
+    with pytest.raises(InputError, match=rf"annotations\.json: {key}: id 4 appears twice"):
         CocoFile(write_coco(**{key: [{"id": 1}, {"id": 4}, {"id": 4}]}))
 
 
@@ -126,7 +126,7 @@ def test_several_categories_with_keypoints_ask_for_a_choice(write_coco: WriteCoc
 
 
 def test_an_unknown_category_is_refused_with_those_that_exist(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"data\.category: no category 'horse' with keypoints; there is person"):
+    with pytest.raises(InputError, match=r"data\.category: no category 'horse' with keypoints; choose from person"):
         CocoFile(write_coco(), "horse")
 
 
@@ -137,14 +137,14 @@ def test_joint_names_that_are_no_list_of_text_are_refused(write_coco: WriteCoco,
 
 
 def test_joint_names_that_differ_only_in_spelling_are_refused(write_coco: WriteCoco) -> None:
-    message = "category 1: the joint names left_hip, LeftHip cannot be told apart"
+    message = "category 1: the joint names left_hip, LeftHip differ only in spelling"
     with pytest.raises(InputError, match=message):
         CocoFile(write_coco(category={"keypoints": ["left_hip", "LeftHip", "right_hip"]}))
 
 
 @pytest.mark.parametrize("bone", [[0, 3], [1, 4], [1], [1, 2, 3], [1, "2"], [1, 2.5], 1, None], ids=repr)
 def test_a_bone_that_is_no_pair_of_the_joints_is_refused(write_coco: WriteCoco, bone: Any) -> None:
-    message = f"category 1: skeleton entry {bone} is not a pair of joint numbers in 1 … 3"
+    message = f"category 1: skeleton entry {bone} is not a pair of joint numbers from 1 to 3"
     with pytest.raises(InputError, match=re.escape(message)):
         CocoFile(write_coco(category={"skeleton": [[1, 2], bone]}))
 
@@ -170,7 +170,7 @@ def test_a_skeleton_that_is_no_list_is_refused(write_coco: WriteCoco) -> None:
     ],
 )
 def test_a_picture_without_a_name_and_a_size_is_refused(write_coco: WriteCoco, key: str, value: Any, kind: str) -> None:
-    with pytest.raises(InputError, match=rf"annotations\.json: image 2: '{key}' is missing or not {kind}"):
+    with pytest.raises(InputError, match=rf"annotations\.json: image 2: '{key}' is missing or is not of type {kind}"):
         CocoFile(write_coco(pictures=[{}, {key: value}]))
 
 
@@ -209,12 +209,12 @@ def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
     write_coco: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     CocoFile(write_coco(category={"keypoints": ["nose", "left_hip", "rigth_hip"]})).skeleton()
-    assert "left_hip: no joint of the other side" in caplog.text
+    assert "left_hip: no joint with this name on the other side" in caplog.text
 
 
 def test_names_that_may_hide_their_sides_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     CocoFile(write_coco(category={"keypoints": ["nose", "lhip", "rhip"]})).skeleton()
-    assert "lhip, rhip: taken for joints in the middle of the body" in caplog.text
+    assert "lhip, rhip: treated as joints in the middle of the body" in caplog.text
 
 
 # --- pairs ----------------------------------------------------------------------------------------------------------
