@@ -35,12 +35,12 @@ def foreign_content(head: bytes) -> str | None:
     head: at least the first HEAD_BYTES, or all of a shorter file.
 
     >>> foreign_content(b"")
-    'empty; fetch it again'
+    'empty; copy or download it again'
     >>> foreign_content(b"<!DOCTYPE html><title>Sign in</title>")
     'a web page; download the file itself, not the page that shows it'
     """
     if not head:
-        return "empty; fetch it again"
+        return "empty; copy or download it again"
     for signature, description in _SIGNATURES:
         if head.startswith(signature):
             return description

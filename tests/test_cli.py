@@ -154,4 +154,4 @@ def test_python_runs_the_package_as_the_program() -> None:
     command = [sys.executable, "-m", "rlepose", "train", "--cfg", "a.yaml", "--profile", "0"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"COLUMNS": "200"})
     assert result.returncode == 2
-    assert result.stderr.endswith("python -m rlepose train: error: --profile: expected at least one step\n")
+    assert result.stderr.endswith("python -m rlepose train: error: --profile: expected at least 1 step\n")

@@ -15,7 +15,7 @@ from rlepose.runtime.checkpoint_file import read_tree
 @pytest.mark.parametrize(
     ("head", "description"),
     [
-        (b"", "empty; fetch it again"),
+        (b"", "empty; copy or download it again"),
         (b"\x1f\x8b\x08", "compressed by gzip"),
         (b"  <!DOCTYPE HTML><html>", "a web page; download the file itself"),
         (b"<?xml version='1.0'?>", "XML"),
@@ -60,7 +60,7 @@ def test_a_label_file_of_another_format_is_called_what_it_is(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name}: the annotation file {cause}") as caught:
         read_json(tmp_path / name, "annotation file")
-    assert "fetch" not in str(caught.value) or not content
+    assert "again" not in str(caught.value) or not content
 
 
 def test_a_compressed_label_file_is_to_be_unpacked(case_folder: Path) -> None:

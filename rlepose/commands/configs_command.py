@@ -7,7 +7,7 @@ from rlepose.config.shipped import first_comment, shipped_configs, shipped_folde
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suites", action="store_true", help="the suites for `rlepose compare --suite` instead")
+    parser.add_argument("--suites", action="store_true", help="list the suites for `rlepose compare --suite` instead")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -19,7 +19,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="configs",
-    summary="List the configs that rlepose brings",
+    summary="List the configs that come with rlepose",
     example="",
     add_arguments=_add_arguments,
     run=_run,

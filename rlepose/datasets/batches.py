@@ -1,4 +1,4 @@
-"""Which persons make a batch, in which order, on which rank."""
+"""Select the persons of each batch, their order, and the rank that processes them."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,21 @@ from torch.utils.data import Sampler
 from rlepose.datasets.augment import extra_generator, order_generator
 from rlepose.errors import InputError
 
-Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
+Key = tuple[int, int]  # (epoch, person): the key of a sample, from sampler to data set
 
 
 class TrainBatches(Sampler[list[Key]]):
-    """Each rank's part of each global batch of an epoch.
+    """Each rank's share of each global batch of an epoch.
 
-    The order is a function of (seed, epoch, attempt). A global batch is dealt out to the ranks in turn, so one GPU and
-    eight see the same batches. An epoch that was left in the middle goes on at `first_step`. The rest that does not
-    fill a batch is left for a later epoch's order; a data set smaller than a batch makes one batch of as many persons
-    as divide by `divisor`.
+    The order is a function of (seed, epoch, attempt). The persons of a global batch are dealt to the ranks in turn, so
+    one GPU and eight GPUs see the same batches. An interrupted epoch continues at `first_step`. Persons that do not
+    fill a batch are dropped until another epoch's order includes them; a data set smaller than a batch makes one batch
+    of the largest size that is divisible by `divisor`.
 
-    num_extra: number of persons after these in the data set who make half of each batch, on each rank and in each of
-    its parts. They come in passes of their own, each in another order, and an epoch takes as many as it needs: every
-    extra person as often as any other, give or take one. A pass counts as the epoch in their keys, so that one who
-    comes twice in an epoch is augmented in two ways.
+    num_extra: number of extra persons, after the first num_persons in the data set, who make half of each batch, on
+    each rank and in each accumulated part. They are drawn in separate passes, each in another order, and an epoch uses
+    as many passes as it needs, so that all extra persons occur equally often, within one. The pass replaces the epoch
+    in their keys, so that an extra person who occurs twice in an epoch is augmented in two ways.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TrainBatches(Sampler[list[Key]]):
         self.batch_size = groups * self.share
         if not self.share:
             raise InputError(
-                f"{num_persons} training persons are fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
+                f"{num_persons} training persons, fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
             )
         self.seed = seed
         self.rank = rank
@@ -51,7 +51,7 @@ class TrainBatches(Sampler[list[Key]]):
         self.epoch = self.first_step = self.attempt = 0
 
     def __len__(self) -> int:
-        """Steps of a whole epoch."""
+        """Return the number of steps in a whole epoch."""
         return self.num_persons // self.share
 
     def __iter__(self) -> Iterator[list[Key]]:
@@ -62,11 +62,11 @@ class TrainBatches(Sampler[list[Key]]):
         for step in range(self.first_step, len(self)):
             batch = slice(step * self.share, (step + 1) * self.share)
             parts = [group[batch][self.rank :: self.world_size] for group in groups]
-            # In turn, so that the parts of an accumulated step have both kinds, too.
+            # In turn, so that each part of an accumulated step also contains both.
             yield [key for keys in zip(*parts, strict=True) for key in keys]
 
     def _extra_keys(self) -> list[Key]:
-        """Those of the extra persons whose turn it is in this epoch."""
+        """Return the keys of the extra persons of this epoch."""
         needed = len(self) * self.share
         first = self.epoch * needed
         passes = range(first // self.num_extra, (first + needed - 1) // self.num_extra + 1)
@@ -80,12 +80,12 @@ class TrainBatches(Sampler[list[Key]]):
 
 
 class EvalBatches(Sampler[list[Key]]):
-    """Every person once over all ranks; no padding twins.
+    """Every person exactly once over all ranks, without padding.
 
-    The persons of a picture follow each other in one batch, so that the picture is decoded once. A batch has at most
-    `batch_size` persons, unless they are all in one picture.
+    The persons of a picture are in one batch, next to each other, so that the picture is decoded once. A batch has at
+    most `batch_size` persons, unless one picture has more.
 
-    image_index (N,): each person's picture.
+    image_index (N,): the picture of each person.
     """
 
     def __init__(self, image_index: NDArray[np.integer], batch_size: int, rank: int = 0, world_size: int = 1) -> None:

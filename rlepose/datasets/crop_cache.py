@@ -1,9 +1,9 @@
-"""Crops of all training persons in one file, so that an epoch decodes small pictures instead of whole ones.
+"""Cache the crops of all training persons in one file, so that an epoch decodes small crops and not whole pictures.
 
-Each person has the part of the picture that augmentation can reach (augment.reachable_region), shrunk where it is much
-finer than the crops that are taken from it (training.py). A folder holds crops.bin, the bytes of one crop after
-another, and index.npy, where each begins and lies; both are memory-mapped, so that all processes share them. index.npy
-is written last: with it, the cache is complete.
+The cache contains the region of the picture that augmentation can reach (augment.reachable_region), downscaled if its
+resolution is much higher than that of the training crops (of_config.py). A folder contains crops.bin, the concatenated
+bytes of all crops, and index.npy, with their offsets and positions; both are memory-mapped, so that all processes share
+them. index.npy is written last and marks the cache as complete.
 """
 
 import fcntl
@@ -34,23 +34,23 @@ CacheKind = Literal["jpeg", "raw"]
 
 _FORMAT = 3
 _JPEG_QUALITY = 90
-_MARGIN = 2  # stored pixels beyond the reach: their centres have to enclose whatever is sampled
-_PICTURES_A_BLOCK = 256  # are written, and safe, together
-_SAMPLED_PERSONS = 64  # to foretell the size
+_MARGIN = 2  # stored pixels beyond the reachable region, needed for interpolation at its border
+_PICTURES_A_BLOCK = 256  # number of pictures that are written and synced together
+_SAMPLED_PERSONS = 64  # number of persons from which the size of the cache is estimated
 _CROP = np.dtype(
     [
-        ("start", np.int64),  # in crops.bin
-        ("length", np.int64),  # bytes; 0 where the picture could not be read
-        ("stored_size", np.int32, 2),  # width, height as stored, px
-        ("step", np.float64, 2),  # px of the picture for a stored px
-        ("origin", np.float64, 2),  # where the first stored pixel's centre lies in the picture, px
+        ("start", np.int64),  # offset in crops.bin
+        ("length", np.int64),  # bytes; 0 for an unreadable picture
+        ("stored_size", np.int32, 2),  # width and height in stored px
+        ("step", np.float64, 2),  # px of the picture per stored px
+        ("origin", np.float64, 2),  # position of the first stored pixel's centre in the picture, px
     ]
 )
 Crops = NDArray[Any]  # of dtype _CROP
 
 
 class CropCache:
-    """An ImageSource that reads from a complete cache. Files are opened in the process that reads."""
+    """An ImageSource that reads from a complete cache. Each process opens the files itself."""
 
     def __init__(self, folder: Path, kind: CacheKind, table: PersonTable) -> None:
         self._folder = folder
@@ -63,8 +63,8 @@ class CropCache:
         crop = crops[person]
         if not crop["length"]:
             raise InputError(
-                f"{self._table.image_path(person)}: could not be read when {self._folder} was made; mend the picture "
-                "and delete that folder"
+                f"{self._table.image_path(person)}: unreadable when the cache {self._folder} was made; repair the "
+                "picture and delete that folder"
             )
         stored = data[crop["start"] : crop["start"] + crop["length"]]
         width, height = crop["stored_size"]
@@ -73,7 +73,9 @@ class CropCache:
         else:
             decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB)
             if decoded is None or decoded.shape[:2] != (height, width):
-                raise InputError(f"{self._folder / 'crops.bin'}: damaged; delete the folder, it is made again")
+                raise InputError(
+                    f"{self._folder / 'crops.bin'}: damaged; delete the folder, and the next run makes it again"
+                )
             pixels = decoded
         return View(pixels, crop["step"], crop["origin"])
 
@@ -86,27 +88,32 @@ class CropCache:
         return self._files
 
     def __getstate__(self) -> dict[str, Any]:
-        # A memory-mapped array is pickled by its content, which is gigabytes.
+        # Pickling a memory-mapped array would copy its content, which is gigabytes.
         return self.__dict__ | {"_files": None}
 
 
 def crop_cache(
     parent: Path, kind: CacheKind, table: PersonTable, reach: Floats, shrink: Floats, on_bad_image: str
 ) -> CropCache:
-    """The crops of a table's persons, made now by all cores if they are not there.
+    """Return the cache of a table's crops; all cores make it if it does not exist.
 
-    parent: folder of all caches. reach (N, 4): left, top, right, bottom px of what has to be held of each person's
-    picture. shrink (N,): by what it may be shrunk, values above 1 count as 1. on_bad_image: 'error' to end at a picture
-    that cannot be read, 'skip' to leave it out.
+    An interrupted process is continued. If several processes need the cache, one makes it and the others wait.
 
-    An interrupted making goes on where it was. Of several processes one makes it and the others wait.
-    Raises InputError where it cannot be written or does not fit the disk.
+    Args:
+        parent: folder of all caches.
+        kind: format of the stored crops.
+        table: N persons.
+        reach: (N, 4), left, top, right, bottom of the region to store for each person, px in the picture.
+        shrink: (N,), factor by which a region may be downscaled; values above 1 count as 1.
+        on_bad_image: 'error' to stop at an unreadable picture, 'skip' to omit it.
+
+    Raises InputError if the cache cannot be written or does not fit on the disk.
     """
     wanted = _plan(table, reach, np.minimum(shrink, 1))
     folder = parent / f"crops-{kind}-{_fingerprint(kind, table, wanted)}"
     index = folder / "index.npy"
     try:
-        if not index.exists():  # a complete cache may be on a disk that is read-only
+        if not index.exists():  # a complete cache may be on a read-only disk
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder):
                 if not index.exists():
@@ -120,7 +127,7 @@ def crop_cache(
 
 
 def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
-    """Which part of each picture is stored, and how large; the bytes' places are still open."""
+    """Return the region and size of each stored crop; offsets are not known yet."""
     crops = np.zeros(len(table), _CROP)
     picture_wh = table.image_size_wh[table.image_index]
     margin = np.ceil(_MARGIN / shrink)[:, None]  # px of the picture
@@ -133,7 +140,7 @@ def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
 
 
 def _fingerprint(kind: str, table: PersonTable, wanted: Crops) -> str:
-    """Changes with whatever changes the cache's content, but for the pictures themselves."""
+    """Return a hash of everything that determines the cache's content, except for the pixels."""
     digest = hashlib.sha256(f"{_FORMAT} {kind} {_JPEG_QUALITY} {table.image_root.absolute()}".encode())
     for array in (table.person_ids, table.image_index, table.image_files, wanted):
         digest.update(np.ascontiguousarray(array).data)
@@ -142,21 +149,21 @@ def _fingerprint(kind: str, table: PersonTable, wanted: Crops) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Waits until no other process works on the folder. The lock of a process that died is free."""
+    """Wait until no other process works on the folder. The lock of a dead process is free."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str) -> None:
-    # All persons of a picture at once: it is decoded once.
+    # All persons of a picture together, so that it is decoded once.
     order = np.argsort(table.image_index, kind="stable")
     pictures = np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1)
     encode = partial(_encode_picture, kind, table, wanted, on_bad_image)
-    cv2.setNumThreads(0)  # the threads below are the parallelism
+    cv2.setNumThreads(0)  # the thread pool below provides the parallelism
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, _Parts(folder) as parts:
         persons_after = np.cumsum([len(persons) for persons in pictures])
-        first = int(np.searchsorted(persons_after, parts.count, side="right"))  # pictures done
+        first = int(np.searchsorted(persons_after, parts.count, side="right"))  # number of finished pictures
         parts.keep(int(persons_after[first - 1]) if first else 0)
         _announce(folder, kind, wanted, pictures, first, pool, encode)
         progress = tqdm(total=len(pictures), initial=first, desc="crop cache", unit="picture", disable=None)
@@ -178,7 +185,7 @@ def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_b
 
 
 class _Parts:
-    """The crops that are written already: crops.bin, and the length of each in lengths.part."""
+    """The crops written so far: crops.bin, and the length of each crop in lengths.part."""
 
     def __init__(self, folder: Path) -> None:
         self._data = (folder / "crops.bin").open("ab")
@@ -193,14 +200,14 @@ class _Parts:
         self._lengths.close()
 
     def keep(self, count: int) -> None:
-        """Forget what is written beyond the first `count` crops: a crash can leave a part of a block."""
+        """Truncate after the first `count` crops: a crash can leave part of a block."""
         lengths = self.lengths()[:count]
         self._lengths.truncate(lengths.nbytes)
         self._data.truncate(int(lengths.sum()))
         self.count = count
 
     def append(self, crops: list[bytes]) -> None:
-        """Write the next crops so that they outlast a crash: the lengths once the data are safe."""
+        """Append crops so that they survive a crash: lengths are written after the data are synced."""
         lengths = np.array([len(crop) for crop in crops], np.int64)
         for file, content in ((self._data, b"".join(crops)), (self._lengths, lengths.tobytes())):
             file.write(content)
@@ -209,7 +216,7 @@ class _Parts:
         self.count += len(crops)
 
     def lengths(self) -> NDArray[np.int64]:
-        """Bytes of each crop written."""
+        """Return the bytes of each crop written."""
         self._lengths.seek(0)
         content = self._lengths.read()
         return np.frombuffer(content[: len(content) // 8 * 8], np.int64)
@@ -218,7 +225,7 @@ class _Parts:
 def _encode_picture(
     kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str, persons: NDArray[np.intp]
 ) -> list[bytes]:
-    """The stored bytes of each of the persons, who are all in one picture."""
+    """Return the stored bytes of each of these persons, who must all be in one picture."""
     try:
         image = read_labelled_image(table, int(table.image_index[persons[0]]))
     except InputError:
@@ -249,7 +256,7 @@ def _announce(
     pool: ThreadPoolExecutor,
     encode: Any,
 ) -> None:
-    """Say how large the cache will be; InputError where the disk is too small."""
+    """Log the estimated size of the cache; InputError if the disk is too small."""
     left_to_do = pictures[first:]
     persons = np.concatenate([np.empty(0, np.intp), *left_to_do])
     if kind == "raw":
@@ -264,10 +271,10 @@ def _announce(
         len(persons),
         size / 1e9,
         folder,
-        " (going on)" * (first > 0),
+        " (continued)" * (first > 0),
     )
     if size > 0.95 * free:
         raise InputError(
-            f"data.cache: {folder} needs about {size / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; set "
+            f"data.cache: {folder} needs about {size / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB free; set "
             f"data.cache_dir to another disk{', data.cache=jpeg' if kind == 'raw' else ''} or data.cache=none"
         )

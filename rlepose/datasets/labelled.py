@@ -1,6 +1,6 @@
 """The labelled persons of an annotation file: parsed once, then memory-mapped from arrays on disk.
 
-COCO's training file takes seconds and gigabytes to parse; its arrays open at once, and all processes share them.
+Parsing COCO's training file takes seconds and gigabytes; its arrays open at once, and all processes share them.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _ABOUT = "about.json"  # the category, and the annotations left out
 
 
 class Labelled(NamedTuple):
-    """The persons, and the category entry that describes their joints."""
+    """The persons, and the category entry with their joints."""
 
     table: PersonTable
     category: dict[str, Any]
@@ -64,7 +64,11 @@ def labelled_persons(
     try:
         _store(folder, labelled)
     except OSError as error:
-        log.warning("%s: cannot keep the parsed annotations (%s); set data.cache_dir", folder, error.strerror)
+        log.warning(
+            "%s: cannot store the parsed annotations (%s); set data.cache_dir to a writable folder",
+            folder,
+            error.strerror,
+        )
     return labelled
 
 
@@ -88,7 +92,7 @@ def _kept(folder: Path, image_root: Path) -> Labelled | None:
 
 def _store(folder: Path, labelled: Labelled) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that no process sees a part of it.
+    # Written to a temporary folder and renamed, so that no process sees incomplete files.
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         for name in _ARRAYS:
@@ -98,7 +102,7 @@ def _store(folder: Path, labelled: Labelled) -> None:
         aside.chmod(0o755)  # mkdtemp's folders are private
         aside.rename(folder)
     except OSError:
-        if not folder.exists():  # else another rank was faster
+        if not folder.exists():  # otherwise another rank was faster
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

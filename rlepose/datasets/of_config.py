@@ -1,4 +1,4 @@
-"""The data of a config: the labelled persons of either file, those to train on, and crops for whoever needs some."""
+"""The data of a config: labelled persons of the training or validation file, training data sets, and sample crops."""
 
 import dataclasses
 from pathlib import Path
@@ -24,7 +24,7 @@ Part = Literal["train", "val"]
 
 
 def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
-    """The persons of the training or of the validation file, and their joints."""
+    """Return the persons of the training or validation file, and their joints."""
     data, root = config.data, Path(config.data.root)
     annotations, images = {
         "train": (data.train_annotations, data.train_images),
@@ -48,7 +48,7 @@ TABLES = {"coco": _coco_table, "h36m": _h36m_table}
 
 
 def training_dataset(config: Config) -> PoseDataset:
-    """The training persons, read from picture files."""
+    """Return the training persons, read from picture files."""
     data = config.data
     table, skeleton = labelled_table(config, "train")
     if isinstance(table, Person3DTable):
@@ -78,16 +78,16 @@ def _trained_in_space(config: Config, table: Person3DTable) -> Person3DTable:
 
 
 def _box_scale(config: Config, table: PersonTable) -> NDArray[np.floating]:
-    """(N,) how much larger than their boxes the crops of a training table's persons are."""
+    """Return (N,) the size of a training person's crop relative to the box."""
     data = config.data
     extra = data.box_scale if data.extra_box_scale is None else data.extra_box_scale
     return np.where(np.arange(len(table)) < persons_with_depth(table), data.box_scale, extra)
 
 
 def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
-    """At most `count` crops of persons spread evenly over a file: (N, 3, H, W) RGB uint8, not augmented.
+    """Return at most `count` crops of persons spread evenly over a file: (N, 3, H, W) RGB uint8, not augmented.
 
-    Raises InputError where there are none to be had.
+    Raises InputError if none of the pictures can be read.
     """
     table, skeleton = labelled_table(config, part)
     table = table.with_pictures("skip")
@@ -101,17 +101,17 @@ def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
 
 
 def persons_with_depth(table: PersonTable) -> int:
-    """How many persons, the first ones, a batch is made of alone, or in half where others follow."""
+    """Return the number of persons, first in the table, who make up a batch alone or, if others follow, half of it."""
     return table.num_with_depth if isinstance(table, Person3DTable) else len(table)
 
 
 def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
-    """Have the training persons read from the crop cache that the config asks for; it is made if it is not there."""
+    """Let the training persons be read from the config's crop cache, which is made if it does not exist."""
     data, table, scale = config.data, dataset.table, dataset.scale
     if data.cache == "none":
         return
     reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
-    plain = data.input_size_hw[1] / scale[:, 0]  # pixels of a crop without augmentation per pixel of the picture
+    plain = data.input_size_hw[1] / scale[:, 0]  # px of a plain crop per px of the picture
     shrink = data.cache_resolution * plain
     dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
 

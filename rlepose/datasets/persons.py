@@ -1,4 +1,4 @@
-"""All persons of a data set as flat arrays, so that worker processes share one copy."""
+"""All persons of a data set as flat arrays that worker processes share."""
 
 import dataclasses
 import logging
@@ -25,14 +25,14 @@ _NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "l
 class PersonTable:
     """N persons in M pictures.
 
-    person_ids    (N,)       annotation ids, or the number of the entry in a detection file
-    category_ids  (N,)       the data set's ids of what the persons are
+    person_ids    (N,)       annotation ids, or the index of the entry in a detection file
+    category_ids  (N,)       the data set's category ids
     image_index   (N,)       row of the picture in the image arrays below
-    bbox_xywh     (N, 4)     px, cut at the picture's border
-    box_score     (N,)       the detector's score, 1 for boxes from the ground truth
-    keypoints     (N, K, 2)  px in the picture, 0 where there is no label
-    visible       (N, K)     0 no label, 1 hidden, 2 visible
-    image_ids     (M,)       the data set's ids
+    bbox_xywh     (N, 4)     px, clipped at the picture's border
+    box_score     (N,)       the detector's score, 1 for ground-truth boxes
+    keypoints     (N, K, 2)  px in the picture, 0 for unlabelled joints
+    visible       (N, K)     0 unlabelled, 1 hidden, 2 visible
+    image_ids     (M,)       the data set's image ids
     image_files   (M,)       file names relative to `image_root`
     image_size_wh (M, 2)     px, as the annotations state it
     left_out                 how many persons of the file are not in the table, by reason
@@ -60,16 +60,16 @@ class PersonTable:
         return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
 
     def image_path(self, person: int) -> Path:
-        """Where the picture of a person lies."""
+        """Return the path of a person's picture."""
         return self.picture_path(self.image_index[person])
 
     def picture_path(self, row: int) -> Path:
-        """Where a picture lies."""
+        """Return the path of the picture in a row."""
         return self.image_root / str(self.image_files[row])
 
     def with_pictures(self: Table, on_bad_image: str, fix: str = _FIX) -> Table:
-        """The persons whose picture is there. A missing one is an InputError, which says `fix`, or with 'skip' a
-        warning.
+        """Return the persons whose picture exists. For missing ones, raise an InputError that ends with `fix`, or with
+        on_bad_image='skip' log a warning.
         """
         used = np.unique(self.image_index)
         folders: dict[str, set[str]] = {}
@@ -77,7 +77,7 @@ class PersonTable:
         for row in used:
             folder, name = os.path.split(self.image_files[row])
             if folder not in folders:
-                # One listing a folder: asking for 100,000 files one by one takes minutes on a network disk.
+                # One listing per folder: 100,000 separate checks take minutes on a network disk.
                 there = self.image_root / folder
                 folders[folder] = {entry.name for entry in os.scandir(there)} if there.is_dir() else set()
             if name not in folders[folder]:
@@ -85,10 +85,10 @@ class PersonTable:
         if not missing:
             return self
         first = self.picture_path(missing[0])
-        message = f"{len(missing)} of {len(used)} pictures are missing, the first is {first}"
+        message = f"{len(missing)} of {len(used)} pictures are missing, first {first}"
         if on_bad_image == "error":
             raise InputError(f"{message}; {fix}")
-        log.warning("%s; their persons are left out", message)
+        log.warning("%s; their persons are skipped", message)
         if len(missing) == len(used):
             raise InputError(f"{message}, so no person remains; check data.root and the picture folders")
         there_is = ~np.isin(self.image_index, missing)
@@ -96,7 +96,7 @@ class PersonTable:
         return dataclasses.replace(self.select(there_is), left_out=left_out)
 
     def person_image_ids(self) -> NDArray[np.int64]:
-        """(N,) id of each person's picture."""
+        """Return (N,) the image id of each person."""
         return self.image_ids[self.image_index]
 
 

@@ -29,7 +29,7 @@ def test_a_signal_to_all_processes_saves_and_asks_to_be_requeued(start: Start, n
     os.killpg(run.process.pid, number)
     code, printed = run.end()
     assert code == STOPPED, printed
-    assert "Traceback" not in printed and "stopped by a signal; go on with --resume" in printed
+    assert "Traceback" not in printed and "stopped by a signal; continue with --resume" in printed
     state = progress(run.folder)
     assert state["epoch"] * 1000 + state["seen"] > 0
 

@@ -92,13 +92,13 @@ def test_one_camera_serves_all_poses_and_none_is_no_error(untrained: Callable[..
 @pytest.mark.parametrize(
     ("keypoints", "focal", "principal", "message"),
     [
-        (np.zeros((17, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got the shape \(17, 2\)"),
-        (np.zeros((1, 18, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got the shape \(1, 18, 2\)"),
+        (np.zeros((17, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got shape \(17, 2\)"),
+        (np.zeros((1, 18, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got shape \(1, 18, 2\)"),
         (np.full((1, 17, 2), np.nan), 1000, (1, 1), "keypoints: expected finite numbers"),
         ([["a"]], 1000, (1, 1), "keypoints: expected numbers in px, got list"),
         (np.zeros((1, 17, 2)), 0, (1, 1), "focal: expected focal lengths above 0 px, got 0"),
-        (np.zeros((3, 17, 2)), np.ones((2, 2)), (1, 1), r"focal: expected \(2,\) px, .* got the shape \(2, 2\)"),
-        (np.zeros((1, 17, 2)), 1000, (1, 1, 1), r"principal: expected \(2,\) px, .* got the shape \(3,\)"),
+        (np.zeros((3, 17, 2)), np.ones((2, 2)), (1, 1), r"focal: expected \(2,\) px, .* got shape \(2, 2\)"),
+        (np.zeros((1, 17, 2)), 1000, (1, 1, 1), r"principal: expected \(2,\) px, .* got shape \(3,\)"),
     ],
 )
 def test_what_is_no_pose_or_camera_is_refused(
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_task_is_refused_by_either(
 ) -> None:
     with pytest.raises(InputError, match=r"model\.name: top_down does not lift 2-D poses"):
         Lifter(checkpoint(), device="cpu")
-    with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures"):
+    with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures"):
         Predictor(untrained()[0], device="cpu")
     (tmp_path / "lifting.pt").write_text("no")
     with pytest.raises(InputError, match="not a readable checkpoint"):

@@ -67,7 +67,7 @@ def test_an_image_of_pil_is_turned_upright() -> None:
 
 @pytest.mark.parametrize("images", [None, 3, (name for name in "ab"), [b"bytes"]])
 def test_what_is_no_picture_is_refused_with_what_would_be(images: object) -> None:
-    with pytest.raises(InputError, match=r"picture 0: cannot predict with a \w+; give a path, a NumPy array or a PIL"):
+    with pytest.raises(InputError, match=r"picture 0: cannot read a \w+; give a path, a NumPy array or a PIL"):
         only(images)
 
 

@@ -215,4 +215,4 @@ def test_a_file_to_validate_on_needs_the_pictures_that_the_config_is_written_for
 ) -> None:
     path = write_coco(persons=[{}, {}])
     result = run_script("inspect_dataset.py", path, "--val", path, "--val-images", tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 2 and "--val: " in result.stderr and "pass --images FOLDER" in result.stderr
+    assert result.returncode == 2 and "--val: " in result.stderr and "add --images FOLDER" in result.stderr

@@ -119,4 +119,4 @@ def test_wrong_arguments_are_told(
     assert run(monkeypatch, *given, "--device", "cpu") == 2
     assert "none.json: the file of poses does not exist; check the path" in capsys.readouterr().err
     assert run(monkeypatch, *given, "--focal", 1, 2, 3) == 2
-    assert "--focal: expected one number or two, got 3" in capsys.readouterr().err
+    assert "--focal: expected one or two numbers, got 3" in capsys.readouterr().err

@@ -160,7 +160,7 @@ def test_the_command_says_what_is_where(
         (["--shares", "tune=0.1", "tune=0.2"], "each part once"),
         (["--shares", "../tune=0.1"], "expected PART=SHARE"),
         (["--shares", "tune=0.5", "calibrate=0.5"], "leave nothing to train on"),
-        (["--blocks", "5", "--group-key", "who"], "leave it out, or --group-key"),
+        (["--blocks", "5", "--group-key", "who"], "cannot be used with --group-key"),
         (["--blocks", "1"], "expected 2 or more"),
     ],
 )

@@ -311,7 +311,7 @@ def test_missing_labels_are_named(lifting_config: Callable[..., Config]) -> None
 
 def test_people_to_test_on_must_not_be_trained_on(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 1, 5, 6, 7, 8"):
         build_trainer(lifting_config(f"data.val_annotations={path}"), ALONE)
 
 
@@ -342,7 +342,7 @@ def test_what_works_on_pictures_refuses_it(lifting_config: Callable[..., Config]
         lambda: model_cost(config),
     ]
     for action in refused:
-        with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures, so this does not work"):
+        with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures, which this command needs"):
             action()
     with pytest.raises(InputError, match="but the server wants the 17 of COCO"):
         submit_checkpoint(path, config, checkpoint, "boxes.json", tmp_path, ALONE)

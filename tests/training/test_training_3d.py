@@ -159,7 +159,7 @@ def test_a_person_without_a_camera_is_named(tiny_3d_config: Callable[..., Config
 
 def test_people_to_test_on_must_not_be_trained_on(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 1, 5, 6, 7, 8"):
         trainer_of(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"))
 
 

@@ -177,4 +177,4 @@ def test_the_command_fits_on_the_file_it_is_given(
     assert re.search(r"fitted on \d+ persons of .*person_keypoints_train\.json", result.stdout)
     assert load_checkpoint(path).recalibration is not None
     result = run_script(*command)
-    assert result.returncode == 2 and "--fit-images: is of the pictures of --fit-annotations" in result.stderr
+    assert result.returncode == 2 and "--fit-images: only used with --fit-annotations" in result.stderr

@@ -38,7 +38,7 @@ def test_typed_boxes_are_persons_and_those_outside_are_told(checkpoint: Checkpoi
     boxes = [person.bbox_xywh for person in seen.poses.persons]
     np.testing.assert_allclose(boxes, [[10, 20, 40, 80], [30, 5, 50, 60]], atol=1)
     (problem,) = seen.poses.problems
-    assert problem.startswith(f"{picture.name}: the box [9000.0, 0.0, 5.0, 5.0] has no inside")
+    assert problem.startswith(f"{picture.name}: the box [9000.0, 0.0, 5.0, 5.0] does not overlap the picture")
 
 
 def test_the_detector_is_asked_for_whom_it_finds(checkpoint: Checkpoint, picture: Path) -> None:

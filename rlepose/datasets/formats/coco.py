@@ -1,4 +1,4 @@
-"""Persons of a COCO-format file, or of a detection file, into a PersonTable."""
+"""Read persons from a COCO-format file or a detection file into a PersonTable."""
 
 import logging
 from collections import Counter
@@ -21,16 +21,16 @@ from rlepose.pose.geometry import clip_boxes
 log = logging.getLogger(__name__)
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Annotators click on a border joint up to a pixel outside.
+# Annotators place labels of joints at the border up to one pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
-    """The labelled persons of a file.
+    """Return the labelled persons of a file.
 
-    Left out, and counted by reason in the log and in the table: whoever the file itself leaves out, crowds, boxes
-    without an inside, and persons without a labelled joint. Labels outside their picture count as no label. InputError
-    for numbers that cannot be right and when nobody remains.
+    Annotations that the file leaves out, crowds, boxes outside the picture, and persons without a labelled joint are
+    left out, and counted by reason in the log and in the table. Labels outside their picture count as unlabelled.
+    InputError for invalid numbers, and if no person remains.
     """
     left_out = Counter(coco.left_out)
     ids, categories, rows, boxes, labels = [], [], [], [], []
@@ -62,7 +62,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         visible=visible,
     )
     inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
-    left_out["box without an inside"] += int((~inside).sum())
+    left_out["box outside the picture"] += int((~inside).sum())
     left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
     table = replace(table.select(np.asarray(inside & labelled)), left_out={k: n for k, n in left_out.items() if n})
     counts = counted(table.left_out)
@@ -80,21 +80,21 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 def persons_from_detections(
     pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
 ) -> PersonTable:
-    """The boxes of these groups' categories in a detection file of COCO's results format, without labels.
+    """Return the boxes of these groups' categories from a detection file in COCO's results format, without labels.
 
-    clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes of other categories, on other
-    pictures and without an inside are left out, counted by reason in the log and in the table; one without category is
-    of the only group. InputError for entries that are no boxes, and where no box remains.
+    clip: clip boxes like annotated ones, at the picture's border and by one pixel. Boxes of other categories, in other
+    pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
+    category belongs to the only group. InputError for invalid entries, and if no box remains.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
-        raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
+        raise InputError(f"{path}: expected COCO's results format, a list of {{image_id, category_id, bbox, score}}")
     category_ids = [identity for group in groups for identity in group.category_ids]
     kept, left_out, first_picture = [], Counter[str](), ""
     for number, entry in enumerate(entries):
         if "category_id" not in entry and len(groups) > 1:
-            raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
+            raise InputError(f"{path}: entry {number} has no category_id, which determines its joints; add it")
         category = whole_number(entry.get("category_id", category_ids[0]))
         if category not in category_ids:
             left_out[f"of category {entry['category_id']}"] += 1
@@ -102,8 +102,8 @@ def persons_from_detections(
         score, box = entry.get("score"), finite_numbers(entry["bbox"], 4)
         row = pictures.row_of_image.get(whole_number(entry.get("image_id")))
         if row is None:
-            left_out["on another picture"] += 1
-            first_picture = first_picture or f"; entry {number} is on picture {entry.get('image_id')!r}"
+            left_out["in another picture"] += 1
+            first_picture = first_picture or f"; entry {number} is in picture {entry.get('image_id')!r}"
             continue
         if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
@@ -111,16 +111,16 @@ def persons_from_detections(
         kept.append((number, category, row, score, bbox_xywh))
     pictures.require({row for _, _, row, _, _ in kept})
     with_inside = [item for item in kept if min(item[-1][2:]) > 0]
-    left_out["without an inside"] += len(kept) - len(with_inside)
+    left_out["outside the picture"] += len(kept) - len(with_inside)
     kept, wanted, counts = with_inside, ", ".join(map(str, sorted(category_ids))), counted(left_out)
     if not kept:
         raise InputError(
-            f"{path}: no box is of category {wanted} on a picture of {pictures.path} (left out: {counts}"
+            f"{path}: no box is of category {wanted} in a picture of {pictures.path} (left out: {counts}"
             f"{first_picture}); correct category_id and image_id, or give the detections of these pictures"
         )
     log.info("%s: %d boxes of category %s; left out: %s", path, len(kept), wanted, counts)
-    if left_out["on another picture"]:
-        log.warning("%s: %d boxes are on other pictures%s", path, left_out["on another picture"], first_picture)
+    if left_out["in another picture"]:
+        log.warning("%s: %d boxes are in other pictures%s", path, left_out["in another picture"], first_picture)
     num_keypoints = len({joint for group in groups for joint in group.joints})
     table = _table(
         pictures,
@@ -136,7 +136,7 @@ def persons_from_detections(
     return replace(table, left_out={reason: count for reason, count in left_out.items() if count})
 
 
-def _table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
+def _table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
     return PersonTable(
         image_root=Path(image_root),
         image_ids=np.array([image["id"] for image in pictures.images], np.int64),
@@ -171,14 +171,14 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
 
 
 def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many numbers, finite in float32 too, as an array (length,), or None if it is something else."""
+    """Return a list of `length` numbers that are finite in float32 as an array (length,), or None for other values."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
         return None
     try:
         array = np.array(values, float)
-    except OverflowError:  # a whole number too large for a float
+    except OverflowError:  # a whole number that is too large for a float
         return None
     return array if (np.abs(array) <= _LARGEST_FLOAT32).all() else None
 
@@ -200,5 +200,5 @@ def _labelled_inside(
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
     outside = (visible > 0) & ~inside
     if outside.any():
-        log.warning("%s: %d labels lie outside their picture and count as no label", coco.path, int(outside.sum()))
+        log.warning("%s: %d labels are outside their picture and count as unlabelled", coco.path, int(outside.sum()))
     return np.where(inside, visible, 0).astype(np.uint8)

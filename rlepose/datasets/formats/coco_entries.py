@@ -49,7 +49,7 @@ def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
                 "these numbers in image_id and category_id"
             )
         if identity in seen:
-            raise InputError(f"{path}: {key}: id {identity} stands twice; ids must be unique")
+            raise InputError(f"{path}: {key}: id {identity} appears twice; ids must be unique")
         seen.add(identity)
         found.append(entry if type(entry["id"]) is int else entry | {"id": identity})
     return found

@@ -1,4 +1,4 @@
-"""COCO's JSON layout for keypoints: parsed, and checked before anything else looks at it."""
+"""Parse and check keypoint files in COCO's JSON layout."""
 
 import itertools
 import logging
@@ -26,7 +26,7 @@ _LARGEST_SIDE = 1_000_000  # pixels
 
 
 class Pictures:
-    """What a file in COCO's layout says of its pictures; it may be an image info file, which has no labels.
+    """The pictures listed in a file in COCO's layout, which may be an image info file without labels.
 
     images: as in the file, with whole numbers as ids and sizes. file_names (M,) and size_wh (M, 2) px: of each picture.
     Raises InputError when they are not in COCO's layout. Names and sizes that cannot be right are refused by `require`,
@@ -108,11 +108,12 @@ class CocoFile(Pictures):
         self.groups = category_groups_of(chosen)
         self.category = chosen[0] if len(self.groups) == 1 else united(chosen)
         if len(chosen) > 1:
-            names = category if category == "all" else [entry["name"] for entry in chosen]
-            self.category = self.category | {"name": names}
+            distinct = list(dict.fromkeys(entry.get("name") for entry in chosen))
+            alone = distinct[0] if len(distinct) == 1 else distinct
+            self.category = self.category | {"name": category if category == "all" else alone}
         self.category_ids = frozenset(entry["id"] for entry in chosen)
-        names = {entry["id"]: str(entry.get("name")) for entry in categories}
-        reasons = [self._reason_to_leave_out(annotation, names) for annotation in annotations]
+        names_by_id = {entry["id"]: str(entry.get("name")) for entry in categories}
+        reasons = [self._reason_to_leave_out(annotation, names_by_id) for annotation in annotations]
         self.annotations = [a for a, reason in zip(annotations, reasons, strict=True) if reason is None]
         self.left_out = Counter(reason for reason in reasons if reason is not None)
         if len(self.groups) > 1:
@@ -126,13 +127,13 @@ class CocoFile(Pictures):
         return len(self.category["keypoints"])
 
     def skeleton(self, oks_sigmas: tuple[float, ...] | None = None, flip_pairs: FlipPairs | None = None) -> Skeleton:
-        """The joints of the chosen category; arguments as `category_skeleton`'s."""
+        """Return the joints of the chosen category; for the arguments, see `category_skeleton`."""
         return category_skeleton(self.category, self.path, oks_sigmas, flip_pairs)
 
     def _choose_categories(
         self, categories: list[dict[str, Any]], wanted: str | Sequence[str] | None
     ) -> list[dict[str, Any]]:
-        """At least one."""
+        """Return the chosen categories, at least one."""
         with_keypoints = [c for c in categories if c.get("keypoints")]
         by_name: dict[str, list[dict[str, Any]]] = {}
         for entry in with_keypoints:
@@ -146,7 +147,7 @@ class CocoFile(Pictures):
         if wanted is None and len(by_name) > 1:
             raise InputError(
                 f"{self.path}: several categories have keypoints; set data.category to one of {names}, to a list of "
-                "them or to all"
+                "these, or to all"
             )
         if wanted is None or wanted == "all":
             return with_keypoints
@@ -154,7 +155,7 @@ class CocoFile(Pictures):
         unknown = [name for name in chosen if name not in by_name]
         if unknown or not chosen:
             what = f"no category '{unknown[0]}' with keypoints" if unknown else "an empty list"
-            raise InputError(f"{self.path}: data.category: {what}; there is {names}")
+            raise InputError(f"{self.path}: data.category: {what}; choose from {names}")
         return [entry for name in chosen for entry in by_name[name]]
 
     def _reason_to_leave_out(self, annotation: dict[str, Any], names: Mapping[int, str]) -> str | None:
@@ -182,7 +183,7 @@ class CocoFile(Pictures):
         return made
 
     def _spread_joints(self) -> None:
-        """Give all annotations the union's joints; what has no label at all is left as it is."""
+        """Extend all annotations to the union of joints; leave annotations without labels unchanged."""
         joints_of = {identity: group.joints for group in self.groups for identity in group.category_ids}
         for row, annotation in enumerate(self.annotations):
             joints, keypoints = joints_of[annotation["category_id"]], annotation.get("keypoints") or []
@@ -192,12 +193,12 @@ class CocoFile(Pictures):
                 got = f"{len(keypoints)} values" if isinstance(keypoints, list) else repr(keypoints)
                 raise InputError(
                     f"{self.path}: annotation {annotation['id']}: keypoints: expected {3 * len(joints)} numbers for "
-                    f"category {annotation['category_id']}, got {got}; a joint without label is 0, 0, 0"
+                    f"category {annotation['category_id']}, got {got}; write 0, 0, 0 for an unlabelled joint"
                 )
             self.annotations[row] = annotation | {"keypoints": spread(keypoints, joints, self.num_keypoints)}
 
     def _check_boxes(self) -> None:
-        """Annotations of crowds and of persons without labels, too, which the evaluation looks at."""
+        """Check all boxes, including those of crowds and unlabelled persons, because the evaluation uses them."""
         for annotation in self.annotations:
             box = annotation.get("bbox")
             if box is not None and not (
@@ -214,31 +215,35 @@ class CocoFile(Pictures):
         found = category["keypoints"]
         alike = isinstance(found, list) and len(found) == len(joints) and all(isinstance(name, str) for name in found)
         if not alike or _sides(found) != _sides(joints.names):
-            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; wrong file?")
+            raise InputError(f"{self.path}: expected the joints {', '.join(joints.names)}, got {found}; check the file")
         bones = [[i + 1, j + 1] for i, j in joints.bones]
         return category | {"keypoints": list(joints.names), "skeleton": bones}
 
     def _with_bones_from_1(self, category: dict[str, Any]) -> dict[str, Any]:
-        """Some files, such as MPII's, count the joints of their bones from 0, which shows where joint 0 is in one."""
+        """Convert bones that count joints from 0, as in MPII's files; a bone with joint 0 reveals them."""
         bones, names = category.get("skeleton") or [], category["keypoints"]
         ends = list(itertools.chain(*bones)) if isinstance(bones, list) and all(map(_is_bone, bones)) else []
         if not isinstance(names, list) or 0 not in ends or not 0 <= min(ends) <= max(ends) < len(names):
             return category
-        log.info("%s: category %s: its bones count joints from 0", self.path, category["id"])
+        log.info("%s: category %s: the bones count joints from 0", self.path, category["id"])
         return category | {"skeleton": [[i + 1, j + 1] for i, j in bones]}
 
     def _check_joints(self, category: dict[str, Any]) -> None:
-        """A category's names and bones; the labels themselves are checked where they become arrays."""
+        """Check names and bones of a category; labels are checked when they are converted to arrays."""
         names, bones = category["keypoints"], category.get("skeleton") or []
         where = f"{self.path}: category {category['id']}"
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"{where}: 'keypoints' must be a list of joint names")
         spelled_alike = skeleton_from_names(names).ambiguous_names()
         if spelled_alike:
-            raise InputError(f"{where}: the joint names {', '.join(spelled_alike)} cannot be told apart; rename them")
+            raise InputError(
+                f"{where}: the joint names {', '.join(spelled_alike)} differ only in spelling; rename them"
+            )
         for bone in bones if isinstance(bones, list) else [bones]:
             if not _is_bone(bone) or not all(1 <= end <= len(names) for end in bone):
-                raise InputError(f"{where}: skeleton entry {bone} is not a pair of joint numbers in 1 … {len(names)}")
+                raise InputError(
+                    f"{where}: skeleton entry {bone} is not a pair of joint numbers from 1 to {len(names)}"
+                )
 
 
 def _sides(names: Sequence[str]) -> list[str | None]:
@@ -255,10 +260,10 @@ def category_skeleton(
     oks_sigmas: tuple[float, ...] | None = None,
     flip_pairs: FlipPairs | None = None,
 ) -> Skeleton:
-    """Names, pairs and bones of a category entry; OKS constants and pairs as given, else by name, else the default.
+    """Return the skeleton of a category entry; OKS constants and pairs as given, else by name, else the default.
 
-    flip_pairs: names of joints that change places when a picture is mirrored. path is for messages.
-    Raises InputError for another number of constants, and for pairs of joints that are not there or not distinct.
+    flip_pairs: names of joints that mirroring swaps. path: file to name in messages.
+    Raises InputError for a wrong number of constants, and for flip pairs with unknown or repeated joints.
     """
     names, known = category["keypoints"], category_oks_sigmas(category)
     bones = tuple((i - 1, j - 1) for i, j in category.get("skeleton") or [])
@@ -266,8 +271,8 @@ def category_skeleton(
     skeleton = Skeleton(tuple(names), bones, tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known), twins)
     if skeleton.without_twin:
         log.warning(
-            "%s: %s: no joint of the other side with this name; mirrored pictures will teach them wrongly, so "
-            "correct the names or set augment.flip_prob=0 eval.flip_test=false",
+            "%s: %s: no joint with this name on the other side, so mirrored pictures train these joints wrongly; "
+            "correct the names, or set augment.flip_prob=0 eval.flip_test=false",
             path,
             ", ".join(skeleton.without_twin),
         )
@@ -278,7 +283,7 @@ def category_skeleton(
     unknown = [name for name, sigma in zip(names, known, strict=True) if sigma is None]
     if unknown:
         log.warning(
-            "%s: no OKS constant known for %s: using %g; set data.oks_sigmas to change it",
+            "%s: no OKS constant known for %s, using %g; set data.oks_sigmas to change it",
             path,
             ", ".join(unknown),
             DEFAULT_OKS_SIGMA,

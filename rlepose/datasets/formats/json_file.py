@@ -26,7 +26,7 @@ def parse_json(content: bytes, path: Path, what: str) -> Any:
         if found is not None:
             raise InputError(f"{path}: the {what} is {found}") from error
         raise InputError(
-            f"{path}: the {what} is not valid JSON ({error}); correct it there, or fetch it again if it is cut off"
+            f"{path}: the {what} is not valid JSON ({error}); correct it there, or download it again if it is cut off"
         ) from error
 
 

@@ -97,8 +97,8 @@ def test_a_label_counts_up_to_a_pixel_outside_the_picture(
         ({"keypoints": ...}, "no labelled joint"),
         ({"keypoints": None}, "no labelled joint"),
         ({"keypoints": NO_LABEL, "bbox": ...}, "no labelled joint"),
-        ({"bbox": [10, 10, 0, 20]}, "box without an inside"),
-        ({"bbox": [300, 10, 20, 20]}, "box without an inside"),
+        ({"bbox": [10, 10, 0, 20]}, "box outside the picture"),
+        ({"bbox": [300, 10, 20, 20]}, "box outside the picture"),
         ({"keypoints": [500, 500, 2, 0, 0, 0, 0, 0, 0]}, "no labelled joint inside the picture"),
         ({"category_id": 7}, "of category 7, which 'categories' lacks"),
         ({"category_id": None}, "without a category_id that is a number"),
@@ -120,7 +120,7 @@ def test_a_person_to_leave_out_is_counted_with_the_reason(
 
 def test_labels_outside_their_picture_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     persons(write_coco([{"keypoints": [500, 500, 2, 50, 40, 2, -90, 0, 1]}]))
-    assert "2 labels lie outside their picture" in caplog.text
+    assert "2 labels are outside their picture" in caplog.text
 
 
 def test_a_file_without_a_labelled_person_is_refused_with_the_counts(write_coco: WriteCoco) -> None:
@@ -190,7 +190,7 @@ def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) 
 
 def test_detections_of_other_categories_and_without_inside_are_left_out(write_coco: WriteCoco) -> None:
     table = detections(write_coco(), [box(category_id=2), box(bbox=[200, 200, 10, 10]), box()])
-    assert table.person_ids.tolist() == [2] and table.left_out == {"of category 2": 1, "without an inside": 1}
+    assert table.person_ids.tolist() == [2] and table.left_out == {"of category 2": 1, "outside the picture": 1}
 
 
 @pytest.mark.parametrize("image_id", [99, [9], None, ...])
@@ -198,15 +198,15 @@ def test_detections_on_other_pictures_are_counted(
     write_coco: WriteCoco, caplog: pytest.LogCaptureFixture, image_id: Any
 ) -> None:
     table = detections(write_coco(), [box(image_id=image_id), box()])
-    assert table.person_ids.tolist() == [1] and table.left_out == {"on another picture": 1}
-    assert "1 boxes are on other pictures; entry 0 is on picture " in caplog.text
+    assert table.person_ids.tolist() == [1] and table.left_out == {"in another picture": 1}
+    assert "1 boxes are in other pictures; entry 0 is in picture " in caplog.text
 
 
 @pytest.mark.parametrize(
     ("entries", "counts"),
     [
         ([box(category_id=0)] * 2, "2 × of category 0"),
-        ([box(image_id=99)], "1 × on another picture; entry 0 is on picture 99"),
+        ([box(image_id=99)], "1 × in another picture; entry 0 is in picture 99"),
         ([], "none"),
     ],
 )
@@ -214,7 +214,7 @@ def test_detections_of_which_none_can_be_used_are_refused(
     write_coco: WriteCoco, entries: list[dict[str, Any]], counts: str
 ) -> None:
     with pytest.raises(
-        InputError, match=re.escape("no box is of category 1 on a picture of ") + f".*left out: {counts}"
+        InputError, match=re.escape("no box is of category 1 in a picture of ") + f".*left out: {counts}"
     ):
         detections(write_coco(), entries)
 
@@ -242,7 +242,10 @@ def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Pa
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])
 def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entries: Any) -> None:
-    with pytest.raises(InputError, match=r"detections\.json: expected a list of \{image_id, category_id, bbox, score"):
+    with pytest.raises(
+        InputError,
+        match=r"detections\.json: expected COCO's results format, a list of \{image_id, category_id, bbox, score",
+    ):
         detections(write_coco(), entries)
 
 

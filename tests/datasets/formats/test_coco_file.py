@@ -52,7 +52,7 @@ def test_categories_that_share_their_joints_are_one(
 def test_a_list_with_a_category_that_is_not_there_is_refused(
     write_coco: WriteCoco, wanted: list[str], what: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"data\.category: {what}.*; there is cat, dog, ox"):
+    with pytest.raises(InputError, match=rf"data\.category: {what}.*; choose from cat, dog, ox"):
         CocoFile(write_coco(categories=ANIMALS), wanted)
 
 
@@ -100,7 +100,7 @@ def test_an_entry_without_a_whole_number_as_id_is_refused(write_coco: WriteCoco,
 
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_an_id_that_stands_twice_is_refused(write_coco: WriteCoco, key: str) -> None:
-    with pytest.raises(InputError, match=rf"annotations\.json: {key}: id 4 stands twice"):
+    with pytest.raises(InputError, match=rf"annotations\.json: {key}: id 4 appears twice"):
         CocoFile(write_coco(**{key: [{"id": 1}, {"id": 4}, {"id": 4}]}))
 
 
@@ -127,7 +127,7 @@ def test_several_categories_with_keypoints_ask_for_a_choice(write_coco: WriteCoc
 
 
 def test_an_unknown_category_is_refused_with_those_that_exist(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"data\.category: no category 'horse' with keypoints; there is person"):
+    with pytest.raises(InputError, match=r"data\.category: no category 'horse' with keypoints; choose from person"):
         CocoFile(write_coco(), "horse")
 
 
@@ -138,14 +138,14 @@ def test_joint_names_that_are_no_list_of_text_are_refused(write_coco: WriteCoco,
 
 
 def test_joint_names_that_differ_only_in_spelling_are_refused(write_coco: WriteCoco) -> None:
-    message = "category 1: the joint names left_hip, LeftHip cannot be told apart"
+    message = "category 1: the joint names left_hip, LeftHip differ only in spelling"
     with pytest.raises(InputError, match=message):
         CocoFile(write_coco(category={"keypoints": ["left_hip", "LeftHip", "right_hip"]}))
 
 
 @pytest.mark.parametrize("bone", [[0, 3], [1, 4], [1], [1, 2, 3], [1, "2"], [1, 2.5], 1, None], ids=repr)
 def test_a_bone_that_is_no_pair_of_the_joints_is_refused(write_coco: WriteCoco, bone: Any) -> None:
-    message = f"category 1: skeleton entry {bone} is not a pair of joint numbers in 1 … 3"
+    message = f"category 1: skeleton entry {bone} is not a pair of joint numbers from 1 to 3"
     with pytest.raises(InputError, match=re.escape(message)):
         CocoFile(write_coco(category={"skeleton": [[1, 2], bone]}))
 
@@ -222,7 +222,7 @@ def test_a_joint_whose_other_side_is_misspelt_is_warned_of(
     write_coco: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     CocoFile(write_coco(category={"keypoints": ["nose", "left_hip", "rigth_hip"]})).skeleton()
-    assert "left_hip: no joint of the other side" in caplog.text
+    assert "left_hip: no joint with this name on the other side" in caplog.text
 
 
 # --- pairs ----------------------------------------------------------------------------------------------------------
@@ -244,8 +244,8 @@ def test_no_pairs_leave_every_joint_in_its_place(write_coco: WriteCoco) -> None:
     ("pairs", "message"),
     [
         ([("left_hip", "right_hop")], "no joint 'right_hop'; it has nose, left_hip, right_hip"),
-        ([("left_hip", "right_hip"), ("nose", "left_hip")], "'left_hip' stands in it twice"),
-        ([("nose", "nose")], "'nose' stands in it twice"),
+        ([("left_hip", "right_hip"), ("nose", "left_hip")], "'left_hip' appears twice"),
+        ([("nose", "nose")], "'nose' appears twice"),
     ],
 )
 def test_pairs_of_joints_that_are_not_there_or_not_distinct_are_refused(

@@ -74,7 +74,7 @@ def test_a_missing_box_is_the_whole_picture_where_asked(case_folder: Path) -> No
 
 
 def test_persons_without_a_box_are_left_out_where_asked(case_folder: Path) -> None:
-    with pytest.raises(InputError, match=r"left out: 3 × box without an inside"):
+    with pytest.raises(InputError, match=r"left out: 3 × box outside the picture"):
         persons_of(case_folder / "keypoints_without_boxes", missing_boxes="leave_out")
 
 
