@@ -194,17 +194,29 @@ class BadImages:
         self.mode = mode
         self.seen: set[str] = set()
         self._told: set[str] = set()
+        self._crops_read = 0
 
     def check(self, problems: list[str]) -> None:
         """Record a batch's problems ('' for none); in mode 'error', raise InputError at the first."""
+        self._crops_read += problems.count("")
         for problem in filter(None, problems):
             if self.mode == "error":
                 raise InputError(f"{problem}; or set data.on_bad_image=skip to skip such pictures")
             self.seen.add(problem)
 
-    def report(self, seen_by_ranks: list[set[str]]) -> None:
-        """Log the pictures skipped so far on all ranks, once each."""
-        together = set().union(*seen_by_ranks)
+    @property
+    def state(self) -> tuple[set[str], int]:
+        """Problems and number of crops read on this rank."""
+        return self.seen, self._crops_read
+
+    def report(self, states: list[tuple[set[str], int]], complete: bool = True) -> None:
+        """Log the pictures skipped so far, once each. states: of all ranks.
+
+        Raises InputError if no picture could be read, unless only some were tried (complete=False).
+        """
+        together: set[str] = set().union(*(seen for seen, _ in states))
+        if complete and together and not any(crops_read for _, crops_read in states):
+            raise InputError(f"none of {len(together)} pictures could be read, so nothing is left: {min(together)}")
         for problem in sorted(together - self._told):
             log.warning("skipped: %s", problem)
         if together - self._told:

@@ -20,6 +20,7 @@ class Poses:
     box_score: (N,), the detector's score; 1 for a labelled box.
     frame_wh: (N, 2) px in the picture, width and height of the frame that the network saw.
     person_ids: (N,), the annotation whose box was used; None if the boxes belong to no annotation.
+    unread_images: ids of the pictures that could not be read. Their persons are not missed: nobody looked.
     """
 
     keypoints: Floats
@@ -31,6 +32,7 @@ class Poses:
     box_score: Floats
     frame_wh: Floats
     person_ids: NDArray[np.int64] | None = None
+    unread_images: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keypoints)

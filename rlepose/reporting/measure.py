@@ -151,7 +151,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         metrics=metrics,
         persons=len(oks),
         labels=labels,
-        joint_ap=_joint_ap(evaluator, results),
+        joint_ap=_joint_ap(evaluator, poses, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(oks.mean()),
         nme=None if evaluator.nme is None else evaluator.nme.evaluate(poses, evaluator.rows(poses)),
@@ -162,10 +162,10 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     )
 
 
-def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
+def _joint_ap(evaluator: CocoEvaluator, poses: Poses, results: list[CocoResults]) -> Floats:
     """(K,); of a joint that several groups of categories have, their mean."""
     values = np.full((len(results), len(evaluator.skeleton)), np.nan)
-    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths, results, strict=True):
+    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths_of(poses), results, strict=True):
         row[list(group.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(group))
     measured = ~np.isnan(values)
     number = measured.sum(axis=0)

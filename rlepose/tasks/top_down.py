@@ -74,4 +74,4 @@ class TopDown(PoseTask):
         self._bad_images.check(problems)
 
     def report_problems(self) -> None:
-        self._bad_images.report(self.ranks.gather(self._bad_images.seen))
+        self._bad_images.report(self.ranks.gather(self._bad_images.state))

@@ -19,7 +19,7 @@ from rlepose.evaluation.nme import NME_ERRORS, NME_LEFT_OUT, NME_METRICS, check_
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.results import CocoResults, write_results
 from rlepose.evaluation.slices import crowd_index, slices
-from rlepose.evaluation.truth import truth_of
+from rlepose.evaluation.truth import CocoTruth, truth_of
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.evaluator import Evaluator, metric_text
@@ -83,6 +83,12 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             names += NME_METRICS
         return tuple(f"{self.prefix}/{name}" for name in names)
 
+    def truths_of(self, poses: Poses) -> list[CocoTruth]:
+        """Return the labels of each group of categories, without pictures that could not be read."""
+        if not poses.unread_images:
+            return self.truths
+        return [truth.with_pictures(~np.isin(truth.image_ids, poses.unread_images)) for truth in self.truths]
+
     def coco_tables(self, poses: Poses) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
         """COCO's numbers of each group, and the results that they were computed from."""
         if self._labels is None:
@@ -92,7 +98,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             results = [results_of(poses, group, self.skeleton) for group in self.groups]
         tables = [
             evaluate_coco(truth, found, self.oks_sigmas(group), self.config.eval.backend)
-            for group, truth, found in zip(self.groups, self.truths, results, strict=True)
+            for group, truth, found in zip(self.groups, self.truths_of(poses), results, strict=True)
         ]
         return tables, results
 
@@ -112,7 +118,9 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             rows = {group.name: table for group, table in zip(self.groups, tables, strict=True)}
         else:
             oks_sigmas = np.array(self.skeleton.oks_sigmas)
-            parts = slices(self.skeleton.names, self.truths[0], results[0], oks_sigmas, self.crowd_index)
+            read = ~np.isin(self.truths[0].image_ids, poses.unread_images)
+            crowding = None if self.crowd_index is None else self.crowd_index[read]
+            parts = slices(self.skeleton.names, self.truths_of(poses)[0], results[0], oks_sigmas, crowding)
             rows = {part.name: evaluate_coco(part.truth, part.results, part.oks_sigmas, backend) for part in parts}
         named = {f"{self.prefix}/{name}": value for name, value in metrics.items()}
         for row, table in rows.items():

@@ -98,6 +98,8 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         report: dict[str, dict[str, float | None]] = {}
         for key, value in metrics.items():
             name, _, action = key.partition("/")
+            if name not in METRICS:
+                continue
             report.setdefault(action or "all", {})[name] = value
         return error_table({**{action: row for action, row in report.items() if action != "all"}, "all": report["all"]})
 

@@ -44,6 +44,7 @@ class TableSource:
         self.config = config
         self.ranks = ranks
         self.table = table.with_pictures(data.on_bad_image)
+        self._missing = set(table.person_image_ids().tolist()) - set(self.table.person_image_ids().tolist())
         self.labelled = labelled
         self.skeleton = skeleton
         self.dataset = PoseDataset(self.table, skeleton, data.input_size_hw, data.box_scale)
@@ -74,7 +75,7 @@ class TableSource:
             persons = batch.persons.numpy().copy()
             # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
             outputs.append((persons, valid, model.predict(moved.image)))
-        bad_images.report(ranks.gather(bad_images.seen))
+        bad_images.report(ranks.gather(bad_images.state), complete=batches is None)
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])
 
@@ -83,10 +84,11 @@ class TableSource:
         table = self.table
         count, joints = len(table), len(self.skeleton)
         mu, scores = np.zeros((count, joints, self.config.dims)), np.zeros((count, joints))
-        valid = np.zeros(count, bool)
+        valid, tried = np.zeros(count, bool), np.zeros(count, bool)
         sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros_like(mu)
         for part in parts:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
+            tried[part.persons] = True
             if sigma is not None:
                 assert part.sigma is not None
                 sigma[part.persons] = part.sigma
@@ -101,6 +103,7 @@ class TableSource:
             box_score=table.box_score,
             frame_wh=self.dataset.scale,
             person_ids=table.person_ids if self.labelled else None,
+            unread_images=tuple(sorted(self._missing | set(table.person_image_ids()[tried & ~valid].tolist()))),
         )
 
 

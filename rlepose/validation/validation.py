@@ -1,5 +1,6 @@
 """A validation: where poses come from, and what judges them."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
@@ -7,6 +8,8 @@ from rlepose.datasets.persons import PersonTable
 from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.evaluator import Evaluator, Results
+
+log = logging.getLogger(__name__)
 
 
 class PoseSource(Protocol):
@@ -40,6 +43,7 @@ class Validation(Generic[Results]):
     def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
         """Metrics by name, results (None on other ranks than 0), and the poses they were made of.
 
+        Where pictures could not be read, the metrics are of the others, and 'unread_pictures' says how many there are.
         Every rank has to call. model, batches: as in `PoseSource.predict`.
         """
         poses = self.source.predict(model, batches)
@@ -48,6 +52,12 @@ class Validation(Generic[Results]):
         def evaluate() -> dict[str, Any]:
             nonlocal results
             metrics, results = self.evaluator.evaluate(poses)
+            if poses.unread_images:
+                log.warning(
+                    "%s: the numbers are partial: %d pictures could not be read and are left out",
+                    *(self.evaluator.path, len(poses.unread_images)),
+                )
+                metrics |= {f"{self.evaluator.prefix}/unread_pictures": len(poses.unread_images)}
             return metrics
 
         return self.ranks.on_main(evaluate), results, poses

@@ -203,14 +203,28 @@ def test_a_bad_picture_ends_the_run_in_mode_error(
         BadImages("error").check(["", dataset[0, 0]["problem"]])
 
 
+def test_a_run_in_which_no_picture_can_be_read_ends() -> None:
+    bad_images = BadImages("skip")
+    bad_images.check(["b.jpg: broken", "a.jpg: broken"])
+    with pytest.raises(InputError, match=r"^none of 3 pictures could be read, so nothing is left: a\.jpg: broken"):
+        bad_images.report([bad_images.state, ({"c.jpg: broken"}, 0)])
+
+
+def test_some_unreadable_pictures_say_nothing_of_the_others() -> None:
+    bad_images = BadImages("skip")
+    bad_images.check(["a.jpg: broken"])
+    bad_images.report([bad_images.state], complete=False)
+    bad_images.report([bad_images.state, (set(), 1)])
+
+
 def test_a_bad_picture_is_reported_once_in_mode_skip(caplog: pytest.LogCaptureFixture) -> None:
     bad_images = BadImages("skip")
     with caplog.at_level(logging.WARNING, logger="rlepose"):
         bad_images.check(["", "a.jpg: broken"])
         bad_images.check(["a.jpg: broken", "b.jpg: broken"])
-        on_another_rank = {"a.jpg: broken", "c.jpg: broken"}
-        bad_images.report([bad_images.seen, on_another_rank])
-        bad_images.report([bad_images.seen, on_another_rank])
+        on_another_rank = {"a.jpg: broken", "c.jpg: broken"}, 0
+        bad_images.report([bad_images.state, on_another_rank])
+        bad_images.report([bad_images.state, on_another_rank])
     assert caplog.messages == [
         "skipped: a.jpg: broken",
         "skipped: b.jpg: broken",
