@@ -272,11 +272,16 @@ def test_a_missing_picture_ends_the_run_or_is_left_out(
     assert all(np.isfinite(losses(config)))
 
 
-def test_a_run_in_which_every_picture_is_skipped_ends(tiny_config: Callable[..., Config], case_folder: Path) -> None:
-    case = case_folder / "all_pictures_of_another_size"
-    data = "data={train_annotations: ann.json, val_annotations: ann.json, train_images: images, val_images: images}"
+def test_a_run_in_which_every_picture_is_skipped_ends(
+    tiny_config: Callable[..., Config], case_folder: Path, tmp_path: Path
+) -> None:
+    data = "{train_annotations: ann.json, val_annotations: ann.json, train_images: images, val_images: images}"
     config = tiny_config(
-        f"data.root={case}", data, "data.on_bad_image=skip", "train.batch_size=1", "data.cache_dir=null"
+        f"data={data}",
+        f"data.root={case_folder / 'all_pictures_of_another_size'}",
+        f"data.cache_dir={tmp_path}",
+        "data.on_bad_image=skip",
+        "train.batch_size=1",
     )
     with pytest.raises(InputError, match=r"none of 3 pictures could be read, so nothing is left: "):
         run(config)
