@@ -5,6 +5,8 @@ from pathlib import Path
 
 HEAD_BYTES = 512
 
+_TIFF = "a TIFF that is cut off, or of an unusual type such as float; copy it again, or convert it to 8 or 16 bits"
+
 # (bytes at the file's beginning, what such a file is and what to do)
 _SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run git lfs pull"),
@@ -15,6 +17,8 @@ _SIGNATURES = (
     (b"Rar!", "a RAR archive; unpack it"),
     (b"%PDF", "a PDF; export its pictures"),
     (b"\x89HDF", "an HDF5 file; convert it"),
+    (b"II*\0", _TIFF),
+    (b"MM\0*", _TIFF),
 )
 # Checkpoints are ZIP archives, and pictures are read too, so these are foreign among text alone.
 _NO_TEXT = (

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 CacheKind = Literal["jpeg", "raw"]
 
-_FORMAT = 3
+_FORMAT = 4
 _JPEG_QUALITY = 90
 _MARGIN = 2  # stored pixels beyond the reachable region, needed for interpolation at its border
 _PICTURES_A_BLOCK = 256  # number of pictures that are written and synced together
@@ -141,7 +141,9 @@ def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
 
 def _fingerprint(kind: str, table: PersonTable, wanted: Crops) -> str:
     """Return a hash of everything that determines the cache's content, except for the pixels."""
-    digest = hashlib.sha256(f"{_FORMAT} {kind} {_JPEG_QUALITY} {table.image_root.absolute()}".encode())
+    digest = hashlib.sha256(
+        f"{_FORMAT} {kind} {_JPEG_QUALITY} {table.image_root.absolute()} {table.upright} {table.bits}".encode()
+    )
     for array in (table.person_ids, table.image_index, table.image_files, wanted):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]

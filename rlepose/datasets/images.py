@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -21,7 +21,9 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_image(
+    path: str | Path, upright: bool = False, max_pixels: int = MAX_PIXELS, bits: int = 16
+) -> NDArray[np.uint8]:
     """Read a picture as RGB uint8 (H, W, 3), as stored: EXIF rotation is ignored, because COCO's coordinates ignore it.
 
     Grey becomes RGB, transparency is dropped, 16 bits are scaled to 8.
@@ -30,6 +32,7 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
         path: the file.
         upright: rotate the picture according to EXIF.
         max_pixels: limit on the size in the header, checked before the rest is read.
+        bits: depth of the values in a picture of 16 bits, of which the upper 8 are kept.
 
     Raises InputError, with the file's name, if the file is missing, cannot be decoded, is truncated, or is too large.
     """
@@ -45,14 +48,25 @@ def read_image(path: str | Path, upright: bool = False, max_pixels: int = MAX_PI
         raise InputError(f"{path}: cannot read the picture ({reason})") from error
     if is_truncated_jpeg(data):
         raise InputError(f"{path}: the JPEG file is truncated; copy or download it again")
-    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # an empty file, or more pixels than OpenCV's limit
         image = None
     if image is None:
         raise _undecodable(path, data[:HEAD_BYTES])
-    return image
+    return to_8_bits(image, bits, path)
+
+
+def to_8_bits(pixels: NDArray[Any], bits: int, name: str | Path) -> NDArray[np.uint8]:
+    """Scale uint16 pixels, whose values have this depth, to uint8. InputError for other types."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return (pixels >> (bits - 8)).clip(max=255).astype(np.uint8)
+    raise InputError(
+        f"{name}: its values are {pixels.dtype}, of which nobody knows what is white; convert it to 8 or 16 bits"
+    )
 
 
 def _undecodable(path: str | Path, head: bytes) -> InputError:
@@ -148,11 +162,18 @@ class ImageFiles:
 def read_labelled_image(table: PersonTable, row: int) -> NDArray[np.uint8]:
     """Read the picture in a row of the table's pictures; InputError if its size differs from the annotation."""
     path, (width, height) = table.picture_path(row), table.image_size_wh[row]
-    image = read_image(path)
+    image = read_image(path, upright=table.upright, bits=table.bits)
     if image.shape[:2] != (height, width):
+        fix = "use the version of the picture that was labelled"
+        if image.shape[:2] == (width, height):
+            fix = (
+                "if it was labelled as stored, set data.exif=ignore"
+                if table.upright
+                else "if it was labelled upright, as its EXIF orientation turns it, set data.exif=apply"
+            )
         raise InputError(
             f"{path}: the picture is {image.shape[1]}x{image.shape[0]} px, but its annotation says "
-            f"{width}x{height}; use the version of the picture that was labelled"
+            f"{width}x{height}; {fix}"
         )
     return image
 

@@ -15,8 +15,10 @@ from rlepose.datasets.formats.coco_file import category_skeleton
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.formats.mpii import persons_as_h36m
 from rlepose.datasets.labelled import labelled_persons
+from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
+from rlepose.datasets.picture_survey import bit_depth, survey, warn_of_orientation
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import H36M, H36M_ROOT, Skeleton
 
@@ -36,7 +38,25 @@ def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
 def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
     data = config.data
     labelled = labelled_persons(annotations, data.category, images, _cache_dir(config), data.missing_boxes)
-    return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas, data.flip_pairs)
+    return read_as(data, labelled.table), category_skeleton(
+        labelled.category, annotations, data.oks_sigmas, data.flip_pairs
+    )
+
+
+def read_as(data: DataConfig, table: PersonTable) -> PersonTable:
+    """Return the table with pictures read as `data.exif` and `data.bit_depth` say."""
+    return dataclasses.replace(table, upright=data.exif == "apply", bits=data.bit_depth or 16)
+
+
+def with_bit_depth(config: Config) -> Config:
+    """Warn of turned training pictures, and return the config with the depth of 16-bit pictures filled in, if any."""
+    if config.data.format != "coco":
+        return config
+    table, _ = labelled_table(config, "train")
+    found = survey(table)
+    warn_of_orientation(table, found)
+    bits = config.data.bit_depth or bit_depth(found)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, bit_depth=bits))
 
 
 def _h36m_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:

@@ -69,6 +69,18 @@ class DataConfig:
         "coco: box of persons labelled without one, or with zeros. joints: the joints' extent plus a tenth of its "
         "longer side all round; picture: the whole image; leave_out: none, so these persons are left out",
     )
+    exif: Literal["ignore", "apply"] = option(
+        "ignore",
+        "coco: picture that the labels' coordinates belong to. ignore: the stored one, as in COCO; apply: the one "
+        "turned upright by its EXIF orientation, as most labelling tools show it",
+    )
+    bit_depth: int | None = option(
+        None,
+        "coco: depth of the values in 16-bit pictures, for example 12; null: the smallest of 10, 12, 14 and 16 that "
+        "holds the largest value in the training pictures",
+        low=8,
+        high=16,
+    )
     input_size_hw: tuple[int, int] = option((256, 192), "height and width of the network's input, px", low=32)
     box_scale: float = option(1.25, "size of a crop relative to the person's box", above=0)
     cache: Literal["none", "jpeg", "raw"] = option(

@@ -11,6 +11,7 @@ from rlepose.datasets.formats.coco import persons_from_detections
 from rlepose.datasets.formats.coco_entries import entries
 from rlepose.datasets.formats.coco_file import Pictures
 from rlepose.datasets.formats.json_file import read_json
+from rlepose.datasets.of_config import read_as
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_results
 from rlepose.jobs.validate import open_network
@@ -55,7 +56,7 @@ def submit_checkpoint(
     pictures, category_id = Pictures(info, tree), _category_id(info, tree)
     group = CategoryGroup("person", (category_id,), tuple(range(len(COCO))))
     clip = data.detection_boxes == "clipped"
-    table = persons_from_detections(pictures, root / data.test_images, boxes, [group], clip)
+    table = read_as(data, persons_from_detections(pictures, root / data.test_images, boxes, [group], clip))
     if not len(table):
         raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
     source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)

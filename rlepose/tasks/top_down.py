@@ -6,7 +6,7 @@ from torch import nn
 from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.crops import BadImages, make_loader
-from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache
+from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache, with_bit_depth
 from rlepose.datasets.persons import PersonTable
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import network_of
@@ -30,7 +30,7 @@ class TopDown(PoseTask):
     in_precision = "backbone"
 
     def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
-        self.config = config
+        self.config = config = with_bit_depth(config)
         self.ranks = ranks
         check_batch(config, ranks.world_size)
         check_compile(config.system.compile, ranks.device)

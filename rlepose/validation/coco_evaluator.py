@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.datasets.category_groups import CategoryGroup, own_joints
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, truth_and_prediction
 from rlepose.evaluation.coco_table import COCO_METRICS, evaluate_coco, mean_table
@@ -150,7 +150,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
     def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
         labels, row = self.labels, int(self.rows(poses)[pose])
         return truth_and_prediction(
-            read_image(labels.image_path(row)),
+            read_labelled_image(labels, int(labels.image_index[row])),
             labels.bbox_xywh[row],
             self.skeleton,
             labels.keypoints[row],

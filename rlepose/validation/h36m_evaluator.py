@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.drawing.overlays import Picture, draw_label, truth_and_prediction
 from rlepose.drawing.views_in_space import side_and_top
@@ -81,7 +81,7 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
             draw_label(views, title, (_SIDE, _SIDE), above=True)  # on the prediction from the side
             return views
         pair = truth_and_prediction(
-            read_image(table.image_path(row)),
+            read_labelled_image(table, int(table.image_index[row])),
             table.bbox_xywh[row],
             self.skeleton,
             table.keypoints[row],

@@ -7,6 +7,8 @@ from rlepose.config.config import Config
 from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.h36m_npz import read_h36m
+from rlepose.datasets.of_config import read_as
+from rlepose.datasets.picture_survey import survey, warn_of_orientation
 from rlepose.errors import InputError
 from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.distributed import Ranks
@@ -51,9 +53,12 @@ def _coco_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any
     images = root / data.val_images
     if boxes != "gt":
         table = persons_from_detections(coco, images, boxes, coco.groups, data.detection_boxes == "clipped")
+        table = read_as(data, table)
         evaluator = CocoEvaluator(config, coco, None)
         return Validation(TableSource(config, table, skeleton, ranks, labelled=False), evaluator, ranks)
-    source = TableSource(config, persons_from_annotations(coco, images), skeleton, ranks)
+    table = read_as(data, persons_from_annotations(coco, images))
+    warn_of_orientation(table, survey(table))
+    source = TableSource(config, table, skeleton, ranks)
     return Validation(source, CocoEvaluator(config, coco, source.table), ranks)
 
 

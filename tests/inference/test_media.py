@@ -118,7 +118,7 @@ def test_a_cut_off_picture_is_told(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "cut.jpg")
     data = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
-    assert "cut off" in only(tmp_path / "cut.jpg").problem
+    assert "truncated" in only(tmp_path / "cut.jpg").problem
 
 
 def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:

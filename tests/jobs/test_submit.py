@@ -134,7 +134,7 @@ def test_other_joints_than_cocos_are_refused(config: Config, boxes: Path, tmp_pa
         ({"images": ...}, "no list 'images'"),
         ({"categories": ...}, "no list 'categories'"),
         ({"categories": [{"id": 1, "name": "dog"}]}, "no category 'person', only dog; fetch COCO"),
-        ({"images": []}, "wrong split"),
+        ({"images": []}, "no box is of category 1 in a picture of"),
     ],
 )
 def test_a_poor_image_info_file_is_refused(

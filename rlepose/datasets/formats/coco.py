@@ -84,7 +84,8 @@ def persons_from_detections(
 
     clip: clip boxes like annotated ones, at the picture's border and by one pixel. Boxes of other categories, in other
     pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
-    category belongs to the only group. InputError for invalid entries, and if no box remains.
+    category belongs to the only group. InputError for invalid entries, and if
+    there are boxes of which none remains.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
@@ -113,7 +114,7 @@ def persons_from_detections(
     with_inside = [item for item in kept if min(item[-1][2:]) > 0]
     left_out["outside the picture"] += len(kept) - len(with_inside)
     kept, wanted, counts = with_inside, ", ".join(map(str, sorted(category_ids))), counted(left_out)
-    if not kept:
+    if entries and not kept:
         raise InputError(
             f"{path}: no box is of category {wanted} in a picture of {pictures.path} (left out: {counts}"
             f"{first_picture}); correct category_id and image_id, or give the detections of these pictures"
