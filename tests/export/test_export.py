@@ -237,11 +237,11 @@ def test_an_onnx_file_that_does_not_fit_is_refused(onnx_file: Path, tmp_path: Pa
     with pytest.raises(InputError, match=r"nowhere\.onnx: no such file"):
         OnnxModel(tmp_path / "nowhere.onnx", COCO, (64, 48))
     (tmp_path / "broken.onnx").write_bytes(b"no such format")
-    with pytest.raises(InputError, match=r"broken\.onnx: onnxruntime cannot read it"):
+    with pytest.raises(InputError, match=r"broken\.onnx: onnxruntime cannot read the file"):
         OnnxModel(tmp_path / "broken.onnx", COCO, (64, 48))
     with pytest.raises(InputError, match=r"has 17 joints .* but the checkpoint has 1 \(tail\)"):
         OnnxModel(onnx_file, skeleton_from_names(["tail"]), (64, 48))
-    with pytest.raises(InputError, match=r"takes crops of 64x48, but data\.input_size_hw is \[256, 192\]"):
+    with pytest.raises(InputError, match=r"expects crops of 64x48, but data\.input_size_hw is \[256, 192\]"):
         OnnxModel(onnx_file, COCO, (256, 192))
 
 
@@ -251,7 +251,7 @@ def test_an_onnx_file_of_others_is_refused(onnx_file: Path, tmp_path: Path) -> N
     model = onnx.load(onnx_file)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")
-    with pytest.raises(InputError, match=r"foreign\.onnx: no description in its metadata"):
+    with pytest.raises(InputError, match=r"foreign\.onnx: no description in the metadata"):
         OnnxModel(tmp_path / "foreign.onnx", COCO, (64, 48))
 
 

@@ -75,7 +75,7 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
     assert load_checkpoint(checkpoint).recalibration.method == "isotonic"
 
     again = run_script("train.py", "--cfg", CONFIG, "--name", "first", "--set", *tiny_overrides)
-    assert "pass --resume to go on with it, --overwrite to delete it" in complaint(again)
+    assert "pass --resume to continue it, --overwrite to delete it" in complaint(again)
 
 
 def test_an_unknown_option_is_answered_with_the_nearest(run_script: Run) -> None:
