@@ -344,7 +344,7 @@ def test_what_works_on_pictures_refuses_it(lifting_config: Callable[..., Config]
     for action in refused:
         with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures, which this command needs"):
             action()
-    with pytest.raises(InputError, match="but the server wants the 17 of COCO"):
+    with pytest.raises(InputError, match="but the server expects COCO's 17"):
         submit_checkpoint(path, config, checkpoint, "boxes.json", tmp_path, ALONE)
 
 
