@@ -1,4 +1,4 @@
-"""What a keypoint file holds, in numbers."""
+"""Statistics of a keypoint file."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from rlepose.pose.skeleton import Skeleton
 
 
 def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:
-    """Plain types, for JSON: the category, pictures, persons and boxes of a file.
+    """Return category, pictures, persons and boxes of a file, in plain types for JSON.
 
-    table: the persons that training takes of it. Quartiles are [least, lower quartile, median, upper quartile, most].
+    table: the persons that training uses. Quartiles are [minimum, lower quartile, median, upper quartile, maximum].
     """
     names, known = skeleton.names, category_oks_sigmas(coco.category)
     sizes, boxes = table.image_size_wh, table.bbox_xywh
@@ -49,7 +49,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
 
 
 def format_overview(report: dict[str, Any]) -> str:
-    """The numbers as text, a subject a line."""
+    """Format the statistics as text, one subject per line."""
     name = report["category"]
     category = name if isinstance(name, str) else " + ".join(name)
     lines = [
@@ -57,9 +57,9 @@ def format_overview(report: dict[str, Any]) -> str:
         "pairs           " + (", ".join(f"{i} – {j}" for i, j in report["pairs"]) or "none"),
     ]
     if report["without_twin"]:
-        lines.append(f"without twin    {', '.join(report['without_twin'])}: mirrored pictures would teach them wrongly")
+        lines.append(f"without twin    {', '.join(report['without_twin'])}: mirrored pictures train them wrongly")
     if report["unknown_oks_sigmas"]:
-        lines.append(f"OKS sigmas      not known for {', '.join(report['unknown_oks_sigmas'])}")
+        lines.append(f"OKS sigmas      unknown for {', '.join(report['unknown_oks_sigmas'])}")
     lines += [
         f"pictures        {report['pictures']}, {report['pictures_without_persons']} without persons",
         f"persons         {report['persons']} of {report['annotations']} annotations",
@@ -69,11 +69,11 @@ def format_overview(report: dict[str, Any]) -> str:
     for name, unit in (
         ("picture_width_px", "picture width, px"),
         ("picture_height_px", "picture height, px"),
-        ("persons_a_picture", "persons a picture"),
-        ("joints_a_person", "joints a person"),
+        ("persons_a_picture", "persons per picture"),
+        ("joints_a_person", "joints per person"),
         ("box_width_px", "box width, px"),
         ("box_height_px", "box height, px"),
-        ("box_width_to_height", "box width to height"),
+        ("box_width_to_height", "box width / height"),
     ):
         lines.append(f"  {unit:<22}" + "".join(f"{value:10.4g}" for value in report[name]))
     width = max(map(len, report["joints"]))

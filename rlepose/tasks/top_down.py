@@ -1,4 +1,4 @@
-"""The top-down task, in 2-D and in 3-D: one person's crop in, that person's pose out."""
+"""The top-down task, in 2-D and 3-D: from the crop of one person to the pose."""
 
 import torch
 from torch import nn
@@ -23,8 +23,8 @@ from rlepose.validation.validations import build_validation
 class TopDown(PoseTask):
     """Crops of a config's training persons, backbone and head with the config's loss, and its validation.
 
-    resume: a checkpoint will fill the network, so no weights are fetched. InputError for whatever of data and options
-    does not go together.
+    resume: a checkpoint will fill the network, so no pretrained weights are loaded. InputError for data and options
+    that do not go together.
     """
 
     in_precision = "backbone"
@@ -49,7 +49,7 @@ class TopDown(PoseTask):
         )
         self.loader = make_loader(self.dataset, self.order, config.system.workers, ranks.device.type == "cuda")
         self._bad_images = BadImages(data.on_bad_image)
-        torch.manual_seed(train.seed)  # equal initial weights on all ranks
+        torch.manual_seed(train.seed)  # the same initial weights on all ranks
         model = network_of(config, len(self.skeleton), pretrained=not resume).to(ranks.device)
         check_input_size(model, data.input_size_hw, ranks.device)
         if config.system.channels_last:

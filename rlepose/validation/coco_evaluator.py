@@ -1,4 +1,4 @@
-"""From poses in 2-D to numbers: COCO's table, PCK and NME."""
+"""Evaluate 2-D poses: COCO's table, PCK and NME."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from rlepose.validation.pose_results import detected_results_of, results_of
 
 log = logging.getLogger(__name__)
 
-# The columns of the two tables that are printed.
+# The columns of the two printed tables.
 _COLUMNS = (
     (*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))),
     (*NME_METRICS, NME_LEFT_OUT),
@@ -36,16 +36,14 @@ _COLUMNS = (
 
 
 class CocoEvaluator(Evaluator[list[CocoResults]]):
-    """Judges poses by a file in COCO's layout: COCO's table, PCK and NME.
+    """Evaluates poses against a file in COCO's layout: COCO's table, PCK and NME.
 
-    coco: the file. labels: its persons in whose boxes poses are predicted; None for poses in a detector's boxes, which
-    are ranked by the detector's score, too, and rid of doubles. The numbers' names begin with 'gt/' or 'det/'
-    accordingly.
-    Where categories have different joints, each group of categories with the same joints has results and COCO's numbers
-    of its own, and the numbers without a group's name are the groups' mean. A benchmark's slices (evaluation/slices.py)
-    have numbers of their own, too: 'gt face/AP'. PCK and NME are of the persons of all groups together, in their
-    annotated boxes.
-    nme: what judges poses by their NME; None with detected boxes, and where `eval.nme_reference` is null.
+    coco: the file. labels: its persons, in whose boxes poses are predicted; None for poses in detected boxes, which are
+    ranked by the detector's score, too, and deduplicated. Metric names start with 'gt/' or 'det/' accordingly.
+    If categories have different joints, each group of categories with the same joints has its own results and COCO
+    metrics, and metrics without a group's name are the mean over groups. Subsets of a benchmark (evaluation/slices.py)
+    have metrics, too: 'gt face/AP'. PCK and NME are computed over the persons of all groups, in their annotated boxes.
+    nme: evaluates NME; None for detected boxes, and if `eval.nme_reference` is null.
     """
 
     selected_by = "gt/AP"
@@ -61,7 +59,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         self.truths = [truth_of(coco, group) for group in self.groups]
         self.crowd_index = crowd_index(coco)
         self.skeleton = coco.skeleton(config.data.oks_sigmas, config.data.flip_pairs)
-        # An InputError now rather than after an epoch.
+        # Raises an InputError now and not after an epoch.
         reference_joints(config.eval.pck_reference, self.skeleton)
         check_reference(config.eval.nme_reference, self.skeleton, self.groups)
         self._labels = labels
@@ -90,7 +88,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         return [truth.with_pictures(~np.isin(truth.image_ids, poses.unread_images)) for truth in self.truths]
 
     def coco_tables(self, poses: Poses) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
-        """COCO's numbers of each group, and the results that they were computed from."""
+        """Return COCO's metrics of each group, and the results from which they were computed."""
         if self._labels is None:
             threshold = self.config.eval.nms_threshold
             results = [detected_results_of(poses, group, self.skeleton, threshold) for group in self.groups]
@@ -111,7 +109,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
                 metrics |= self._pck(poses.keypoints[poses.valid], valid)
         if self.nme is not None:
             judged = self.nme.evaluate(poses, self.rows(poses))
-            log.info("NME             relative to %s; persons left out: %s", judged.reference, judged.reasons())
+            log.info("NME             relative to %s; skipped persons: %s", judged.reference, judged.reasons())
             metrics |= judged.metrics()
         backend = self.config.eval.backend
         if len(self.groups) > 1:
@@ -128,20 +126,20 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         return named, results
 
     def annotations(self) -> list[dict[str, Any]]:
-        """The annotation file's entries of the persons in `labels`."""
+        """Return the annotation file's entries of the persons in `labels`."""
         by_id = {annotation["id"]: annotation for annotation in self.coco.annotations}
         return [by_id[identity] for identity in self.labels.person_ids.tolist()]
 
     def oks_sigmas(self, group: CategoryGroup) -> Floats:
-        """The OKS constants of a group's joints."""
+        """Return the OKS constants of a group's joints."""
         return np.array(self.skeleton.oks_sigmas).take(group.joints)
 
     def confidence(self, poses: Poses) -> Floats:
-        """(N,) mean score of each person's own joints."""
+        """Return (N,) the mean score of each person's own joints."""
         return poses.joint_scores.mean(axis=1, where=own_joints(self.groups, poses.category_ids))
 
     def write(self, out: Path, results: list[CocoResults]) -> None:
-        """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
+        """Write keypoints_gt.json or keypoints_det.json, in the format of COCO's server."""
         write_results(out / f"keypoints_{self.prefix}.json", *results)
 
     def title(self, pose: int, poses: Poses) -> str:
@@ -162,7 +160,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         )
 
     def _has_pck(self, image_index: NDArray[np.integer]) -> bool:
-        """Whether PCK means something of persons in these pictures (N,): boxes overlap where several are in one."""
+        """Return whether PCK is meaningful for persons in these pictures (N,): boxes overlap if one has several."""
         return len(np.unique(image_index)) == len(image_index) or self.config.eval.pck_reference != "box"
 
     def _pck(self, keypoints: Floats, rows: NDArray[np.intp]) -> dict[str, float | None]:
@@ -173,12 +171,12 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as tables: a row for each set of boxes, group of categories and slice, a column a number."""
+        """Format the metrics as tables: rows are boxes, groups and subsets; columns are metrics."""
         return "\n".join(text for columns in _COLUMNS if (text := _table(metrics, columns)))
 
 
 def _table(metrics: dict[str, Any], columns: Sequence[str]) -> str:
-    """The rows that have a number of these columns, and the columns that a row has; '' without any."""
+    """Format the rows that have any of these columns, and the columns that any row has; '' if there are none."""
     named = [name.partition("/") for name in metrics]
     rows = sorted({row for row, _, column in named if column in columns}, reverse=True)
     names = [name for name in columns if any(f"{row}/{name}" in metrics for row in rows)]

@@ -1,4 +1,4 @@
-"""A validation: where poses come from, and what judges them."""
+"""A validation: a source of poses and an evaluator."""
 
 import logging
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ log = logging.getLogger(__name__)
 
 
 class PoseSource(Protocol):
-    """Where poses come from: the persons of a table, as a trained network sees them."""
+    """A source of poses: the predictions of a trained network for the persons of a table."""
 
     @property
     def table(self) -> PersonTable:
         """The persons."""
 
     def predict(self, model: Any, batches: int | None = None) -> Poses:
-        """Poses of all persons, gathered from all ranks; every rank has to call.
+        """Return poses of all persons, gathered from all ranks. Collective: every rank must call.
 
-        model: what predicts, of the source's own task. batches: predict only so many on each rank; the persons of all
-        others are not valid.
+        model: a predictor of the source's task. batches: predict only so many on each rank; the persons of all others
+        are not valid.
         """
 
 
 @dataclass(frozen=True)
 class Validation(Generic[Results]):
-    """Poses of a source, judged by an evaluator."""
+    """Evaluates the poses of a source."""
 
     source: PoseSource
     evaluator: Evaluator[Results]
@@ -41,10 +41,10 @@ class Validation(Generic[Results]):
         return self.source.table
 
     def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
-        """Metrics by name, results (None on other ranks than 0), and the poses they were made of.
+        """Return metrics by name, results (None except on rank 0), and the poses.
 
-        Where pictures could not be read, the metrics are of the others, and 'unread_pictures' says how many there are.
-        Every rank has to call. model, batches: as in `PoseSource.predict`.
+        If pictures could not be read, the metrics are those of the others, and 'unread_pictures' counts the unread.
+        Collective: every rank must call. model, batches: see `PoseSource.predict`.
         """
         poses = self.source.predict(model, batches)
         results: Results | None = None

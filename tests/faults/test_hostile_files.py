@@ -139,5 +139,5 @@ def test_a_number_that_is_none_is_refused(write_coco: Callable[..., Path], numbe
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a/../../secret.jpg"])
 def test_a_picture_outside_the_folder_is_refused(write_coco: Callable[..., Path], name: str) -> None:
-    with pytest.raises(InputError, match="leads out of the picture folder"):
+    with pytest.raises(InputError, match="leads outside the picture folder"):
         CocoFile(write_coco(pictures=[{"file_name": name}]))

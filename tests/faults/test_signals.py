@@ -68,7 +68,7 @@ def test_a_signal_to_one_of_three_ranks_stops_all_after_the_same_step(start: Sta
     os.kill(run.ranks()[rank], signal.SIGUSR1)
     code, printed = run.end()
     assert code != 0  # torchrun has exit codes of its own
-    assert printed.count("a signal came: stopped after step") == 1, printed
+    assert printed.count("received a signal: stopped after step") == 1, printed
     assert "Connection closed" not in printed
     state = progress(run.folder)
     assert len(state["losses"]["interval"]) == 3

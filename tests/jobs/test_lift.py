@@ -108,7 +108,7 @@ def test_what_is_no_list_of_such_poses_is_refused(checkpoint: Path, tmp_path: Pa
 
 def test_the_file_of_the_poses_is_not_written_over(checkpoint: Path, tmp_path: Path) -> None:
     poses = poses_file(tmp_path / "results.json")
-    with pytest.raises(InputError, match=r"--out: .* is the file of the poses"):
+    with pytest.raises(InputError, match=r"--out: .* is also the input file"):
         lift_file(Lifter(checkpoint, device="cpu"), poses, poses, (1000, 1000), (500, 500))
 
 

@@ -62,7 +62,7 @@ def test_the_card_explains_sigma_where_the_loss_learns_one(loss: str) -> None:
     head = "heatmap" if loss == "heatmap_mse" else "regression"
     config = with_overrides(Config(name="case"), [f"loss.name={loss}", f"model.head.name={head}"])
     card = model_card(config, COCO, {"gt/AP": 0.5, "gt/APM": None}, epoch=1, persons=PERSONS)
-    assert (f"No sigma: the loss {loss} learns none." in card) == (not LOSSES[loss].needs_sigma)
+    assert (f"No sigma: the loss {loss} does not learn one." in card) == (not LOSSES[loss].needs_sigma)
     assert (f"`sigma` (B, K, 2), in the same unit: {LOSSES[loss].about_sigma}." in card) == LOSSES[loss].needs_sigma
     assert "| gt/APM | – |" in card
     assert "* training: 2 persons of " in card and "`; left out: 3 × crowd\n" in card
