@@ -35,6 +35,11 @@ def submit_checkpoint(
     boxes: the file, None takes the config's. The names are the server's: person_keypoints_test-dev2017_NAME_results,
     .json and .zip. InputError where boxes, pictures, the `person` category or COCO's joints are missing.
     """
+    if checkpoint.skeleton.names != COCO.names:
+        raise InputError(
+            f"--split test-dev: {path} knows the joints {', '.join(checkpoint.skeleton.names)}, but the server wants "
+            f"the {len(COCO)} of COCO in their order; submit a checkpoint that was trained on COCO"
+        )
     data = config.data
     root = Path(data.root)
     boxes = boxes or (data.test_detections and str(root / data.test_detections))
@@ -42,11 +47,6 @@ def submit_checkpoint(
         raise InputError(
             "--split test-dev: its pictures have no annotated boxes; name a detection file in COCO results format with "
             "--boxes FILE or --set data.test_detections=FILE"
-        )
-    if checkpoint.skeleton.names != COCO.names:
-        raise InputError(
-            f"--split test-dev: {path} knows the joints {', '.join(checkpoint.skeleton.names)}, but the server wants "
-            f"the {len(COCO)} of COCO in their order; submit a checkpoint that was trained on COCO"
         )
     info = root / data.test_image_info
     tree = read_json(info, "image info file")

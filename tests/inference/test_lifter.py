@@ -108,6 +108,22 @@ def test_what_is_no_pose_or_camera_is_refused(
         Lifter(untrained()[0], device="cpu").predict(keypoints, focal, principal)
 
 
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("checkpoint", None, "checkpoint: expected the path of a file that training wrote, got None"),
+        ("overrides", "eval.flip_test=false", "overrides: expected a list of 'section.key=value', got 'eval.flip"),
+        ("overrides", [None], "overrides: expected a list of 'section.key=value'"),
+        ("device", 3, "expected one of auto, cuda, cpu, got 3"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    untrained: Callable[..., tuple[Path, Any]], argument: str, value: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Lifter(**{"checkpoint": untrained()[0], "device": "cpu", argument: value})
+
+
 def test_a_checkpoint_of_another_task_is_refused_by_either(
     untrained: Callable[..., tuple[Path, Any]], checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
