@@ -27,6 +27,6 @@ def support_page() -> str:
         "combination, and asks for every other.\n\n"
         "| task | head | losses | dimensions | exports |\n|---|---|---|---|---|\n"
         f"{table}\n\n"
-        "Flip test, recalibration and the moving average of weights go with every row; a report, calibration and NME "
-        "with all in 2-D. int8 goes with onnx alone.\n"
+        "Flip test and the moving average of weights go with every row, a report and NME with all in 2-D, calibration "
+        "and recalibration with all in 2-D but basic. int8 goes with onnx alone.\n"
     )
