@@ -13,6 +13,7 @@ from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError
 from rlepose.inference import Lifter, Predictor
 from rlepose.jobs.train import build_trainer
+from rlepose.pose.codec import PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.distributed import Ranks
@@ -75,6 +76,13 @@ def test_a_loss_without_sigma_gives_no_std(untrained: Callable[..., tuple[Path, 
     path, _ = untrained("loss.name=l1")
     joints, std = Lifter(path, device="cpu").predict(np.ones((3, 17, 2)), 1000, (500, 500))
     assert joints.shape == (3, 17, 3) and std is None
+
+
+def test_a_sigma_that_is_rounded_to_0_stays_above_it(untrained: Callable[..., tuple[Path, Any]]) -> None:
+    _, task = untrained()
+    trained = task.trained(task.step.model, task.step.criterion)
+    _, sigma = trained.in_space(PoseOutput(torch.zeros(2, 16, 3), torch.zeros(2, 16, 3)))
+    assert (sigma[:, 1:] > 0).all()
 
 
 def test_one_camera_serves_all_poses_and_none_is_no_error(untrained: Callable[..., tuple[Path, Any]]) -> None:
