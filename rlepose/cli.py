@@ -26,6 +26,7 @@ from rlepose.commands import (
     validate_command,
 )
 from rlepose.commands.command import Command
+from rlepose.commands.output import show
 from rlepose.errors import InputError, run_script
 
 # In the order of `rlepose --help`.
@@ -84,7 +85,7 @@ def _run_program(arguments: Sequence[str]) -> None:
     prog = "python -m rlepose" if Path(sys.argv[0]).name == "__main__.py" else "rlepose"
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        print(overview(prog))
+        show(overview(prog))
     elif name == "--version":
         print(f"rlepose {rlepose.__version__}")
     elif name in COMMANDS:

@@ -3,6 +3,7 @@
 import argparse
 
 from rlepose.commands.command import Command
+from rlepose.commands.output import show
 from rlepose.config.shipped import first_comment, shipped_configs, shipped_folder
 
 
@@ -14,7 +15,7 @@ def _run(args: argparse.Namespace) -> None:
     found = shipped_configs("suites" if args.suites else "")
     width = max(map(len, found))
     lines = [f"{name:<{width}}  {first_comment(path)}".rstrip() for name, path in found.items()]
-    print("\n".join([f"in {shipped_folder()}", *lines]))
+    show("\n".join([f"in {shipped_folder()}", *lines]))
 
 
 COMMAND = Command(

@@ -145,7 +145,7 @@ def _set_by(source: str, dotted: str, origin: Mapping[str, str]) -> bool:
 
 def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:
     dotted, equals, value_text = text.partition("=")
-    if not equals or not dotted.strip():
+    if not equals or not all(key.strip() for key in dotted.split(".")):
         raise InputError(f"--set {text}: expected section.key=value, for example --set train.epochs=20")
     dotted, value_text = dotted.strip(), value_text.strip()
     value: Any

@@ -11,6 +11,7 @@ from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.datasets.lifting_codec import inputs_of
 from rlepose.errors import InputError
 from rlepose.evaluation.results import refuse_nonfinite
+from rlepose.inference.arguments import check_opening
 from rlepose.pose.geometry import Floats
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
@@ -40,6 +41,7 @@ class Lifter:
     """
 
     def __init__(self, checkpoint: str | Path, device: str = "auto", overrides: Sequence[str] = ()) -> None:
+        check_opening(checkpoint, overrides)
         loaded = load_checkpoint(checkpoint)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
         self._model = open_lifter(checkpoint, self.config, loaded, choose_device(self.config.system.device))

@@ -15,6 +15,7 @@ from rlepose.config.reading import with_overrides
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
+from rlepose.inference.arguments import check_opening
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
@@ -61,7 +62,8 @@ class Predictor:
         detector: Detect | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
+        check_opening(checkpoint, overrides)
+        _check_pictures(detector, max_pixels)
         path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
@@ -169,16 +171,8 @@ class Predictor:
         return mu, sigma, scores
 
 
-def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: object, max_pixels: object) -> None:
-    """Raise InputError for an invalid argument of the Predictor."""
-    if not isinstance(checkpoint, str | Path):
-        raise InputError(f"checkpoint: expected the path of a checkpoint file, got {checkpoint!r}")
-    if (
-        isinstance(overrides, str)
-        or not isinstance(overrides, Sequence)
-        or not all(isinstance(text, str) for text in overrides)
-    ):
-        raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+def _check_pictures(detector: object, max_pixels: object) -> None:
+    """InputError unless `detector` is a function or None, and `max_pixels` a whole number above 0."""
     if detector is not None and not callable(detector):
         raise InputError(
             "detector: expected a function that maps RGB pixels (H, W, 3) to rlepose.inference.boxes.Boxes, got "

@@ -18,6 +18,7 @@ from rlepose.pose.skeleton import H36M
 log = logging.getLogger(__name__)
 
 _DECIMALS = 2
+_LARGEST = 1e9  # px; JSON has whole numbers that no float holds
 _COUNTS = (len(METRIC_JOINTS), len(H36M))
 
 
@@ -48,7 +49,9 @@ def lift_file(lifter: Lifter, poses: Path, out: Path, focal: Sequence[float], pr
 def _keypoints(path: Path, number: int, entry: Any) -> Floats:
     """Return the 17 joints (17, 2) of an entry."""
     values: Any = entry.get("keypoints") if isinstance(entry, dict) else None
-    good = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    good = isinstance(values, list) and all(
+        isinstance(value, int | float) and abs(value) < _LARGEST for value in values
+    )
     if not good or len(values) not in [3 * count for count in _COUNTS]:
         got = f"{len(values)} numbers" if good else "something else"
         raise InputError(

@@ -39,6 +39,11 @@ def submit_checkpoint(
     person_keypoints_test-dev2017_NAME_results, .json and .zip. InputError if boxes, pictures, the category `person` or
     COCO's joints are missing.
     """
+    if checkpoint.skeleton.names != COCO.names:
+        raise InputError(
+            f"--split test-dev: {path} predicts the joints {', '.join(checkpoint.skeleton.names)}, but the server "
+            f"expects COCO's {len(COCO)} in their order; use a checkpoint that was trained on COCO"
+        )
     data = config.data
     root = Path(data.root)
     boxes = boxes or (data.test_detections and str(root / data.test_detections))
@@ -46,11 +51,6 @@ def submit_checkpoint(
         raise InputError(
             "--split test-dev: the pictures have no annotated boxes; pass a detection file in COCO results format with "
             "--boxes FILE or --set data.test_detections=FILE"
-        )
-    if checkpoint.skeleton.names != COCO.names:
-        raise InputError(
-            f"--split test-dev: {path} predicts the joints {', '.join(checkpoint.skeleton.names)}, but the server "
-            f"expects COCO's {len(COCO)} in their order; use a checkpoint that was trained on COCO"
         )
     info = root / data.test_image_info
     tree = read_json(info, "image info file")

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import textwrap
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,8 @@ from rlepose.contents import foreign_content, head_of
 from rlepose.errors import InputError, first_line
 
 log = logging.getLogger(__name__)
+
+_LONGEST_REASON = 200  # characters of a line in which torch lists weights
 
 
 def write_tree(path: Path, tree: dict[str, Any], previous: Path | None = None) -> None:
@@ -113,7 +116,7 @@ def load_state(module: torch.nn.Module, state: dict[str, Any], what: str, path: 
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:3]]
+        lines = [textwrap.shorten(line, _LONGEST_REASON, placeholder=" …") for line in str(error).splitlines()[1:3]]
         raise InputError(
             f"{path}: its {what} does not fit this config ({' '.join(lines)}); "
             "use the config stored in the checkpoint, or train anew"

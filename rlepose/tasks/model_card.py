@@ -29,12 +29,10 @@ def model_card(
     epoch: int,
     persons: Mapping[str, tuple[int, Mapping[str, int]]],
 ) -> str:
-    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation, and how
-    many of their files were left out, by reason.
+    """Return the card in Markdown.
 
-
-    epoch: number of finished epochs. persons: numbers of persons for training and validation. metrics: of the
-    validation with annotated boxes, by which this checkpoint was selected.
+    epoch: number of finished epochs. persons: numbers of persons for training and validation, and of persons left out,
+    by reason. metrics: of the validation with annotated boxes, by which this checkpoint was selected.
     """
     data, root = config.data, Path(config.data.root)
     texts = card_texts(config, skeleton)

@@ -274,9 +274,11 @@ class Trainer:
         return torch.cat([torch.stack([total, taken]), terms]).where(taken > 0, 0)
 
     def _try_validation(self) -> None:
-        """Validate on the first batches, so that errors in validation show now and not after an epoch."""
-        with self.stop.at_once():
-            self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
+        """Validate on the first batches, so that errors in validation show now and not after an epoch.
+
+        A signal takes effect after the first step, which leaves a checkpoint to resume from.
+        """
+        self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
 
     def _validate(self, run_log: RunLog) -> None:
         metrics, table, picture = self.task.validate(*self.state.judged)

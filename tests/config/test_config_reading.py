@@ -163,7 +163,9 @@ def test_a_mistake_beside_an_override_names_the_file(tmp_path: Path) -> None:
         load(tmp_path, "train: {epochs: 0}", "train.seed=1")
 
 
-@pytest.mark.parametrize("text", ["train.epochs", "=3", "train.epochs=[1", "train.epochs={1: 2}"])
+@pytest.mark.parametrize(
+    "text", ["train.epochs", "=3", ".train=3", "train.=3", "train..epochs=3", "train.epochs=[1", "train.epochs={1: 2}"]
+)
 def test_an_override_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=f"--set {re.escape(text)}: "):
         load(tmp_path, "", text)

@@ -13,6 +13,7 @@ from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError
 from rlepose.inference import Lifter, Predictor
 from rlepose.jobs.train import build_trainer
+from rlepose.pose.codec import PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.distributed import Ranks
@@ -77,6 +78,13 @@ def test_a_loss_without_sigma_gives_no_std(untrained: Callable[..., tuple[Path, 
     assert joints.shape == (3, 17, 3) and std is None
 
 
+def test_a_sigma_that_is_rounded_to_0_stays_above_it(untrained: Callable[..., tuple[Path, Any]]) -> None:
+    _, task = untrained()
+    trained = task.trained(task.step.model, task.step.criterion)
+    _, sigma = trained.in_space(PoseOutput(torch.zeros(2, 16, 3), torch.zeros(2, 16, 3)))
+    assert (sigma[:, 1:] > 0).all()
+
+
 def test_one_camera_serves_all_poses_and_none_is_no_error(untrained: Callable[..., tuple[Path, Any]]) -> None:
     lifter = Lifter(untrained()[0], device="cpu")
     keypoints = np.random.default_rng(0).normal(500, 100, (5, 17, 2))
@@ -106,6 +114,22 @@ def test_what_is_no_pose_or_camera_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         Lifter(untrained()[0], device="cpu").predict(keypoints, focal, principal)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("checkpoint", None, "checkpoint: expected the path of a file that training wrote, got None"),
+        ("overrides", "eval.flip_test=false", "overrides: expected a list of 'section.key=value', got 'eval.flip"),
+        ("overrides", [None], "overrides: expected a list of 'section.key=value'"),
+        ("device", 3, "expected one of auto, cuda, cpu, got 3"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    untrained: Callable[..., tuple[Path, Any]], argument: str, value: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Lifter(**{"checkpoint": untrained()[0], "device": "cpu", argument: value})
 
 
 def test_a_checkpoint_of_another_task_is_refused_by_either(

@@ -97,6 +97,7 @@ def test_a_file_without_poses_gives_one_without_joints(checkpoint: Path, tmp_pat
         ),
         ([{"keypoints": ["a"] * 51}], r"poses\.json: entry 0: keypoints: .* got something else"),
         ([7], r"poses\.json: entry 0: keypoints: .* got something else"),
+        ([{"keypoints": [10**400] * 51}], r"poses\.json: entry 0: keypoints: .* got something else"),
     ],
 )
 def test_what_is_no_list_of_such_poses_is_refused(checkpoint: Path, tmp_path: Path, content: Any, message: str) -> None:

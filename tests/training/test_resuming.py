@@ -1,6 +1,7 @@
 """A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
 
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 
 from rlepose.config.config import Config
-from rlepose.errors import InputError
+from rlepose.errors import InputError, Stopped
 from rlepose.jobs.train import train
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.validation import Validation
 from tests.training.running import ALONE, experiment_of, lines, losses, run, trainer_of
 
 
@@ -218,6 +221,36 @@ def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny
     (experiment.folder / "config.yaml").touch()
     (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
     experiment.check(resume=False, overwrite=False, requeue=True)
+
+
+def test_a_signal_before_the_first_step_leaves_something_to_go_on_from(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config()
+    whole = Validation.run
+
+    def run_and_signal(validation: Validation[Any], model: Any, batches: int | None = None) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return whole(validation, model, batches)
+
+    monkeypatch.setattr(Validation, "run", run_and_signal)
+    with pytest.raises(Stopped):
+        run(config)
+    monkeypatch.undo()
+    run(config, resume=True)
+    assert lines(config)[-1]["epoch"] == config.train.epochs
+
+
+def test_what_is_broken_in_validation_shows_before_the_first_step(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(CocoEvaluator, "evaluate", broken)
+    monkeypatch.setattr(Trainer, "step", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(RuntimeError, match="broken"):
+        run(tiny_config())
 
 
 def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:
