@@ -130,7 +130,7 @@ def test_other_joints_than_cocos_are_refused(config: Config, boxes: Path, tmp_pa
 
 def test_other_joints_are_refused_before_boxes_are_asked_for(config: Config, tmp_path: Path) -> None:
     checkpoint = checkpoint_of(config, tmp_path / "best.pt", skeleton_from_names(COCO.names[::-1]))
-    with pytest.raises(InputError, match="the server wants the 17 of COCO"):
+    with pytest.raises(InputError, match="the server expects COCO's 17"):
         submit_checkpoint(tmp_path / "best.pt", config, checkpoint, None, tmp_path, ALONE)
 
 
