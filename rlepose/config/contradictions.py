@@ -11,6 +11,20 @@ from rlepose.losses.options import BasicConfig, FlowConfig, FlowLossConfig, Real
 from rlepose.models.options import IntegralHeadConfig, TopDownModelConfig
 from rlepose.training.options import StepConfig, TrainConfig
 
+# Options of `data` that only data.format=coco uses.
+_COCO_OPTIONS = (
+    "train_weights",
+    "group_key",
+    "category",
+    "oks_sigmas",
+    "flip_pairs",
+    "missing_boxes",
+    "exif",
+    "bit_depth",
+    "detections",
+    "detection_boxes",
+)
+
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     """Yield each contradiction between options: (dotted name, problem and fix)."""
@@ -77,6 +91,30 @@ def _of_network(model: TopDownModelConfig) -> Iterator[tuple[str, str]]:
         yield "model.init_from", "model.backbone.weights is also set, and both fill the backbone; remove one of them"
 
 
+def _of_training_files(data: DataConfig, dims: int) -> Iterator[tuple[str, str]]:
+    if isinstance(data.train_annotations, str):
+        files = 1
+        if not isinstance(data.train_images, str):
+            yield "data.train_images", "is a list, but data.train_annotations is one file; give one folder"
+    else:
+        files = len(data.train_annotations)
+        if not files:
+            yield "data.train_annotations", "is an empty list; give at least one file"
+        elif dims == 3:
+            yield "data.train_annotations", f"is a list, which data.format={data.format} does not read; give one file"
+        elif not isinstance(data.train_images, str) and len(data.train_images) != files:
+            yield (
+                "data.train_images",
+                f"has {len(data.train_images)} folders for {files} files in data.train_annotations; give one folder "
+                "for all, or one for each",
+            )
+    if data.train_weights is not None and len(data.train_weights) != files:
+        yield (
+            "data.train_weights",
+            f"has {len(data.train_weights)} numbers for {files} training files; give one for each",
+        )
+
+
 def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[str, str]]:
     data, loss, head, train = config.data, config.loss, model.head, config.train
     if (data.extra_annotations is None) != (data.extra_images is None):
@@ -87,6 +125,7 @@ def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[
             "train.batch_size",
             f"{train.batch_size} is odd, but half of each batch comes from data.extra_annotations; set an even number",
         )
+    yield from _of_training_files(data, config.dims)
     if config.dims == 2:
         for given, name in (
             (data.extra_annotations is not None, "data.extra_annotations"),
@@ -103,7 +142,7 @@ def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[
                     f"is for 3-D data, but data.format={data.format}; set data.format=h36m, or remove this option",
                 )
         return
-    for option_name in ("group_key", "category", "oks_sigmas", "flip_pairs", "detections", "detection_boxes"):
+    for option_name in _COCO_OPTIONS:
         if getattr(data, option_name) != getattr(DataConfig, option_name):
             yield f"data.{option_name}", f"is not used with data.format={data.format}; remove it"
     if config.eval.nme_reference is not None:

@@ -24,6 +24,9 @@ class TrainBatches(Sampler[list[Key]]):
     each rank and in each accumulated part. They are drawn in separate passes, each in another order, and an epoch uses
     as many passes as it needs, so that all extra persons occur equally often, within one. The pass replaces the epoch
     in their keys, so that an extra person who occurs twice in an epoch is augmented in two ways.
+
+    weights: (N,), how often each person is drawn, relative to once an epoch; None for once. Persons of equal weight are
+    drawn in passes like extra persons, and then shuffled with all others.
     """
 
     def __init__(
@@ -35,7 +38,13 @@ class TrainBatches(Sampler[list[Key]]):
         world_size: int = 1,
         divisor: int = 1,
         num_extra: int = 0,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
+        self.groups: list[tuple[NDArray[np.intp], int]] = []  # members of equal weight, and how many an epoch draws
+        if weights is not None:
+            members = [np.flatnonzero(weights == weight) for weight in np.unique(weights)]
+            self.groups = [(group, round(float(weights[group[0]]) * len(group))) for group in members]
+            num_persons = sum(drawn for _, drawn in self.groups)
         self.num_persons = num_persons
         self.num_extra = num_extra
         groups = 2 if num_extra else 1
@@ -56,26 +65,30 @@ class TrainBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = order_generator(self.seed, self.epoch, self.attempt).permutation(self.num_persons)
-        groups = [[(self.epoch, int(person)) for person in order]]
+        if self.groups:
+            drawn = [key for members, count in self.groups for key in self._passes(members, count)]
+            groups = [[drawn[number] for number in order]]
+        else:
+            groups = [[(self.epoch, int(person)) for person in order]]
         if self.num_extra:
-            groups.append(self._extra_keys())
+            extra = np.arange(self.num_persons, self.num_persons + self.num_extra)
+            groups.append(self._passes(extra, len(self) * self.share))
         for step in range(self.first_step, len(self)):
             batch = slice(step * self.share, (step + 1) * self.share)
             parts = [group[batch][self.rank :: self.world_size] for group in groups]
             # In turn, so that each part of an accumulated step also contains both.
             yield [key for keys in zip(*parts, strict=True) for key in keys]
 
-    def _extra_keys(self) -> list[Key]:
-        """Return the keys of the extra persons of this epoch."""
-        needed = len(self) * self.share
-        first = self.epoch * needed
-        passes = range(first // self.num_extra, (first + needed - 1) // self.num_extra + 1)
+    def _passes(self, members: NDArray[np.intp], needed: int) -> list[Key]:
+        """Return the keys of the members drawn in this epoch: as many as needed, where the epoch before ended."""
+        first, count = self.epoch * needed, len(members)
+        passes = range(first // count, (first + needed - 1) // count + 1)
         keys = [
-            (number, self.num_persons + int(person))
+            (number, int(members[member]))
             for number in passes
-            for person in extra_generator(self.seed, number, self.attempt).permutation(self.num_extra)
+            for member in extra_generator(self.seed, number, self.attempt).permutation(count)
         ]
-        start = first - passes[0] * self.num_extra
+        start = first - passes[0] * count
         return keys[start : start + needed]
 
 

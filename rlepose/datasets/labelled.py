@@ -25,7 +25,7 @@ from rlepose.errors import first_line
 log = logging.getLogger(__name__)
 
 _FORMAT = 3
-_NOT_KEPT = ("image_root", "left_out", "upright", "bits")
+_NOT_KEPT = ("image_root", "draw_weight", "left_out", "upright", "bits")
 _ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name not in _NOT_KEPT]
 _ABOUT = "about.json"  # the category, and the annotations left out
 

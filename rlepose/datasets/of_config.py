@@ -14,6 +14,7 @@ from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.formats.coco_file import category_skeleton
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.formats.mpii import persons_as_h36m
+from rlepose.datasets.joined import joined
 from rlepose.datasets.labelled import labelled_persons
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
@@ -27,20 +28,27 @@ Part = Literal["train", "val"]
 
 def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
     """Return the persons of the training or validation file, and their joints."""
-    data, root = config.data, Path(config.data.root)
-    annotations, images = {
-        "train": (data.train_annotations, data.train_images),
-        "val": (data.val_annotations, data.val_images),
-    }[part]
-    return TABLES[data.format](config, root / annotations, root / images)
+    data = config.data
+    if part == "val":
+        return TABLES[data.format](config, Path(data.root) / data.val_annotations, Path(data.root) / data.val_images)
+    files = training_files(data)
+    tables, skeletons = zip(*(TABLES[data.format](config, *file) for file in files), strict=True)
+    if len(files) == 1 and data.train_weights is None:
+        return tables[0], skeletons[0]
+    return joined(tables, skeletons, [annotations for annotations, _ in files], data.train_weights)
+
+
+def training_files(data: DataConfig) -> list[tuple[Path, Path]]:
+    """Return the annotation file and the picture folder of each part of the training data."""
+    files = (data.train_annotations,) if isinstance(data.train_annotations, str) else data.train_annotations
+    folders = (data.train_images,) * len(files) if isinstance(data.train_images, str) else data.train_images
+    return [(Path(data.root) / file, Path(data.root) / folder) for file, folder in zip(files, folders, strict=True)]
 
 
 def _coco_table(config: Config, annotations: Path, images: Path) -> tuple[PersonTable, Skeleton]:
     data = config.data
     labelled = labelled_persons(annotations, data.category, images, _cache_dir(config), data.missing_boxes)
-    return read_as(data, labelled.table), category_skeleton(
-        labelled.category, annotations, data.oks_sigmas, data.flip_pairs
-    )
+    return labelled.table, category_skeleton(labelled.category, annotations, data.oks_sigmas, data.flip_pairs)
 
 
 def read_as(data: DataConfig, table: PersonTable) -> PersonTable:
@@ -48,13 +56,12 @@ def read_as(data: DataConfig, table: PersonTable) -> PersonTable:
     return dataclasses.replace(table, upright=data.exif == "apply", bits=data.bit_depth or 16)
 
 
-def with_bit_depth(config: Config) -> Config:
-    """Warn of turned training pictures, and return the config with the depth of 16-bit pictures filled in, if any."""
+def with_bit_depth(config: Config, table: PersonTable) -> Config:
+    """Return the config with the depth of the table's 16-bit pictures filled in, if any; warn of turned pictures."""
     if config.data.format != "coco":
         return config
-    table, _ = labelled_table(config, "train")
     found = survey(table)
-    warn_of_orientation(table, found)
+    warn_of_orientation(read_as(config.data, table), found)
     bits = config.data.bit_depth or bit_depth(found)
     return dataclasses.replace(config, data=dataclasses.replace(config.data, bit_depth=bits))
 
@@ -67,10 +74,11 @@ def _h36m_table(config: Config, annotations: Path, images: Path) -> tuple[Person
 TABLES = {"coco": _coco_table, "h36m": _h36m_table}
 
 
-def training_dataset(config: Config) -> PoseDataset:
-    """Return the training persons, read from picture files."""
+def training_dataset(config: Config, labelled: tuple[PersonTable, Skeleton] | None = None) -> PoseDataset:
+    """Return the training persons, read from picture files. labelled: what `labelled_table` returned for them."""
     data = config.data
-    table, skeleton = labelled_table(config, "train")
+    table, skeleton = labelled or labelled_table(config, "train")
+    table = read_as(data, table)
     if isinstance(table, Person3DTable):
         table = _trained_in_space(config, table)
     table = table.with_pictures(data.on_bad_image)
@@ -110,7 +118,7 @@ def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
     Raises InputError if none of the pictures can be read.
     """
     table, skeleton = labelled_table(config, part)
-    table = table.with_pictures("skip")
+    table = read_as(config.data, table).with_pictures("skip")
     dataset = PoseDataset(table, skeleton, config.data.input_size_hw, config.data.box_scale)
     chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))
     items = [dataset[0, int(person)] for person in chosen]

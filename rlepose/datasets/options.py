@@ -18,8 +18,17 @@ class DataConfig:
         "format of the annotation files. coco: 2-D keypoints; h36m: Human3.6M's joints with depth and cameras, JSON or "
         ".npz (docs/pose3d.md), for training 3-D models",
     )
-    train_annotations: str = option("annotations/person_keypoints_train2017.json", "annotation file to train on")
-    train_images: str = option("train2017", "folder of the training images")
+    train_annotations: str | tuple[str, ...] = option(
+        "annotations/person_keypoints_train2017.json", "annotation file to train on; coco: or a list of files"
+    )
+    train_images: str | tuple[str, ...] = option(
+        "train2017", "folder of the training images; with a list of files, one folder for all or one for each"
+    )
+    train_weights: tuple[float, ...] | None = option(
+        None,
+        "coco: how often the persons of each training file are drawn in an epoch, for example [1, 0.5]; null: once",
+        above=0,
+    )
     extra_annotations: str | None = option(
         None, "h36m: MPII JSON of persons without depth labels, who make up half of each training batch; null: none"
     )

@@ -35,6 +35,7 @@ class PersonTable:
     image_ids     (M,)       the data set's image ids
     image_files   (M,)       file names relative to `image_root`
     image_size_wh (M, 2)     px, as the annotations state it
+    draw_weight   (N,)       how often a person is drawn in training, relative to once an epoch; None: all once
     left_out                 how many persons of the file are not in the table, by reason
     upright                  whether labels belong to pictures turned as EXIF says, instead of stored ones
     bits                     depth of the values in pictures of 16 bits
@@ -51,6 +52,7 @@ class PersonTable:
     image_ids: NDArray[np.int64]
     image_files: NDArray[np.str_]
     image_size_wh: NDArray[np.int32]
+    draw_weight: NDArray[np.float32] | None = field(default=None, kw_only=True)
     left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     upright: bool = field(default=False, kw_only=True)
     bits: int = field(default=16, kw_only=True)
@@ -60,8 +62,15 @@ class PersonTable:
 
     def select(self: Table, persons: NDArray[Any]) -> Table:
         """The table of some persons only: (N,) bool mask or indices. Pictures stay."""
-        names = [field.name for field in dataclasses.fields(self) if field.name not in _NOT_OF_PERSONS]
-        return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(
+            self,
+            **{
+                name: column[persons]
+                for name, column in columns.items()
+                if name not in _NOT_OF_PERSONS and column is not None
+            },
+        )
 
     def image_path(self, person: int) -> Path:
         """Return the path of a person's picture."""

@@ -1,7 +1,6 @@
 """Checks before the first step that need more than one config: data, ranks, and validation."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from rlepose.config.config import Config
 from rlepose.datasets.formats.coco_file import Pictures
 from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.groups import picture_groups
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
@@ -34,7 +34,7 @@ def check_batch(config: Config, world_size: int) -> None:
 
 def check_joints(data: DataConfig, skeleton: Skeleton, evaluator: Evaluator[Any]) -> None:
     """Raise InputError if the training file has other joints (`skeleton`) than the config or the validation file."""
-    path = Path(data.root) / data.train_annotations
+    path, _ = training_files(data)[0]
     if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
         raise InputError(
             f"data.num_keypoints: expected {data.num_keypoints} joints, but {path} has {len(skeleton)}: "
@@ -75,14 +75,16 @@ def check_persons(data: DataConfig, table: PersonTable, validation: Validation[A
 
 
 def _check_groups(data: DataConfig, key: str, table: PersonTable, evaluator: CocoEvaluator) -> None:
-    path = Path(data.root) / data.train_annotations
-    trained = picture_groups(Pictures(path, read_json(path, "annotation file")), key)[table.image_index]
+    paths = [path for path, _ in training_files(data)]
+    files = [Pictures(path, read_json(path, "annotation file")) for path in paths]
+    trained = np.concatenate([picture_groups(pictures, key) for pictures in files])[table.image_index]
     validated = picture_groups(evaluator.coco, key)[evaluator.labels.image_index]
     shared = np.intersect1d(trained, validated)
     if len(shared):
         raise InputError(
             f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {evaluator.path} are "
-            f"also in {path}, first {shared[0]}; split by groups (`rlepose split`), or set data.group_key=null"
+            f"also in {', '.join(map(str, paths))}, first {shared[0]}; split by groups (`rlepose split`), or set "
+            "data.group_key=null"
         )
 
 

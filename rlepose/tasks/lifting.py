@@ -1,7 +1,5 @@
 """The lifting task: from one person's 2-D pose to joints in 3-D. It needs labels, but no pictures."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -9,6 +7,7 @@ from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.lifted_poses import LiftedPoses, make_lifting_loader
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -36,9 +35,9 @@ class Lifting(PoseTask):
         self.ranks = ranks
         self.skeleton = H36M
         check_batch(config, ranks.world_size)
-        data, train, root = config.data, config.train, Path(config.data.root)
+        data, train = config.data, config.train
         self.validation = build_validation(config, "gt", ranks)
-        table = read_h36m(root / data.train_annotations, root / data.train_images)
+        table = read_h36m(*training_files(data)[0])
         check_joints(data, self.skeleton, self.validation.evaluator)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)

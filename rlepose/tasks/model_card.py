@@ -7,6 +7,7 @@ from typing import Any
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import counted
 from rlepose.pose.skeleton import Skeleton
 from rlepose.tasks.card_texts import card_texts
@@ -37,7 +38,8 @@ def model_card(
     data, root = config.data, Path(config.data.root)
     texts = card_texts(config, skeleton)
     newest = config.train.select_by == "last"
-    files = {"training": root / data.train_annotations, "validation": root / data.val_annotations}
+    training = "`, `".join(str(annotations) for annotations, _ in training_files(data))
+    files = {"training": training, "validation": str(root / data.val_annotations)}
     lines = [
         f"# {config.name}",
         "",

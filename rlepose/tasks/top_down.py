@@ -6,7 +6,13 @@ from torch import nn
 from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.crops import BadImages, make_loader
-from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache, with_bit_depth
+from rlepose.datasets.of_config import (
+    labelled_table,
+    persons_with_depth,
+    training_dataset,
+    use_crop_cache,
+    with_bit_depth,
+)
 from rlepose.datasets.persons import PersonTable
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import network_of
@@ -30,13 +36,14 @@ class TopDown(PoseTask):
     in_precision = "backbone"
 
     def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
-        self.config = config = with_bit_depth(config)
+        labelled = labelled_table(config, "train")
+        self.config = config = with_bit_depth(config, labelled[0])
         self.ranks = ranks
         check_batch(config, ranks.world_size)
         check_compile(config.system.compile, ranks.device)
         data, train = config.data, config.train
         self.validation = build_validation(config, "gt", ranks)
-        self.dataset = training_dataset(config)
+        self.dataset = training_dataset(config, labelled)
         self.skeleton, table = self.dataset.skeleton, self.dataset.table
         check_joints(data, self.skeleton, self.validation.evaluator)
         check_mirroring(config, self.skeleton)
@@ -45,7 +52,9 @@ class TopDown(PoseTask):
         use_crop_cache(self.dataset, config)
         count, divisor = persons_with_depth(table), ranks.world_size * train.accumulate
         self.order = TrainBatches(
-            *(count, train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor), num_extra=len(table) - count
+            *(count, train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor),
+            num_extra=len(table) - count,
+            weights=table.draw_weight,
         )
         self.loader = make_loader(self.dataset, self.order, config.system.workers, ranks.device.type == "cuda")
         self._bad_images = BadImages(data.on_bad_image)

@@ -294,7 +294,7 @@ def test_a_picture_is_decoded_once_for_all_its_persons(
     dotted: Callable[..., PoseDataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = []
-    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read_image(path))
+    monkeypatch.setattr(images, "read_image", lambda path, **_: decoded.append(path) or read_image(path))
     dataset = dotted(num_persons=5)
     items = [dataset[key] for batch in EvalBatches(dataset.table.image_index, 2) for key in batch]
     assert len(items) == 5 and len(decoded) == 1

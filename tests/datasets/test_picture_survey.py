@@ -13,7 +13,7 @@ from rlepose.config.reading import config_from_dict, with_overrides
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image, read_labelled_image, to_8_bits
-from rlepose.datasets.of_config import read_as, training_dataset, with_bit_depth
+from rlepose.datasets.of_config import labelled_table, read_as, training_dataset, with_bit_depth
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.picture_survey import bit_depth, survey, warn_of_orientation
@@ -62,7 +62,8 @@ def test_turned_pictures_are_reported_before_training(
     case_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, exif: str, whose: str
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="rlepose"):
-        with_bit_depth(config_of(case_folder / "exif_3_half_turn", tmp_path, f"data.exif={exif}"))
+        config = config_of(case_folder / "exif_3_half_turn", tmp_path, f"data.exif={exif}")
+        with_bit_depth(config, labelled_table(config, "train")[0])
     assert "2 of 3 pictures carry an EXIF orientation" in caplog.text
     assert f"data.exif={exif}: their labels are taken to belong to the {whose} picture" in caplog.text
 
@@ -75,7 +76,8 @@ def test_upright_pictures_are_no_reason_to_warn(case_folder: Path, caplog: pytes
 
 
 def test_12_bits_in_16_are_seen_in_full(case_folder: Path, tmp_path: Path) -> None:
-    config = with_bit_depth(config_of(case_folder / "12bit_and_float", tmp_path, "data.on_bad_image=skip"))
+    config = config_of(case_folder / "12bit_and_float", tmp_path, "data.on_bad_image=skip")
+    config = with_bit_depth(config, labelled_table(config, "train")[0])
     assert config.data.bit_depth == 12
     table = training_dataset(config).table
     row = table.image_files.tolist().index("twelve_bit.png")
