@@ -212,7 +212,7 @@ def test_what_cannot_be_converted_is_told(
     state = official.state
     path, out = tmp_path / "theirs.pth", tmp_path / "ours.pt"
     cases: list[tuple[object, str]] = [
-        ({}, "no weights of the authors' RLE models"),
+        ({}, "expected weights of the authors' RLE models"),
         ([1, 2], "contains no state dict"),
         ({"state_dict": {"a": 1}}, "contains no state dict"),
         ({k: v for k, v in state.items() if k != "fc_sigma.linear.bias"}, "fc_sigma.linear.bias is missing"),

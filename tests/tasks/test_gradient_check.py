@@ -109,8 +109,8 @@ class FlowWithSpare(RealNVP):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (WithSpare, r"model\.head\.name: regression leaves 2 parameters \(model\.head\.spare\.weight, …\) of its own"),
-        (Constant, r"model\.head\.name: regression leaves 2 parameters \(model\.head\.coordinates\.weight, …\)"),
+        (WithSpare, r"model\.head\.name: regression has 2 parameters \(model\.head\.spare\.weight, …\) without"),
+        (Constant, r"model\.head\.name: regression has 2 parameters \(model\.head\.coordinates\.weight, …\)"),
         (Detached, r"model\.head\.name: regression reads none of the backbone's 1 maps, so \d+ parameters"),
     ],
 )
