@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rlepose.datasets.images import View, read_labelled_image
+from rlepose.datasets.images import ImageFiles, View, read_labelled_image
 from rlepose.datasets.persons import PersonTable
-from rlepose.errors import InputError
+from rlepose.errors import InputError, first_line
 from rlepose.pose.geometry import Floats
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,17 @@ Crops = NDArray[Any]  # of dtype _CROP
 
 
 class CropCache:
-    """An ImageSource that reads from a complete cache. Each process opens the files itself."""
+    """An ImageSource that reads from a complete cache. Each process opens the files itself.
+
+    A damaged crop is read from its picture, and the first one is warned of.
+    """
 
     def __init__(self, folder: Path, kind: CacheKind, table: PersonTable) -> None:
         self._folder = folder
         self._kind = kind
         self._table = table
         self._files: tuple[Crops, NDArray[np.uint8]] | None = None
+        self._pictures: ImageFiles | None = None  # once a crop is damaged
 
     def view(self, person: int) -> View:
         crops, data = self._open()
@@ -73,11 +77,18 @@ class CropCache:
         else:
             decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB)
             if decoded is None or decoded.shape[:2] != (height, width):
-                raise InputError(
-                    f"{self._folder / 'crops.bin'}: damaged; delete the folder, and the next run makes it again"
-                )
+                return self._view_of_picture(person)
             pixels = decoded
         return View(pixels, crop["step"], crop["origin"])
+
+    def _view_of_picture(self, person: int) -> View:
+        if self._pictures is None:
+            log.warning(
+                "%s: damaged; its pictures are read instead, and the next run makes it again if you delete it",
+                self._folder,
+            )
+            self._pictures = ImageFiles(self._table)
+        return self._pictures.view(person)
 
     def _open(self) -> tuple[Crops, NDArray[np.uint8]]:
         if self._files is None:
@@ -94,10 +105,12 @@ class CropCache:
 
 def crop_cache(
     parent: Path, kind: CacheKind, table: PersonTable, reach: Floats, shrink: Floats, on_bad_image: str
-) -> CropCache:
+) -> CropCache | None:
     """Return the cache of a table's crops; all cores make it if it does not exist.
 
-    An interrupted process is continued. If several processes need the cache, one makes it and the others wait.
+    An interrupted process is continued. If several processes need the cache, one makes it and the others wait. A cache
+    that is damaged, or whose pictures have changed in size or date, is made again, with a warning. If it cannot be
+    written, the result is None, with a warning: the pictures are then read each time.
 
     Args:
         parent: folder of all caches.
@@ -107,23 +120,64 @@ def crop_cache(
         shrink: (N,), factor by which a region may be downscaled; values above 1 count as 1.
         on_bad_image: 'error' to stop at an unreadable picture, 'skip' to omit it.
 
-    Raises InputError if the cache cannot be written or does not fit on the disk.
+    Raises InputError for an unreadable picture, with on_bad_image='error'.
     """
     wanted = _plan(table, reach, np.minimum(shrink, 1))
     folder = parent / f"crops-{kind}-{_fingerprint(kind, table, wanted)}"
-    index = folder / "index.npy"
+    stamps = _stamps(table)
     try:
-        if not index.exists():  # a complete cache may be on a read-only disk
+        if _problem(folder, wanted, stamps) is not None:  # a complete cache may be on a read-only disk
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder):
-                if not index.exists():
-                    _make(folder, kind, table, wanted, on_bad_image)
+                problem = _problem(folder, wanted, stamps)
+                if problem:
+                    log.warning("crop cache      %s is made again: %s", folder, problem)
+                    _clear(folder)
+                if problem is not None:
+                    _make(folder, kind, table, wanted, on_bad_image, stamps)
     except OSError as error:
-        raise InputError(
-            f"data.cache: cannot write {folder} ({error.strerror}); set data.cache_dir to another folder, or "
-            "data.cache=none"
-        ) from error
+        log.warning(
+            "data.cache: cannot write %s (%s), so pictures are read each time; set data.cache_dir to another folder",
+            *(folder, error.strerror or error),
+        )
+        return None
     return CropCache(folder, kind, table)
+
+
+def _stamps(table: PersonTable) -> NDArray[np.int64]:
+    """Return (pictures, 2) size in bytes and date of change of the pictures in use, -1 for those that are not there."""
+
+    def stamp(row: int) -> tuple[int, int]:
+        try:
+            status = table.picture_path(row).stat()
+        except OSError:
+            return -1, -1
+        return status.st_size, status.st_mtime_ns
+
+    with ThreadPoolExecutor(16) as pool:  # a network disk takes long to answer, but answers many at once
+        return np.array(list(pool.map(stamp, np.unique(table.image_index).tolist())), np.int64).reshape(-1, 2)
+
+
+def _problem(folder: Path, wanted: Crops, stamps: NDArray[np.int64]) -> str | None:
+    """Return why the cache in a folder cannot be used, '' if there is none or it is not finished, None if it can be."""
+    if not (folder / "index.npy").exists():
+        return ""
+    try:
+        crops, made_of = (np.load(folder / name, allow_pickle=False) for name in ("index.npy", "pictures.npy"))
+        size = (folder / "crops.bin").stat().st_size
+    except (OSError, ValueError, EOFError) as error:
+        return f"it is damaged ({first_line(error)})"
+    if crops.dtype != _CROP or len(crops) != len(wanted) or size != crops["length"].sum():
+        return "its files do not fit together"
+    if made_of.shape != stamps.shape:
+        return "it is of other pictures"
+    changed = int((made_of != stamps).any(axis=1).sum())
+    return f"{changed} pictures have changed since" if changed else None
+
+
+def _clear(folder: Path) -> None:
+    for name in ("index.npy", "pictures.npy", "crops.bin", "lengths.part"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
@@ -157,7 +211,9 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str) -> None:
+def _make(
+    folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str, stamps: NDArray[np.int64]
+) -> None:
     # All persons of a picture together, so that it is decoded once.
     order = np.argsort(table.image_index, kind="stable")
     pictures = np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1)
@@ -178,11 +234,12 @@ def _make(folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_b
     crops = wanted.copy()
     crops["length"][order] = lengths
     crops["start"][order] = np.cumsum(lengths) - lengths
-    with (folder / "index.part.npy").open("wb") as file:
-        np.save(file, crops)
-        file.flush()
-        os.fsync(file.fileno())
-    (folder / "index.part.npy").rename(folder / "index.npy")
+    for name, array in (("pictures", stamps), ("index", crops)):  # a cache with an index is complete
+        with (folder / f"{name}.part.npy").open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        (folder / f"{name}.part.npy").rename(folder / f"{name}.npy")
     (folder / "lengths.part").unlink()
 
 
@@ -258,7 +315,7 @@ def _announce(
     pool: ThreadPoolExecutor,
     encode: Any,
 ) -> None:
-    """Log the estimated size of the cache; InputError if the disk is too small."""
+    """Log the estimated size of the cache; OSError if the disk is too small."""
     left_to_do = pictures[first:]
     persons = np.concatenate([np.empty(0, np.intp), *left_to_do])
     if kind == "raw":
@@ -276,7 +333,5 @@ def _announce(
         " (continued)" * (first > 0),
     )
     if size > 0.95 * free:
-        raise InputError(
-            f"data.cache: {folder} needs about {size / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB free; set "
-            f"data.cache_dir to another disk{', data.cache=jpeg' if kind == 'raw' else ''} or data.cache=none"
-        )
+        jpeg = " or take data.cache=jpeg," if kind == "raw" else ""
+        raise OSError(f"needs about {size / 1e9:.1f} GB,{jpeg} where {free / 1e9:.1f} GB are free")

@@ -141,7 +141,9 @@ def use_crop_cache(dataset: PoseDataset, config: Config) -> None:
     reach = reachable_region(config.augment, dataset.skeleton, dataset.center, scale, table.keypoints, table.visible)
     plain = data.input_size_hw[1] / scale[:, 0]  # px of a plain crop per px of the picture
     shrink = data.cache_resolution * plain
-    dataset.images = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
+    cache = crop_cache(_cache_dir(config), data.cache, table, reach, shrink, data.on_bad_image)
+    if cache is not None:
+        dataset.images = cache
 
 
 def _cache_dir(config: Config) -> Path:
