@@ -67,9 +67,8 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     table = replace(table.select(np.asarray(inside & labelled)), left_out={k: n for k, n in left_out.items() if n})
     counts = counted(table.left_out)
     log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
-    strange = {reason: count for reason, count in coco.left_out.items() if "lacks" in reason or "number" in reason}
-    if strange:
-        log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(strange))
+    if coco.wrong_ids:
+        log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(coco.wrong_ids))
     if coco.made_boxes:
         log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, coco.made_boxes)
     if not len(table):

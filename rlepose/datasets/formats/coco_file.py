@@ -78,7 +78,8 @@ class CocoFile(Pictures):
     images, annotations (of the chosen categories, on the file's pictures) and category are as in the file, with whole
     numbers as ids; where several categories are chosen, category is the first of them, with their names in a list, or
     'all'. groups: those of the chosen categories. If there are several, category has the union of their joints, and so
-    have the annotations: the other groups' without label. left_out: how many other annotations there are, by reason.
+    have the annotations: the other groups' without label. left_out: how many other annotations there are, by reason;
+    wrong_ids: those of them whose ids are in none of the file's lists.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     Categories of one name are taken together.
     missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes counts boxes made.
@@ -113,9 +114,17 @@ class CocoFile(Pictures):
             self.category = self.category | {"name": category if category == "all" else alone}
         self.category_ids = frozenset(entry["id"] for entry in chosen)
         names_by_id = {entry["id"]: str(entry.get("name")) for entry in categories}
-        reasons = [self._reason_to_leave_out(annotation, names_by_id) for annotation in annotations]
-        self.annotations = [a for a, reason in zip(annotations, reasons, strict=True) if reason is None]
-        self.left_out = Counter(reason for reason in reasons if reason is not None)
+        self.annotations = []
+        self.wrong_ids, others = Counter[str](), Counter[str]()
+        for annotation in annotations:
+            mistake = self._wrong_id(annotation, names_by_id)
+            if mistake is not None:
+                self.wrong_ids[mistake] += 1
+            elif annotation["category_id"] not in self.category_ids:
+                others[f"of category {names_by_id[annotation['category_id']]}"] += 1
+            else:
+                self.annotations.append(annotation)
+        self.left_out = self.wrong_ids + others
         if len(self.groups) > 1:
             self._check_joints(self.category)
             self._spread_joints()
@@ -158,15 +167,13 @@ class CocoFile(Pictures):
             raise InputError(f"{self.path}: data.category: {what}; choose from {names}")
         return [entry for name in chosen for entry in by_name[name]]
 
-    def _reason_to_leave_out(self, annotation: dict[str, Any], names: Mapping[int, str]) -> str | None:
-        """Why an annotation has nothing to do with the chosen categories' persons; names: of all categories by id."""
+    def _wrong_id(self, annotation: dict[str, Any], categories: Mapping[int, str]) -> str | None:
+        """Return what is wrong with an annotation's category_id or image_id, None if both are in the file's lists."""
         category = annotation.get("category_id")
         if category is None:
             return "without a category_id that is a number"
-        if category not in names:
+        if category not in categories:
             return f"of category {category}, which 'categories' lacks"
-        if category not in self.category_ids:
-            return f"of category {names[category]}"
         return None if annotation.get("image_id") in self.row_of_image else "with an image_id that 'images' lacks"
 
     def _make_boxes(self, how: MissingBoxes) -> int:
