@@ -26,14 +26,15 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         raise InputError("--val: only used for the config, which needs the images; add --images FOLDER")
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     from rlepose.inspection.inspect_dataset import inspect_dataset
     from rlepose.runtime.run_log import setup_logging
 
     setup_logging(is_main=True)
     val = (args.val, args.val_images or args.images) if args.val else None
     category = args.category[0] if args.category and len(args.category) == 1 else args.category
-    inspect_dataset(args.annotations, args.images, args.out, category, val)
+    report = inspect_dataset(args.annotations, args.images, args.out, category, val)
+    return 1 if report["problems"] else 0
 
 
 COMMAND = Command(

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.datasets.nearest_file import nearest_file
 from rlepose.errors import InputError
 
 log = logging.getLogger(__name__)
 
 Table = TypeVar("Table", bound="PersonTable")
 
-_FIX = "check data.root and the picture folders, or set data.on_bad_image=skip"
+_FIX = "correct file_name, data.root or the picture folders, or set data.on_bad_image=skip"
 _NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "left_out", "upright", "bits")
 
 
@@ -80,14 +81,11 @@ class PersonTable:
         """Return the path of the picture in a row."""
         return self.image_root / str(self.image_files[row])
 
-    def with_pictures(self: Table, on_bad_image: str, fix: str = _FIX) -> Table:
-        """Return the persons whose picture exists. For missing ones, raise an InputError that ends with `fix`, or with
-        on_bad_image='skip' log a warning.
-        """
-        used = np.unique(self.image_index)
+    def missing_pictures(self) -> list[int]:
+        """Return the rows of persons' pictures that do not exist."""
         folders: dict[str, set[str]] = {}
         missing = []
-        for row in used:
+        for row in np.unique(self.image_index).tolist():
             folder, name = os.path.split(self.image_files[row])
             if folder not in folders:
                 # One listing per folder: 100,000 separate checks take minutes on a network disk.
@@ -95,14 +93,31 @@ class PersonTable:
                 folders[folder] = {entry.name for entry in os.scandir(there)} if there.is_dir() else set()
             if name not in folders[folder]:
                 missing.append(row)
+        return missing
+
+    def describe_missing(self, missing: Sequence[int]) -> str:
+        """Return how many pictures are missing, the first of them, and the file that it probably means, if any.
+
+        missing: rows of pictures, at least one.
+        """
+        first = missing[0]
+        number = len(np.unique(self.image_index))
+        message = f"{len(missing)} of {number} pictures are missing, first {self.picture_path(first)}"
+        near = nearest_file(self.image_root, str(self.image_files[first]))
+        return message if near is None else f"{message}, but {near} exists"
+
+    def with_pictures(self: Table, on_bad_image: str, fix: str = _FIX) -> Table:
+        """Return the persons whose picture exists. For missing ones, raise an InputError that ends with `fix`, or with
+        on_bad_image='skip' log a warning.
+        """
+        missing = self.missing_pictures()
         if not missing:
             return self
-        first = self.picture_path(missing[0])
-        message = f"{len(missing)} of {len(used)} pictures are missing, first {first}"
+        message = self.describe_missing(missing)
         if on_bad_image == "error":
             raise InputError(f"{message}; {fix}")
         log.warning("%s; their persons are skipped", message)
-        if len(missing) == len(used):
+        if len(missing) == len(np.unique(self.image_index)):
             raise InputError(f"{message}, so no person remains; check data.root and the picture folders")
         there_is = ~np.isin(self.image_index, missing)
         left_out = dict(self.left_out) | {"picture missing": int((~there_is).sum())}

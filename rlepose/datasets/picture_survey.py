@@ -1,4 +1,5 @@
-"""What the headers of a data set's pictures say before anything is trained: orientation, and depth of 16-bit values."""
+"""What the headers of a data set's pictures say before anything is trained: orientation, size, and depth of
+16-bit values."""
 
 import logging
 from typing import NamedTuple
@@ -13,35 +14,53 @@ log = logging.getLogger(__name__)
 
 _LOOKED_AT = 500  # pictures, evenly spread: a header takes 0.2 ms on a local disk and 10 ms over a network
 _ORIENTATION = 274  # EXIF tag; 1 is upright
+_QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap width and height
 _DEPTHS = (10, 12, 14, 16)  # bits that cameras and scanners write into 16
 
 
 class Survey(NamedTuple):
-    """looked_at: number of pictures. turned: files with an orientation other than upright. deep: files of 16 bits."""
+    """looked_at: number of pictures. turned: files with an orientation other than upright. deep: files of 16 bits.
+
+    stored, upright: files whose annotated size is only that of the stored picture, or only that of the picture turned
+    upright. other_size: files whose annotated size is neither.
+    """
 
     looked_at: int
     turned: list[str]
     deep: list[str]
+    stored: list[str]
+    upright: list[str]
+    other_size: list[str]
 
 
 def survey(table: PersonTable, most: int = _LOOKED_AT) -> Survey:
     """Look at the headers of the pictures of a table's persons, at most so many. Unreadable ones are passed over."""
     used = np.unique(table.image_index)
     chosen = used[np.unique(np.linspace(0, len(used) - 1, min(most, len(used))).astype(int))] if len(used) else used
-    turned, deep = [], []
+    found = Survey(len(chosen), [], [], [], [], [])
     for row in chosen.tolist():
         path = table.picture_path(row)
         try:
             with Image.open(path) as header:
                 if header.mode.startswith("I") or ";16" in str(header.tile):
-                    deep.append(str(path))
+                    found.deep.append(str(path))
                 # PIL would decode a PNG to look for EXIF after its pixels, where hardly anybody writes it.
                 has_exif = header.format != "PNG" or "exif" in header.info
-                if has_exif and header.getexif().get(_ORIENTATION, 1) != 1:
-                    turned.append(str(path))
+                orientation = header.getexif().get(_ORIENTATION, 1) if has_exif else 1
+                size, is_tiff = header.size, header.format == "TIFF"
         except Exception:
             continue
-    return Survey(len(chosen), turned, deep)
+        if orientation != 1:
+            found.turned.append(str(path))
+        if orientation in _QUARTER_TURNS and is_tiff:
+            continue  # versions of PIL differ in which of the two sizes is theirs
+        annotated = tuple(table.image_size_wh[row].tolist())
+        upright_size = size[::-1] if orientation in _QUARTER_TURNS else size
+        if annotated not in (size, upright_size):
+            found.other_size.append(str(path))
+        elif size != upright_size:
+            (found.stored if annotated == size else found.upright).append(str(path))
+    return found
 
 
 def warn_of_orientation(table: PersonTable, found: Survey) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,21 @@ from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.picture_survey import survey
 from rlepose.drawing.overlays import person_tile, sheet, write_picture
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
+from rlepose.inspection.box_layout import other_layout
+from rlepose.inspection.config_writing import write_config
 from rlepose.inspection.overview import format_overview, overview
 from rlepose.inspection.pair_sides import doubtful_sides, pair_sides
+from rlepose.inspection.problems import label_problems, orientation, picture_problems
 from rlepose.inspection.ready_config import ready_config
+from rlepose.inspection.recipe import recipe_for
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
+from rlepose.inspection.validation_file import check_validation
 from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
@@ -41,10 +47,11 @@ def inspect_dataset(
     """Log the content of a file; write report.json and, given the folder of its pictures, config.yaml, samples.png and
     suspicious.png; return the report.
 
-    val: annotations and pictures of the config's validation. Raises InputError for files that training also rejects.
+    val: annotations and pictures of the config's validation. The report's `problems` keep the config from being ready;
+    a config that was edited stays (`write_config`). Raises InputError for files that training also rejects.
     """
     coco = CocoFile(annotations, category)
-    table = persons_from_annotations(coco, images or annotations.parent)
+    table = _persons(coco, images or annotations.parent)
     skeleton = coco.skeleton()
     areas = {annotation["id"]: annotation_area(annotation) for annotation in coco.annotations}
     estimated, repeats = estimate_oks_sigmas(table, np.array([areas[i] for i in table.person_ids.tolist()]))
@@ -56,6 +63,7 @@ def inspect_dataset(
     sides = pair_sides(table, skeleton)
     report["pair_sides"] = [pair._asdict() for pair in sides]
     report["suspicions"] = [asdict(suspicion) for suspicion in found]
+    report["problems"] = label_problems(coco, table)
     log.info("%s", format_overview(report))
     for doubt in doubtful_sides(sides):
         log.warning("sides           %s", doubt)
@@ -63,13 +71,57 @@ def inspect_dataset(
     _tell_suspicions(found)
     out.mkdir(parents=True, exist_ok=True)
     if images is not None:
-        report["unreadable_pictures"] = _draw(table, skeleton, found, out)
-    write_json(out / "report.json", report)
+        _inspect_pictures(report, coco, table, val)
+        report["unreadable_pictures"] = _draw(replace(table, upright=report["exif"] == "apply"), skeleton, found, out)
+        if report["unreadable_pictures"] and not report["problems"]:
+            report["problems"].append(report["unreadable_pictures"][0])
+    for problem in report["problems"]:
+        log.warning("not ready       %s", problem)
     if images is not None:
-        (out / "config.yaml").write_text(ready_config(report, annotations, images, val), encoding="utf-8")
-        log.info("config          %s", out / "config.yaml")
+        _write_config(report, annotations, images, val, out / "config.yaml")
+    write_json(out / "report.json", report)
     log.info("report          %s", out / "report.json")
     return report
+
+
+def _persons(coco: CocoFile, images: Path) -> PersonTable:
+    """The persons of a file; where it has none because of how its boxes are written, InputError says how."""
+    try:
+        return persons_from_annotations(coco, images)
+    except InputError:
+        layout = other_layout(coco)
+        if layout is None:
+            raise
+        raise InputError(f"{coco.path}: {layout}") from None
+
+
+def _inspect_pictures(
+    report: dict[str, Any], coco: CocoFile, table: PersonTable, val: tuple[Path, Path] | None
+) -> None:
+    """Add the value of `data.exif`, problems and doubts that pictures and the file to validate on make."""
+    surveys = [survey(table)]
+    report["problems"] += picture_problems(table, surveys[0])
+    if val is not None:
+        problems, of_val = check_validation(coco, table, val)
+        report["problems"] += problems
+        surveys += [of_val] if of_val is not None else []
+    report["exif"], problems, report["doubts"] = orientation(surveys)
+    report["problems"] += problems
+    for doubt in report["doubts"]:
+        log.warning("pictures        %s", doubt)
+
+
+def _write_config(
+    report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None, path: Path
+) -> None:
+    recipe, reason = recipe_for(report["persons"])
+    log.info("recipe          %s", reason)
+    if val is None:
+        log.warning("validation      on the training persons, so AP says nothing about new ones; pass --val FILE")
+    written = write_config(path, ready_config(report, annotations, images, val, recipe))
+    if written != path:
+        log.warning("config          %s was edited, or is not of this command, and stays as it is", path)
+    log.info("config          %s%s", written, ", which is not ready" if report["problems"] else "")
 
 
 def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: list[float | None]) -> Skeleton:
@@ -100,7 +152,10 @@ def _tell_suspicions(found: list[Suspicion]) -> None:
 
 
 def _draw(table: PersonTable, skeleton: Skeleton, found: list[Suspicion], out: Path) -> list[str]:
-    """Draw sheets of persons; return why pictures could not be read."""
+    """Draw sheets of persons whose pictures are there; return why pictures could not be read."""
+    table = table.select(~np.isin(table.image_index, table.missing_pictures()))
+    if not len(table):
+        return []
     row_of = {identity: row for row, identity in enumerate(table.person_ids.tolist())}
     suspected = {row_of[s.annotation]: s.kind for s in found if s.annotation in row_of}
     spread = np.unique(np.linspace(0, len(table) - 1, _DRAWN).astype(int)).tolist()

@@ -17,7 +17,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
     table: the persons that training uses. Quartiles are [minimum, lower quartile, median, upper quartile, maximum].
     """
     names, known = skeleton.names, category_oks_sigmas(coco.category)
-    sizes, boxes = table.image_size_wh, table.bbox_xywh
+    sizes, boxes, persons = table.image_size_wh, table.bbox_xywh, set(table.person_ids.tolist())
     return {
         "file": str(coco.path),
         "category": coco.category["name"],
@@ -40,6 +40,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
         "annotations": len(table) + sum(table.left_out.values()),
         "persons": len(table),
         "left_out": dict(table.left_out),
+        "without_area": sum(not (a.get("area") or 0) > 0 for a in coco.annotations if a["id"] in persons),
         "persons_a_picture": _quartiles(np.unique(table.image_index, return_counts=True)[1]),
         "joints_a_person": _quartiles((table.visible > 0).sum(axis=1)),
         "box_width_px": _quartiles(boxes[:, 2]),
@@ -64,6 +65,11 @@ def format_overview(report: dict[str, Any]) -> str:
         f"pictures        {report['pictures']}, {report['pictures_without_persons']} without persons",
         f"persons         {report['persons']} of {report['annotations']} annotations",
         f"left out        {counted(report['left_out'])}",
+        *(
+            [f"areas           of {report['without_area']} persons missing or 0: their box's is taken"]
+            if report["without_area"]
+            else []
+        ),
         "                            least  quartile    median  quartile      most",
     ]
     for name, unit in (

@@ -13,6 +13,7 @@ from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
 _OUTSIDE = 0.1  # relative to the box's longer side
+_LARGEST_AREA, _LEAST_AREA = 1.1, 0.01  # relative to the box's; of COCO's persons, 0.16 to 0.95
 _TOO_LONG = 1.5  # relative to the 95 % quantile of this bone's length
 _BONES_TO_KNOW = 20  # minimum number of labels to estimate the usual length of a bone
 _SAME_PX = 0.5
@@ -32,6 +33,7 @@ def suspicions(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> list[S
     """Return all suspicious labels of a file; `table` has the persons that training uses."""
     return [
         *_boxes_without_inside(coco),
+        *areas_unlike_boxes(coco),
         *_joints_outside_boxes(table, skeleton),
         *_duplicates(table),
         *_swapped_limbs(table, skeleton),
@@ -48,6 +50,21 @@ def _boxes_without_inside(coco: CocoFile) -> Iterator[Suspicion]:
             yield Suspicion("empty box", annotation["id"], f"the box is {box}")
         elif picture and (x >= picture[0] or y >= picture[1] or x + width <= 0 or y + height <= 0):
             yield Suspicion("box outside", annotation["id"], f"the box {box} is outside the picture of {picture} px")
+
+
+def areas_unlike_boxes(coco: CocoFile) -> Iterator[Suspicion]:
+    """Find areas that no segment inside their box has; boxes that were made of joints say nothing."""
+    for annotation in coco.annotations:
+        area, box = annotation.get("area") or 0, annotation.get("bbox")
+        if not box or area <= 0 or annotation.get("iscrowd") or annotation["id"] in coco.made_boxes:
+            continue
+        width, height = box[2:]
+        if min(width, height) <= 1:
+            continue
+        whole = width * height
+        if area > _LARGEST_AREA * whole + width + height or area < _LEAST_AREA * whole:
+            what = f"the area is {area:g} px², the box has {whole:g}"
+            yield Suspicion("area unlike its box", annotation["id"], what)
 
 
 def _joints_outside_boxes(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:

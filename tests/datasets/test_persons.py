@@ -66,6 +66,18 @@ def test_a_missing_folder_is_refused_as_all_pictures_missing(table_of: Callable[
         table_of(["a.png", "b.png"], [1, 2]).with_pictures("error")
 
 
+def test_the_nearest_file_is_named_for_a_missing_picture(
+    table_of: Callable[..., PersonTable], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = table_of(["a.png", "images\\b.png"], [1, 2])
+    put(table.image_root, "a.png", "b.png")
+    with pytest.raises(InputError, match=r"first .*images\\b\.png, but .*/pictures/b\.png exists; correct file_name"):
+        table.with_pictures("error")
+    with caplog.at_level(logging.WARNING, logger="rlepose"):
+        assert len(table.with_pictures("skip")) == 1
+    assert "pictures/b.png exists; their persons are skipped" in caplog.text
+
+
 def test_persons_of_missing_pictures_are_left_out_in_mode_skip(
     table_of: Callable[..., PersonTable], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -109,3 +109,19 @@ def test_values_above_the_given_depth_are_white() -> None:
 def test_a_picture_of_floats_is_refused_with_the_fix(case_folder: Path) -> None:
     with pytest.raises(InputError, match=r"float\.tiff: .*unusual type such as float; .*convert it to 8 or 16 bits"):
         read_image(case_folder / "12bit_and_float" / "images" / "float.tiff")
+
+
+@pytest.mark.parametrize(("size", "field"), [((160, 107), "upright"), ((107, 160), "stored"), ((80, 50), "other_size")])
+def test_the_survey_tells_whose_size_the_annotations_have(case_folder: Path, size: tuple[int, int], field: str) -> None:
+    table = table_of(case_folder / "exif_6_quarter_turn", DataConfig())
+    row = table.image_files.tolist().index("000000397133.jpg")
+    table.image_size_wh[row] = size
+    found = survey(table.select(table.image_index == row))
+    assert found.looked_at == 1
+    named = {name: len(getattr(found, name)) for name in ("upright", "stored", "other_size")}
+    assert named == dict.fromkeys(named, 0) | {field: 1}
+
+
+def test_a_size_that_is_right_both_ways_tells_nothing(case_folder: Path) -> None:
+    found = survey(table_of(case_folder / "exif_3_half_turn", DataConfig()))
+    assert len(found.turned) == 2 and not (found.stored or found.upright or found.other_size)

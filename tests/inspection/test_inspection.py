@@ -108,6 +108,7 @@ def test_boxes_joints_and_copies_are_suspected(write_coco: Callable[..., Path]) 
         ("empty box", 3),
         ("box outside", 4),
         ("joint outside its box", 5),
+        ("area unlike its box", 5),
     }
 
 
@@ -182,7 +183,7 @@ def test_the_config_that_it_writes_is_ready(synthetic: Path, tmp_path: Path, wit
     assert (root / config.data.train_annotations).samefile(annotations / "person_keypoints_train.json")
     assert (root / config.data.val_images).samefile(synthetic / ("val" if with_val else "train"))
     assert config.data.num_keypoints == 17 and config.data.input_size_hw == (256, 192)
-    assert ("it trains on" in (tmp_path / "out" / "config.yaml").read_text()) == (not with_val)
+    assert ("Validates on the training data" in (tmp_path / "out" / "config.yaml").read_text()) == (not with_val)
     assert (tmp_path / "out" / "samples.png").stat().st_size > 10_000
 
 

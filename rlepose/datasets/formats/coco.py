@@ -70,7 +70,8 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     if coco.wrong_ids:
         log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(coco.wrong_ids))
     if coco.made_boxes:
-        log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, coco.made_boxes)
+        made = len(coco.made_boxes)
+        log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, made)
     if not len(table):
         raise InputError(f"{coco.path}: no persons with labelled keypoints (left out: {counts}); check the file")
     return table

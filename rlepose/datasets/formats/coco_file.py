@@ -82,7 +82,8 @@ class CocoFile(Pictures):
     wrong_ids: those of them whose ids are in none of the file's lists.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     Categories of one name are taken together.
-    missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes counts boxes made.
+    missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes: ids of those
+    whose box was made.
     joints: a skeleton of as many joints in the same order; its names and bones replace the file's own, which in files
     of some data sets are misspelled. Sides must agree. Bones that count joints from 0 are understood.
     Raises InputError when the file is missing, broken, or not keypoints in COCO's layout.
@@ -176,9 +177,9 @@ class CocoFile(Pictures):
             return f"of category {category}, which 'categories' lacks"
         return None if annotation.get("image_id") in self.row_of_image else "with an image_id that 'images' lacks"
 
-    def _make_boxes(self, how: MissingBoxes) -> int:
-        """Give persons a box who have none; -> how many."""
-        made = 0
+    def _make_boxes(self, how: MissingBoxes) -> frozenset[int]:
+        """Give persons a box who have none; -> their ids."""
+        made = set()
         for number, annotation in enumerate(self.annotations):
             if not lacks_box(annotation) or annotation.get("iscrowd"):
                 continue
@@ -186,8 +187,8 @@ class CocoFile(Pictures):
             box = made_box(annotation, tuple(self.size_wh[row].tolist()), how)
             if box is not None:
                 self.annotations[number] = annotation | {"bbox": box}
-                made += 1
-        return made
+                made.add(annotation["id"])
+        return frozenset(made)
 
     def _spread_joints(self) -> None:
         """Extend all annotations to the union of joints; leave annotations without labels unchanged."""
