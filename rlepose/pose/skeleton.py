@@ -99,7 +99,7 @@ class Skeleton:
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
-        """Return the index of each joint's mirror twin (its own index for a joint in the middle)."""
+        """The index of each joint's mirror twin (its own index for a joint in the middle)."""
         if self.twins is not None:
             other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
             return tuple(other.get(index, index) for index in range(len(self)))
@@ -113,7 +113,7 @@ class Skeleton:
 
     @property
     def without_twin(self) -> list[str]:
-        """Return names that have a side but no mirror twin ('rigth_eye' beside 'left_eye'), so mirroring keeps them.
+        """Names that have a side but no mirror twin ('rigth_eye' beside 'left_eye'), so mirroring keeps them.
 
         Empty if the twins are given.
         """
@@ -124,7 +124,7 @@ class Skeleton:
 
     @property
     def unnoticed_twins(self) -> list[str]:
-        """Return names without a side that pair up by prefix ('Lhip' and 'Rhip', 'lefteye' and 'righteye').
+        """Names without a side that pair up by prefix ('Lhip' and 'Rhip', 'lefteye' and 'righteye').
 
         They probably have a side that is not recognised because it is no separate word. Empty if the twins are given.
         """
@@ -141,7 +141,7 @@ class Skeleton:
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:
-        """Return the pairs (i, j), i < j, that mirroring swaps."""
+        """The pairs (i, j), i < j, that mirroring swaps."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
 
     def is_left(self, joint: int) -> bool:
@@ -151,7 +151,7 @@ class Skeleton:
 
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
-        """Return which joints lie above the hips, or None if the names do not tell."""
+        """Which joints lie above the hips, or None if the names do not tell."""
         words = [set(_tokens(name)) for name in self.names]
         if not any(w & _LOWER_BODY for w in words) or not any(w & _UPPER_BODY for w in words):
             return None
