@@ -3,8 +3,8 @@
 Each time step of a take is independent: pictures, not motion. A time step has its own clothes, and each of its pictures
 its own light and noise. The data are designed so that a small network learns them in minutes: the studio is empty
 except for a mat; distant parts are darker and bluer, as under water, so that a picture shows depth; and sleeves,
-trouser legs, gloves and boots have a different colour on each side. Everything is a function of the seed and the name of
-a time step.
+trouser legs, gloves and boots have a different colour on each side. Everything is a function of the seed and the name
+of a time step.
 """
 
 import functools
