@@ -102,7 +102,7 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
     assert [row.published for row in suite.rows] == ["AP 70.5", ""]
     with pytest.raises(InputError, match=r"papers\.md has no row 'other'; choose from rle"):
         suite_of(tmp_path, "rows: [{cfg: CONFIG, published: papers.md#other}]")
-    with pytest.raises(InputError, match=r"there is no file .*nowhere\.md"):
+    with pytest.raises(InputError, match=r"no file .*nowhere\.md"):
         suite_of(tmp_path, "rows: [{cfg: CONFIG, published: nowhere.md#rle}]")
 
 
@@ -114,7 +114,7 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("rows: [CONFIG]", "row 1: expected {name: NAME, cfg: FILE}"),
         ("rows: [{cfg: CONFIG, sets: []}]", "row 1: sets: no such key; expected one of name, cfg, set"),
         ("row: [{cfg: CONFIG}]", "row: no such key; expected one of runs_in"),
-        ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle stands twice"),
+        ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle appears twice"),
         ("rows: [{cfg: CONFIG, after: x}]", "row 1: after: no earlier row x"),
         ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
         ("rows: [{cfg: CONFIG, set: train.epochs=3}]", "row 1: set: expected a list"),

@@ -182,7 +182,7 @@ def test_the_config_that_it_writes_is_ready(synthetic: Path, tmp_path: Path, wit
     assert (root / config.data.train_annotations).samefile(annotations / "person_keypoints_train.json")
     assert (root / config.data.val_images).samefile(synthetic / ("val" if with_val else "train"))
     assert config.data.num_keypoints == 17 and config.data.input_size_hw == (256, 192)
-    assert ("it trains on" in (tmp_path / "out" / "config.yaml").read_text()) == (not with_val)
+    assert ("on the training data" in (tmp_path / "out" / "config.yaml").read_text()) == (not with_val)
     assert (tmp_path / "out" / "samples.png").stat().st_size > 10_000
 
 
@@ -215,4 +215,4 @@ def test_a_file_to_validate_on_needs_the_pictures_that_the_config_is_written_for
 ) -> None:
     path = write_coco(persons=[{}, {}])
     result = run_script("inspect_dataset.py", path, "--val", path, "--val-images", tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 2 and "--val: " in result.stderr and "pass --images FOLDER" in result.stderr
+    assert result.returncode == 2 and "--val: " in result.stderr and "add --images FOLDER" in result.stderr

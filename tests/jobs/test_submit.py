@@ -133,8 +133,8 @@ def test_other_joints_than_cocos_are_refused(config: Config, boxes: Path, tmp_pa
     [
         ({"images": ...}, "no list 'images'"),
         ({"categories": ...}, "no list 'categories'"),
-        ({"categories": [{"id": 1, "name": "dog"}]}, "no category 'person', only dog; fetch COCO"),
-        ({"images": []}, "wrong split"),
+        ({"categories": [{"id": 1, "name": "dog"}]}, "no category 'person', only dog; download COCO"),
+        ({"images": []}, "check the split"),
     ],
 )
 def test_a_poor_image_info_file_is_refused(
