@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="steps per training")
     parser.add_argument("--loss", nargs="+", choices=LOSS_CONFIGS, default=list(LOSS_CONFIGS), help="default: all")
     parser.add_argument("--noise", nargs="+", choices=NOISES, default=list(NOISES), help="default: all")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="parallel trainings; default: one per core")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one per core")
     args = parser.parse_args()
 
     results = run_cases(args.loss, args.noise, args.seeds, args.steps, args.processes)

@@ -37,7 +37,7 @@ class Processes:
 
     @property
     def stopped(self) -> bool:
-        """Return whether `stop` was called."""
+        """Whether `stop` was called."""
         return self._stopped
 
     def seconds_to_wait(self) -> float | None:

@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def stopped(self) -> bool:
-        """Return whether work remains because a stop was requested."""
+        """Whether work remains because a stop was requested."""
         return bool(self.interrupted or self.not_begun)
 
     def __str__(self) -> str:

@@ -77,7 +77,7 @@ def _markdown(
         seeds = ", ".join(str(run.seed) for run in finished) or "–"
         cells = [_cell([numbers[run.name].get(name) for run in finished], _decimals(name)) for name in names]
         lines.append("| " + " | ".join([row.name, _config(row), seeds, *cells, *[row.published] * published]) + " |")
-    command = f"python scripts/compare.py --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
+    command = f"rlepose compare --suite {suite.path} --seeds {' '.join(map(str, suite.seeds))}"
     if suite.out != default_out(suite.path):
         command += f" --out {suite.out}"
     if suite.overrides:

@@ -58,12 +58,12 @@ def _frames_of_path(path: Path, max_pixels: int) -> Iterator[InputPicture]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name ends as a video's."""
+    """Return whether a file has the suffix of a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not is_folder(path)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder of this path."""
+    """Return whether the path is an existing folder."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 

@@ -33,7 +33,7 @@ from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
-_TOLD = 5  # of each kind of suspicion; report.json has all
+_MAX_LOGGED = 5  # of each kind of suspicion; report.json has all
 _DRAWN = 12
 
 
@@ -67,8 +67,8 @@ def inspect_dataset(
     log.info("%s", format_overview(report))
     for doubt in doubtful_sides(sides):
         log.warning("sides           %s", doubt)
-    _tell_estimates(estimated, repeats, skeleton)
-    _tell_suspicions(found)
+    _log_estimates(estimated, repeats, skeleton)
+    _log_suspicions(found)
     out.mkdir(parents=True, exist_ok=True)
     if images is not None:
         _inspect_pictures(report, coco, table, val)
@@ -133,7 +133,7 @@ def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: li
     return Skeleton(skeleton.names, skeleton.bones, sigmas)
 
 
-def _tell_estimates(estimated: list[float | None], repeats: list[int], skeleton: Skeleton) -> None:
+def _log_estimates(estimated: list[float | None], repeats: list[int], skeleton: Skeleton) -> None:
     if not any(estimated):
         log.info("OKS sigmas      not estimated: no joint has ten repeated labels")
         return
@@ -142,12 +142,12 @@ def _tell_estimates(estimated: list[float | None], repeats: list[int], skeleton:
         log.info("  %-18s %s %6d", name, "     –" if sigma is None else f"{sigma:6.4f}", count)
 
 
-def _tell_suspicions(found: list[Suspicion]) -> None:
+def _log_suspicions(found: list[Suspicion]) -> None:
     if not found:
         log.info("suspicious      nothing")
     for kind, count in Counter(suspicion.kind for suspicion in found).items():
         log.info("suspicious      %d × %s", count, kind)
-        for suspicion in [s for s in found if s.kind == kind][:_TOLD]:
+        for suspicion in [s for s in found if s.kind == kind][:_MAX_LOGGED]:
             log.info("  annotation %d: %s", suspicion.annotation, suspicion.what)
 
 

@@ -47,7 +47,7 @@ class Criterion(nn.Module):
 
     @property
     def main(self) -> JointLikelihood:
-        """Return the likelihood of joints with all D coordinates labelled."""
+        """The likelihood of joints with all D coordinates labelled."""
         return self._likelihood(0)
 
     def residual_spread(self, joints: int) -> Tensor:

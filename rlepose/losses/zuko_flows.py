@@ -13,14 +13,14 @@ from rlepose.losses.flows import Flow
 class ZukoFlow(Flow):
     """An autoregressive flow from zuko.
 
-    kind:  name of the class in zuko.flows.
+    zuko_class: name of the class in zuko.flows.
     depth: number of transformations. width, activation: of the two hidden layers of their networks.
-    base:  the density of z, a key of DENSITIES.
+    base: the density of z, a key of DENSITIES.
 
     Raises InputError if zuko is not installed.
     """
 
-    kind: ClassVar[str]
+    zuko_class: ClassVar[str]
 
     def __init__(
         self,
@@ -35,10 +35,10 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {self.kind.lower()} needs the zuko library; run pip install -e '.[zuko]', "
+                f"loss.flow.name: {self.zuko_class.lower()} needs the zuko library; run pip install -e '.[zuko]', "
                 "or set loss.flow.name=realnvp"
             ) from error
-        self.lazy = getattr(zuko.flows, self.kind)(
+        self.lazy = getattr(zuko.flows, self.zuko_class)(
             features=dims,
             transforms=depth,
             hidden_features=(width, width),
@@ -55,13 +55,13 @@ class ZukoFlow(Flow):
 class NSF(ZukoFlow):
     """Neural splines (Durkan et al., NeurIPS 2019), which transform [−5, 5] and are the identity outside."""
 
-    kind = "NSF"
+    zuko_class = "NSF"
 
 
 class MAF(ZukoFlow):
     """Affine maps (Papamakarios et al., NeurIPS 2017)."""
 
-    kind = "MAF"
+    zuko_class = "MAF"
 
 
 def _apply(transform: Any, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,7 @@ class Skeleton:
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
-        """Return the index of each joint's mirror twin (its own index for a joint in the middle)."""
+        """The index of each joint's mirror twin (its own index for a joint in the middle)."""
         if self.twins is not None:
             other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
             return tuple(other.get(index, index) for index in range(len(self)))
@@ -100,7 +100,7 @@ class Skeleton:
 
     @property
     def without_twin(self) -> list[str]:
-        """Return names that have a side but no mirror twin ('rigth_eye' beside 'left_eye'), so mirroring keeps them.
+        """Names that have a side but no mirror twin ('rigth_eye' beside 'left_eye'), so mirroring keeps them.
 
         Empty if the twins are given.
         """
@@ -120,7 +120,7 @@ class Skeleton:
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:
-        """Return the pairs (i, j), i < j, that mirroring swaps."""
+        """The pairs (i, j), i < j, that mirroring swaps."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
 
     def is_left(self, joint: int) -> bool:

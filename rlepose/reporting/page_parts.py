@@ -101,5 +101,5 @@ def picture_image(picture: Picture, text: str) -> str:
     return _image(data.tobytes(), "jpeg", text)
 
 
-def _image(data: bytes, kind: str, text: str) -> str:
-    return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">\n'
+def _image(data: bytes, image_format: str, text: str) -> str:
+    return f'<img alt="{escape(text)}" src="data:image/{image_format};base64,{base64.b64encode(data).decode()}">\n'

@@ -88,7 +88,7 @@ def test_files_of_an_earlier_split_are_replaced_only_if_asked(source: Path) -> N
 
 def test_the_file_itself_is_never_replaced(source: Path) -> None:
     before = source.read_bytes()
-    with pytest.raises(InputError, match=r"hands_train2017\.json: a part would replace the file that is split"):
+    with pytest.raises(InputError, match=r"hands_train2017\.json: a part would replace the input file"):
         split_file(source, source.parent, {"train": 0.2}, "who", overwrite=True)
     assert source.read_bytes() == before
 

@@ -168,7 +168,7 @@ def test_detected_boxes_have_none(tiny_config: Callable[..., Config], tmp_path: 
 
 
 def test_an_unknown_joint_is_refused_before_the_first_step(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"eval\.nme_reference: there is no joint left_foot; .*left_"):
+    with pytest.raises(InputError, match=r"eval\.nme_reference: no joint left_foot; .*left_"):
         trainer_of(tiny_config("eval.nme_reference=[left_eye, left_foot]"))
 
 
@@ -178,6 +178,6 @@ def test_a_reference_that_nobody_has_is_refused(faces_config: Callable[..., Conf
         annotation["keypoints"][3 * LEFT_EYE : 3 * LEFT_EYE + 3] = [0, 0, 0]
     (tmp_path / "faces.json").write_text(json.dumps(tree))
     with pytest.raises(
-        InputError, match=rf"eval\.nme_reference: no person has a reference length, .* all {FACES} persons"
+        InputError, match=rf"eval\.nme_reference: no person has a reference length, .* all {FACES} validation persons"
     ):
         build_validation(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)

@@ -140,7 +140,7 @@ def test_a_correction_is_fitted_on_one_file_and_judged_on_all_of_another(
     data = replace(fitting_config.data, val_annotations=other_file[0], val_images=other_file[1])
     fitting = validation_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
     judging = validation_of(path, loaded.config, loaded, "gt", ALONE)
-    for validation, name in ((fitting, "fitted"), (judging, "judged")):
+    for validation, name in ((fitting, "fitted"), (judging, "evaluated")):
         told = rf"{name} on {len(validation.table)} (persons|others) of {validation.evaluator.path}"
         assert re.search(told, caplog.text)
     _, report = judge_uncertainty(judging.evaluator, judging.source.predict(model), model.likelihood)
