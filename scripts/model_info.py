@@ -1,4 +1,5 @@
-"""What configs' networks cost: python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
+"""Print parameters and multiply-adds of the networks of configs:
+python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
 
 from rlepose.cli import run_as_script
 

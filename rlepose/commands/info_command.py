@@ -8,9 +8,9 @@ from rlepose.config.shipped import find_config
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cfg", required=True, nargs="+", help="YAML files of experiments")
+    parser.add_argument("--cfg", required=True, nargs="+", help="config files of experiments")
     add_overrides(parser)
-    parser.add_argument("--measure", action="store_true", help="time the networks, too, in turns, on this machine")
+    parser.add_argument("--measure", action="store_true", help="also time the networks, alternately, on this machine")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -22,12 +22,12 @@ def _run(args: argparse.Namespace) -> None:
     from rlepose.runtime.distributed import choose_device
 
     given = [load_config(find_config(path), args.set) for path in args.cfg]
-    # Beside networks of crops, others are left out, since all of a glob are asked for; alone, one is refused.
+    # A glob may match lifting configs, which read no crops: skip them beside other configs, reject one that is alone.
     configs = [config for config in given if config.task == "top_down"] or given
     print(format_costs({config.name: model_cost(config) for config in configs}))
-    print("multiply-adds of one crop: convolutions and matrix products, by torch.utils.flop_counter over two")
+    print("multiply-adds per crop: convolutions and matrix products, by torch.utils.flop_counter over two")
     if len(configs) < len(given):
-        print(f"left out, since they read no crops: {', '.join(c.name for c in given if c not in configs)}")
+        print(f"skipped, because they read no crops: {', '.join(c.name for c in given if c not in configs)}")
     if args.measure:
         device = choose_device(configs[0].system.device)
         for name, speed in crops_per_second({config.name: config for config in configs}, device).items():
@@ -36,7 +36,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="info",
-    summary="What configs' networks cost",
+    summary="Print parameters and multiply-adds of the networks of configs",
     example="--cfg configs/coco_res50_rle.yaml",
     add_arguments=_add_arguments,
     run=_run,

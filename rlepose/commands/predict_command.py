@@ -8,23 +8,23 @@ from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="picture, folder of pictures, or video")
+    parser.add_argument("source", type=Path, help="image, folder of images, or video")
     add_checkpoint(parser)
     parser.add_argument("--out", required=True, type=Path, help="folder to write to")
     parser.add_argument(
         "--boxes",
         default="detector",
-        help="JSON or .npy file, 'whole' picture, or 'detector' (default): docs/predict.md",
+        help="person boxes: JSON or .npy file, 'whole' image, or 'detector' (default); see docs/predict.md",
     )
-    parser.add_argument("--ids", type=Path, help="COCO file whose image and category ids results.json takes")
-    add_detector(parser, "DEFAULT", "its weights: a file, or torchvision's name")
-    parser.add_argument("--smooth", action="store_true", help="video: follow joints over time, weighted by 1 / sigma²")
+    parser.add_argument("--ids", type=Path, help="COCO file whose image and category ids results.json uses")
+    add_detector(parser, "DEFAULT", "weights of the detector: a file, or a name of torchvision's")
+    parser.add_argument("--smooth", action="store_true", help="video: smooth joints over time, weighted by 1 / sigma²")
     parser.add_argument(
         "--min-score",
         type=_least_scores,
         default={},
         metavar="SCORE[,JOINT=SCORE…]",
-        help="draw no joint of a lower score (0 … 1); default: 0",
+        help="do not draw joints with a lower score (0 … 1); default: 0",
     )
     add_device(parser)
     add_overrides(parser)
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="predict",
-    summary="Draw the poses of pictures or a video",
+    summary="Predict and draw the poses in images or a video",
     example="FOLDER --checkpoint exp/NAME/checkpoints/best.pt",
     add_arguments=_add_arguments,
     run=_run,

@@ -1,4 +1,4 @@
-"""Pictures of poses in space: seen from the side and from above."""
+"""Draw 3-D poses from the side and from above."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
 _BACKGROUND = 40  # grey
-_MARGIN = 0.12  # of a tile's side, left free on each edge
-# Axes of the camera's frame (x right, y down, z away) that go to the right and down. From the side the camera is to the
-# left; from above it is at the bottom.
+_MARGIN = 0.12  # fraction of a tile's side, on each edge
+# For each view, the axes of the camera's frame (x right, y down, z away) that point right and down, with signs. From
+# the side, the camera is on the left; from above, it is at the bottom.
 VIEWS = {"the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
 
 
 def side_and_top(truth: Floats, predicted: Floats, std: Floats | None, skeleton: Skeleton, side: int) -> Picture:
-    """Four square tiles in a row: truth and prediction from the side, then both from above, at one scale.
+    """Draw four square tiles in a row: truth and prediction from the side, then both from above, at one scale.
 
-    truth, predicted, std: as `joints` and `std` in `view_tile` -> RGB (side, 4 side, 3).
+    truth, predicted, std: see `joints` and `std` in `view_tile` -> RGB (side, 4 side, 3).
     """
     pixels_a_mm = scale_for(np.concatenate([truth, predicted]), side)
     tiles = [
@@ -28,16 +28,16 @@ def side_and_top(truth: Floats, predicted: Floats, std: Floats | None, skeleton:
 
 
 def scale_for(joints: Floats, side: int) -> float:
-    """Pixels a mm at which joints (J, 3) mm fill a tile."""
+    """Return the pixels per mm at which joints (J, 3) mm fill a tile."""
     return side * (0.5 - _MARGIN) / max(float(np.abs(joints).max()), 1.0)
 
 
 def view_tile(
     joints: Floats, std: Floats | None, skeleton: Skeleton, view: str, title: str, side: int, pixels_a_mm: float
 ) -> Picture:
-    """One pose from one of VIEWS.
+    """Draw one pose from one of VIEWS.
 
-    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; std (J, 3) mm, one standard
+    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; std (J, 3) mm, standard
     deviation, drawn as ellipses -> RGB (side, side, 3).
     """
     axes, signs = VIEWS[view]

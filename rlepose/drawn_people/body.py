@@ -2,7 +2,7 @@
 
 Camera coordinates are in pixels: x right, y down, z away from the viewer; orthographic projection drops z.
 A body frame is a 3x3 matrix whose columns are the body's left, down and forward directions in camera coordinates.
-Lengths of the body are fractions of the person's height, angles are degrees.
+Body lengths are fractions of the person's height, angles are in degrees.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Range = tuple[float, float]
 FACE_POINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 PROPORTION_SPREAD = 0.06
 
-# Turn of an arm inwards and of a leg outwards about its own axis.
+# Rotation of an arm inwards and of a leg outwards about its own axis.
 ARM_TURN: Range = (-15, 45)
 LEG_TURN: Range = (-5, 25)
 
@@ -30,7 +30,7 @@ _FACE_DIRECTIONS = np.array(
 
 @dataclass(frozen=True)
 class LimbRange:
-    """Angle ranges of an arm or a leg: swing forwards, swing outwards, bend of the elbow or knee."""
+    """Angle ranges of an arm or a leg: forward swing, outward swing, bend of the elbow or knee."""
 
     swing: Range
     outwards: Range
@@ -39,7 +39,7 @@ class LimbRange:
 
 @dataclass(frozen=True)
 class PoseKind:
-    """A family of poses; of each pair of limbs, chance decides which one is the left."""
+    """A family of poses; for each pair of limbs, it is random which one is the left."""
 
     share: float
     torso_bend: Range
@@ -74,8 +74,8 @@ POSE_KINDS = (
 
 @dataclass(frozen=True)
 class Build:
-    """The lengths of one person, in the unit of `height`: of the neck's base over the pelvis, half the shoulders' and
-    hips' width, and of the limbs; head_axes (3,): semi-axes of the head to the left, down, forwards."""
+    """The lengths of one person, in the unit of `height`: neck base above the pelvis, half the widths of shoulders and
+    hips, and limbs; head_axes (3,): semi-axes of the head to the left, down, forwards."""
 
     height: float
     neck: float
@@ -90,7 +90,7 @@ class Build:
 
 @dataclass(frozen=True)
 class LimbAngles:
-    """An arm or a leg: swing forwards, swing outwards, turn about its own axis, bend of the elbow or knee; degrees."""
+    """An arm or a leg: forward swing, outward swing, rotation about its own axis, bend of elbow or knee; degrees."""
 
     swing: float
     outwards: float
@@ -100,8 +100,8 @@ class LimbAngles:
 
 @dataclass(frozen=True)
 class Pose:
-    """The angles of one posture, degrees: bend forwards, lean and turn to the left of the torso, turn, bend and lean of
-    the head against it; arms and legs: left, right."""
+    """The angles of one posture, degrees: forward bend, lean and turn to the left of the torso; turn, bend and lean of
+    the head relative to the torso; arms and legs: left, right."""
 
     torso_bend: float
     torso_lean: float
@@ -117,7 +117,7 @@ class Pose:
 class Body:
     """One posed person in camera coordinates (pixels).
 
-    height:       the standing person's height.
+    height:       the person's standing height.
     joints:       (17, 3), COCO's order.
     face_normals: (5, 3), outward unit normals of nose, eyes, ears.
     hands, toes:  (2, 3), left then right.
@@ -158,7 +158,7 @@ def turn(degrees: float) -> Floats:
 
 
 def _sample_yaw(rng: np.random.Generator) -> float:
-    """0 faces the viewer, 90 the picture's right edge; most pictures show people from the front."""
+    """Draw a yaw: 0 faces the viewer, 90 the right edge; most people are seen from the front."""
     view = rng.choice(3, p=(0.94, 0.03, 0.03))
     if view == 0:
         return float(rng.normal(0, 22))
@@ -168,7 +168,7 @@ def _sample_yaw(rng: np.random.Generator) -> float:
 
 
 def sample_body(rng: np.random.Generator, height: float) -> Body:
-    """A random posed person of this standing height (pixels); the pelvis is at the origin."""
+    """Draw a posed person of this standing height (pixels); the pelvis is at the origin."""
     kind = POSE_KINDS[rng.choice(len(POSE_KINDS), p=[kind.share for kind in POSE_KINDS])]
     bend = rng.uniform(*kind.torso_bend)
     roll = np.clip(rng.normal(0, 7), -30, 30)
@@ -188,7 +188,7 @@ def sample_body(rng: np.random.Generator, height: float) -> Body:
 
 
 def sample_build(rng: np.random.Generator, height: float) -> Build:
-    """A random person of this standing height: each length about its usual share of it."""
+    """Draw the proportions of a person of this standing height, around the average ones."""
 
     def length(fraction: float) -> float:
         return height * fraction * (1 + PROPORTION_SPREAD * rng.uniform(-1, 1))
@@ -207,13 +207,13 @@ def sample_build(rng: np.random.Generator, height: float) -> Build:
 
 
 def sample_limb(rng: np.random.Generator, limb: LimbRange, turn_range: Range) -> LimbAngles:
-    """Random angles within a limb's ranges."""
+    """Draw angles within a limb's ranges."""
     swing_angle, outwards, turn_angle = (rng.uniform(*span) for span in (limb.swing, limb.outwards, turn_range))
     return LimbAngles(swing_angle, outwards, turn_angle, bend=rng.uniform(*limb.bend))
 
 
 def posed_body(build: Build, pose: Pose, root: Floats) -> Body:
-    """A person in a posture; root (3, 3) is the frame of an upright body there. The pelvis is at the origin."""
+    """Return a person in a posture; root (3, 3) is the frame of the upright body. The pelvis is at the origin."""
     height, bend = build.height, pose.torso_bend
     pelvis_frame = root @ swing(-0.4 * bend)
     torso_frame = root @ swing(-bend) @ to_left(pose.torso_lean) @ turn(pose.torso_turn)

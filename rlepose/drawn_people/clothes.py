@@ -1,4 +1,4 @@
-"""What drawn people wear, and the colours of cloth, skin and hair."""
+"""Clothes of drawn people, and colours of cloth, skin and hair."""
 
 import colorsys
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from rlepose.pose.geometry import Floats
 
 @dataclass(frozen=True)
 class Clothes:
-    """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the limbs' thickness.
+    """Colours (BGR, 0-255) and cuts of one person's clothes and hair; stoutness scales the thickness of limbs.
 
-    front: what an open jacket shows of the chest; None: no jacket.
-    sleeves, legs, gloves, boots: those of the left and the right limb; None: both of the shirt's, the trousers', the
-    skin's and the shoes' colour.
+    front: colour of the chest under an open jacket; None for no jacket.
+    sleeves, legs, gloves, boots: colours for the left and the right limb; None for the colours of shirt, trousers, skin
+    and shoes on both sides.
     """
 
     shirt: Floats
@@ -35,20 +35,20 @@ class Clothes:
 
 
 def random_colour(rng: np.random.Generator) -> Floats:
-    """A cloth-like colour, BGR 0-255: any hue, seldom garish."""
+    """Draw a cloth-like colour, BGR 0-255: any hue, seldom garish."""
     rgb = colorsys.hsv_to_rgb(rng.uniform(), rng.beta(1.5, 2.0), rng.uniform(0.15, 1.0))
     return np.array([255 * value for value in rgb[::-1]])
 
 
 def random_skin(rng: np.random.Generator) -> Floats:
-    """A skin tone, BGR 0-255."""
+    """Draw a skin tone, BGR 0-255."""
     dark, pale = np.array([45.0, 65.0, 100.0]), np.array([185.0, 205.0, 240.0])
     tone: Floats = dark + (pale - dark) * rng.uniform() + rng.uniform(-8, 8, size=3)
     return tone
 
 
 def sample_clothes(rng: np.random.Generator) -> Clothes:
-    """Random clothes, skin and hair."""
+    """Draw clothes, skin and hair."""
     hair_tones = np.array([[20, 20, 25], [30, 45, 70], [60, 110, 150], [110, 180, 220], [150, 150, 150]], dtype=float)
     return Clothes(
         shirt=random_colour(rng),

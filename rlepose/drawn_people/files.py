@@ -1,4 +1,4 @@
-"""Writing drawn data sets: once, by all cores, as JPEG."""
+"""Write drawn data sets: once, in parallel, as JPEG."""
 
 import functools
 import json
@@ -15,14 +15,14 @@ import cv2
 from rlepose.drawn_people.painting import Bytes
 from rlepose.errors import InputError
 
-SPREAD_FROM = 100  # pieces of work; fewer are done by this process alone
+SPREAD_FROM = 100  # number of work items from which all cores are used
 JPEG_QUALITY = 90
 
 
 def make_once(root: Path, arguments: Mapping[str, Any], write: Callable[[], None]) -> bool:
-    """Call `write`, which fills the folder `root`, unless it holds what a call with the same arguments wrote.
+    """Call `write`, which fills the folder `root`, unless a call with the same arguments has already filled it.
 
-    Returns whether it was called. What an interrupted call left is written anew; anything else in `root` is an
+    Returns whether it was called. Files of an interrupted call are rewritten; any other content of `root` is an
     InputError.
     """
     stamp, unfinished = root / "synthetic.json", root / "synthetic.unfinished"
@@ -33,8 +33,8 @@ def make_once(root: Path, arguments: Mapping[str, Any], write: Callable[[], None
         shutil.rmtree(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
-            f"{root} is in the way and was not made with the arguments {json.dumps(arguments)}; "
-            "delete it or give another --out"
+            f"{root}: already exists and was not made with the arguments {json.dumps(arguments)}; "
+            "delete it or pass another --out"
         )
     root.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
@@ -46,7 +46,7 @@ def make_once(root: Path, arguments: Mapping[str, Any], write: Callable[[], None
 
 @contextmanager
 def mapping(num_pieces: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """`map`, or for more than a few pieces of work one that uses all cores."""
+    """Return `map` or, for more than a few work items, a version that uses all cores."""
     if num_pieces < SPREAD_FROM:
         yield map
         return

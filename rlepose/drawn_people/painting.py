@@ -1,4 +1,4 @@
-"""Drawing a posed body with OpenCV: shading, and which pixel belongs to which part."""
+"""Draw a posed body with OpenCV, with shading, and record which body part each pixel shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ PARTS = (
 # Shading: layers of a body part as (shift towards the light and size, in radii; brightness).
 SHADES = ((0.0, 1.0, 0.68), (0.2, 0.74, 0.92), (0.42, 0.4, 1.1))
 FAR_SIDE_DARKENING = 0.3
-# In water: what weakens light by a factor of e a person's height, BGR, from this many heights before the pelvis on.
+# Under water: attenuation of light by a factor of e per person height, BGR, from this many heights before the pelvis.
 WATER = np.array([0.5, 1.0, 1.6])
 _WATER_BEGINS = -0.2
 
-# The left joints at a limb's ends in COCO's order; the right ones follow them.
+# The left joints at the ends of limbs in COCO's order; the right joints follow them.
 _LIMB_ENDS = {"upper_arm": (5, 7), "forearm": (7, 9), "thigh": (11, 13), "shin": (13, 15)}
 _SUBPIXEL_BITS = 4
 _CIRCLE = np.stack([f(np.linspace(0, 2 * np.pi, 14, endpoint=False)) for f in (np.cos, np.sin)], axis=1)
@@ -44,7 +44,7 @@ _FACE_CAP_COSINE = 0.28
 
 
 def _sphere_points(count: int) -> Floats:
-    """Evenly spread unit vectors (count, 3): a Fibonacci spiral."""
+    """Return evenly spread unit vectors (count, 3): a Fibonacci spiral."""
     height = 1 - (2 * np.arange(count) + 1) / count
     angle = np.pi * (1 + np.sqrt(5)) * np.arange(count)
     ring = np.sqrt(1 - height**2)
@@ -70,18 +70,18 @@ class Canvas:
 
 
 def convex_hull(points: Floats) -> Floats:
-    """The corners (N, 2) of the convex hull of points (M, 2)."""
+    """Return the corners (N, 2) of the convex hull of points (M, 2)."""
     return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=np.float64)
 
 
 def hull_of_circles(centres: Floats, radii: Floats) -> Floats:
-    """The convex outline (N, 2) of circles with centres (M, 2) and radii (M,)."""
+    """Return the convex outline (N, 2) of circles with centres (M, 2) and radii (M,)."""
     points = (centres[:, None] + radii[:, None, None] * _CIRCLE).reshape(-1, 2)
     return convex_hull(points)
 
 
 def _of_side(part: str, colours: tuple[Floats, Floats] | None, otherwise: Floats) -> Floats:
-    """The colour of a left or right part, from both sides' colours where they differ."""
+    """Return the colour of a left or right part: from `colours` if both sides differ, else `otherwise`."""
     return otherwise if colours is None else colours[part.startswith("right")]
 
 
@@ -98,10 +98,11 @@ class PersonPainter:
         distance: float = np.inf,
         in_water: bool = False,
     ) -> None:
-        """`light`: (2,) direction in the picture; part i of PARTS gets the owner number first_owner + i.
+        """Prepare to draw a body.
 
-        distance: of the camera from the pelvis, in the body's unit. What is nearer is thicker.
-        in_water: what is farther is darker and bluer.
+        light: (2,) direction in the picture. first_owner: part i of PARTS gets the owner number first_owner + i.
+        distance: from the camera to the pelvis, in the body's unit; nearer parts are thicker. in_water: whether distant
+        parts are darker and bluer.
         """
         self.canvas, self.body, self.clothes, self.light, self.first_owner = canvas, body, clothes, light, first_owner
         self.distance = distance
@@ -124,16 +125,16 @@ class PersonPainter:
                 limbs[part.partition("_")[2]](part, *self._limb_ends(part))
 
     def _limb_ends(self, part: str) -> tuple[Floats, Floats]:
-        """The joints at both ends of e.g. 'left_thigh', (3,) each, the nearer to the trunk first."""
+        """Return the joints at both ends of e.g. 'left_thigh', (3,) each, the one closer to the trunk first."""
         side, _, limb = part.partition("_")
         start, end = _LIMB_ENDS[limb]
         right = int(side == "right")
         return self.body.joints[start + right], self.body.joints[end + right]
 
     def _depth(self, part: str) -> float:
-        """Mean z of a part, in pixels."""
+        """Return the mean z of a part, in pixels."""
         body = self.body
-        if part == "head":  # the chin hangs over the collar: an upright head is drawn after the torso
+        if part == "head":  # the chin overhangs the collar, so an upright head is drawn after the torso
             return float(body.head[2] - 0.05 * body.height)
         if part == "neck":
             return float(body.neck[2] - 0.02 * body.height)
@@ -145,7 +146,7 @@ class PersonPainter:
         return float(start[2] + end[2]) / 2
 
     def _solid(self, part: str, centres: Sequence[Floats], radii: Sequence[float], colour: Floats) -> None:
-        """The hull of balls, shaded; centres in camera coordinates, radii in heights at normal stoutness."""
+        """Draw the shaded hull of balls; centres in camera coordinates, radii in heights at normal stoutness."""
         points = np.array(centres)
         sizes = np.array(radii) * self.thickness * self._nearness(points[:, 2])
         behind = (points[:, 2].mean() - self.body.pelvis[2]) / (0.15 * self.body.height)
@@ -157,7 +158,7 @@ class PersonPainter:
                 self._fill(part, outline, colour * brightness, float(balls[:, 2].mean()))
 
     def _pieces(self, points: Floats, sizes: Floats) -> list[tuple[Floats, Floats]]:
-        """Balls to draw one after another: in water, both halves of a limb, the farther one first."""
+        """Return balls to draw in order: under water, both halves of a limb, the farther one first."""
         if len(points) != 2 or not self.water.any():
             return [(points, sizes)]
         order = np.argsort(-points[:, 2])
@@ -169,13 +170,13 @@ class PersonPainter:
         ]
 
     def _fill(self, part: str, outline: Floats, colour: Floats, depth: float | None = None) -> None:
-        """depth: z of what is filled, in pixels; the part's if not given."""
+        """Fill an outline. depth: its z in pixels, the part's by default."""
         behind = ((self._depth(part) if depth is None else depth) - self.body.pelvis[2]) / self.body.height
         left_over = np.exp(-self.water * (behind - _WATER_BEGINS))
         self.canvas.fill(outline, colour * left_over, self.first_owner + PARTS.index(part))
 
     def _nearness(self, depth: Floats) -> Floats:
-        """How much larger something at this z looks than at the pelvis's depth."""
+        """Return the magnification of something at this z, relative to the pelvis."""
         return 1 / (1 + (depth - self.body.pelvis[2]) / self.distance)
 
     def _torso(self) -> None:
@@ -226,7 +227,7 @@ class PersonPainter:
             self._solid(part, [elbow, elbow + 0.93 * (wrist - elbow)], [0.030, 0.024], sleeve)
         else:
             self._solid(part, [elbow, wrist], [0.028, 0.020], clothes.skin)
-        if left:  # the watch tells the sides apart where the face does not
+        if left:  # the watch distinguishes the sides if the face is not visible
             band = [elbow + share * (wrist - elbow) for share in (0.90, 0.96)]
             self._solid(part, band, [0.023, 0.022], clothes.watch)
 
@@ -246,7 +247,7 @@ class PersonPainter:
         return _of_side(part, self.clothes.legs, self.clothes.trousers)
 
     def _head(self) -> None:
-        """A ball of hair with a cap of face on it, so that every direction of view comes out right."""
+        """Draw a ball of hair with a cap of face on it, which looks right from every direction."""
         body, clothes = self.body, self.clothes
         semi_axes = body.head_frame * body.head_axes
         back = body.head - semi_axes[:, 2] * 0.45
@@ -282,7 +283,7 @@ class PersonPainter:
         body, clothes = self.body, self.clothes
         on_face = _SPHERE @ _FACE_AXIS >= _FACE_CAP_COSINE
         directions = _SPHERE[on_face] @ semi_axes.T
-        # Points of the ellipsoid whose outward normal looks at the viewer.
+        # Points of the ellipsoid whose outward normal faces the viewer.
         normals = (_SPHERE[on_face] / body.head_axes) @ body.head_frame.T
         visible = directions[normals[:, 2] <= 0]
         if len(visible) < 3:

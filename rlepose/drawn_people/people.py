@@ -20,29 +20,29 @@ from rlepose.errors import InputError
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import COCO
 
-# Raise it whenever the same arguments give other pictures or labels.
+# Increase it whenever the same arguments give other pictures or labels.
 DRAWING_VERSION = 2
 
-# What decides how hard the data set is.
+# Parameters of the difficulty of the data set.
 PICTURE_SIZES = ((256, 320), (320, 256), (288, 288), (240, 320), (320, 320), (352, 288))  # (width, height)
 PEOPLE_SHARES = (0.4, 0.35, 0.2, 0.05)  # of pictures with 1, 2, 3, 4 people
 PERSON_HEIGHT = (75.0, 240.0)  # standing, pixels; log-uniform
-TRUNCATION_SHARE = 0.25  # of people allowed over the picture's border ...
+TRUNCATION_SHARE = 0.25  # of people who may extend beyond the picture's border ...
 MAX_OVERHANG = 0.4  # ... by at most this share of their box
 MAX_OVERLAP = 0.2  # of the smaller of two people's boxes
 OCCLUDER_SHARE = 0.12  # of people with an object in front
 OCCLUDER_SIZE = (0.06, 0.16)  # radius, person heights
 
-# What decides which people and joints are labelled.
+# Parameters of the labels.
 MIN_VISIBLE_AREA = 0.05  # squared person heights; a whole standing person covers about 0.2
 MIN_LABELLED_JOINTS = 3
-OWN_PIXEL_SHARE = 0.5  # of the pixels around a visible joint
+OWN_PIXEL_SHARE = 0.5  # minimum share of the pixels around a visible joint
 JOINT_RADIUS = 0.012  # person heights
-# A face point is visible where its normal's component towards the viewer exceeds this: the nose sticks out, ears more.
+# A face point is visible if its normal's component towards the viewer exceeds this: the nose sticks out, ears more.
 FACE_VISIBLE_ABOVE = {"nose": -0.2, "eye": 0.0, "ear": -0.35}
-# Face points turned away further than this are not labelled at all, as in COCO.
+# Face points that are turned away further than this are unlabelled, as in COCO.
 FACE_LABELLED_MARGIN = 0.3
-# A shoulder or hip this far behind the trunk's middle (person heights) is on the trunk's far side: the trunk hides it.
+# A shoulder or hip this far behind the middle of the trunk (person heights) is on its far side and hidden by it.
 TORSO_JOINT_DEPTH = {"shoulder": 0.080, "hip": 0.048}
 
 _OCCLUDER_OWNER = 255
@@ -71,16 +71,16 @@ class Person:
 
 
 def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
-    """Write every split of `sizes` (name -> number of pictures) below `root`.
+    """Write every split of `sizes` (name -> number of pictures) to `root`.
 
-    Returns False, and writes nothing, where `root` already holds the same data set. What an interrupted call left is
-    drawn anew; anything else in `root` is an InputError.
+    Returns False, and writes nothing, if `root` already contains the same data set. Files of an interrupted call are
+    redrawn; any other content of `root` is an InputError.
     """
     for split, num_images in sizes.items():
         if num_images < 1:
-            raise InputError(f"--{split} is {num_images}; give at least 1 picture")
+            raise InputError(f"--{split}: expected 1 picture or more, got {num_images}")
     if seed < 0:
-        raise InputError(f"--seed is {seed}; give a number that is not negative")
+        raise InputError(f"--seed: expected 0 or more, got {seed}")
 
     def write() -> None:
         for split, num_images in sizes.items():
@@ -90,7 +90,7 @@ def make_synthetic(root: Path, sizes: Mapping[str, int], seed: int) -> bool:
 
 
 def _write_picture(folder: Path, split: str, seed: int, image_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Draw and write one picture; -> its entries in the annotation file."""
+    """Draw and write one picture; return its entries in the annotation file."""
     picture, labels = draw_picture(np.random.default_rng((seed, zlib.crc32(split.encode()), image_id)))
     name = f"{image_id:012d}.jpg"
     write_jpeg(folder / name, picture)
@@ -99,9 +99,9 @@ def _write_picture(folder: Path, split: str, seed: int, image_id: int) -> tuple[
 
 
 def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
-    """Write `root/<split>/*.jpg` and `root/annotations/person_keypoints_<split>.json`; returns the JSON's path.
+    """Write `root/<split>/*.jpg` and `root/annotations/person_keypoints_<split>.json`; return the JSON's path.
 
-    Keypoints are in pixels with pixel centres at integers. Picture i depends on seed, split and i alone.
+    Keypoints are in pixels with pixel centres at integers. Picture i only depends on seed, split and i.
     """
     picture_folder = root / split
     picture_folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def write_synthetic(root: Path, split: str, num_images: int, seed: int) -> Path:
 
 
 def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]:
-    """One picture (H, W, 3) uint8 BGR and the COCO annotations of its people, without their ids."""
+    """Return one picture (H, W, 3) uint8 BGR and the COCO annotations of its people, without ids."""
     width, height = PICTURE_SIZES[rng.integers(len(PICTURE_SIZES))]
     canvas = Canvas(background(rng, width, height), np.zeros((height, width), np.uint8))
     light = rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
@@ -151,7 +151,7 @@ def draw_picture(rng: np.random.Generator) -> tuple[Bytes, list[dict[str, Any]]]
 
 
 def _place_bodies(rng: np.random.Generator, width: int, height: int) -> list[Body]:
-    """Bodies in pixels of the picture, in the order in which to draw them: mostly the small ones first."""
+    """Return bodies in pixels of the picture, in drawing order: mostly small ones first."""
     boxes: list[Floats] = []
     bodies: list[Body] = []
     for _ in range(1 + rng.choice(len(PEOPLE_SHARES), p=PEOPLE_SHARES)):
@@ -173,13 +173,13 @@ def _place_bodies(rng: np.random.Generator, width: int, height: int) -> list[Bod
 
 
 def _overlap(a: Floats, b: Floats) -> float:
-    """Shared area of two boxes (x0, y0, x1, y1) over the smaller one's."""
+    """Return the shared area of two boxes (x0, y0, x1, y1) divided by the smaller one's."""
     shared = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
     return float(shared / min((a[2:] - a[:2]).prod(), (b[2:] - b[:2]).prod()))
 
 
 def _moved(body: Body, shift: Floats) -> Body:
-    """The body moved by (dx, dy) pixels."""
+    """Return the body moved by (dx, dy) pixels."""
     step = np.append(shift, 0.0)
     return replace(
         body,
@@ -193,7 +193,7 @@ def _moved(body: Body, shift: Floats) -> Body:
 
 
 def _label(person: Person, owner: Bytes) -> dict[str, Any] | None:
-    """The COCO annotation of a person, or None where too little of it shows."""
+    """Return the COCO annotation of a person, or None if too little is visible."""
     mine = (owner >= person.first_owner) & (owner < person.first_owner + len(PARTS))
     area = int(mine.sum())
     visibility = [_visibility(person, joint, owner) for joint in range(len(COCO))]
@@ -220,7 +220,7 @@ def _label(person: Person, owner: Bytes) -> dict[str, Any] | None:
 
 
 def _visibility(person: Person, joint: int, owner: Bytes) -> int:
-    """COCO's flag: 0 not labelled, 1 hidden, 2 visible."""
+    """Return COCO's flag: 0 unlabelled, 1 hidden, 2 visible."""
     body = person.body
     height, width = owner.shape
     x, y, z = body.joints[joint]
@@ -247,7 +247,7 @@ def _visibility(person: Person, joint: int, owner: Bytes) -> int:
 
 
 def _draw_occluder(rng: np.random.Generator, canvas: Canvas, body: Body) -> None:
-    """A striped convex object in front of one of the body's joints."""
+    """Draw a striped convex object in front of one of the body's joints."""
     centre = body.joints[rng.integers(len(body.joints)), :2] + rng.normal(0, 0.04, size=2) * body.height
     radii = rng.uniform(*OCCLUDER_SIZE, size=2) * body.height
     angles = np.sort(rng.uniform(0, 2 * np.pi, size=rng.integers(5, 9)))

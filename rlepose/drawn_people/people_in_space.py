@@ -1,9 +1,10 @@
-"""A drawn data set of people in space, with four calibrated cameras, in the formats of Human3.6M and MPII.
+"""A drawn data set of people in 3-D, seen by four calibrated cameras, in the formats of Human3.6M and MPII.
 
-Each moment of a take is drawn on its own: pictures, not motion. A moment has clothes of its own, and each picture of it
-light and noise of its own. All is made so that a small network learns it in minutes: the studio is empty but for a mat;
-what is farther is darker and bluer, as under water, so that a picture tells depth; and sleeves, trouser legs, gloves
-and boots have colours of their own on each side. Everything follows from the seed and a moment's name.
+Each time step of a take is independent: pictures, not motion. A time step has its own clothes, and each of its pictures
+its own light and noise. The data are designed so that a small network learns them in minutes: the studio is empty
+except for a mat; distant parts are darker and bluer, as under water, so that a picture shows depth; and sleeves,
+trouser legs, gloves and boots have a different colour on each side. Everything is a function of the seed and the name
+of a time step.
 """
 
 import functools
@@ -29,9 +30,9 @@ from rlepose.pose.camera import project, world_to_camera
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import MPII
 
-# Raise it whenever the same arguments give other pictures or labels.
+# Increase it whenever the same arguments give other pictures or labels.
 DRAWING_VERSION = 4
-# The names of the files and the subjects are Human3.6M's, so that the same config reads both.
+# Files and subjects are named as in Human3.6M, so that the same config reads both.
 FILES = {
     "train": "Sample_trainmin_train_Human36M_protocol_2.json",
     "test": "Sample_64_test_Human36M_protocol_2.json",
@@ -41,23 +42,23 @@ TAKES = (1, 2)
 MPII_FILE = "annot_mpii.json"
 
 SIDE = 192  # pixels
-BRIGHTNESS = (0.9, 1.1)  # of the studio's pictures
-# Of the left and the right side, BGR. In sleeves and legs, red, by which water tells depth most, is the same.
+BRIGHTNESS = (0.9, 1.1)  # range of brightness of the studio's pictures
+# For the left and the right side, BGR. In sleeves and legs, red, which shows depth best under water, is the same.
 SLEEVES = ((205.0, 70.0, 190.0), (50.0, 190.0, 190.0))
 LEGS = ((60.0, 90.0, 190.0), (200.0, 200.0, 190.0))
 GLOVES = ((60.0, 220.0, 110.0), (230.0, 230.0, 110.0))
 BOOTS = ((240.0, 80.0, 110.0), (25.0, 25.0, 25.0))
 CAP = (40.0, 40.0, 240.0)
-WALL_MM = 3000.0  # from the middle of the floor
+WALL_MM = 3000.0  # distance from the middle of the floor
 HEIGHT_MM = (1550.0, 1950.0)
 CAMERA_DISTANCE_MM = (4200.0, 4800.0)
 CAMERA_HEIGHT_MM = (1200.0, 2000.0)
 FOCAL_PX = (300.0, 320.0)
-# Lies aslant to all cameras.
+# Oblique to all cameras.
 _MAT = np.array([[x - y, x + y, 0.0] for x, y in ((-950, -550), (950, -550), (950, 550), (-950, 550))])
 _LOOKED_AT = np.array([0.0, 0.0, 750.0])
 
-# First number of the random streams, so that they differ.
+# First number of the seeds of the random streams, so that they differ.
 _OF_CAMERAS, _OF_SUBJECT, _OF_CLOTHES, _OF_MOMENT, _OF_PICTURE, _OF_MPII = range(6)
 
 
@@ -71,7 +72,7 @@ class Camera(NamedTuple):
 
 
 class Take(NamedTuple):
-    """One subject doing one thing, filmed by one camera."""
+    """One subject doing one action, filmed by one camera."""
 
     subject: int
     action: int
@@ -84,14 +85,14 @@ class Take(NamedTuple):
 
 
 def make_synthetic_3d(root: Path, train: int, test: int, mpii: int, seed: int) -> bool:
-    """Write the data set below `root`: `train` and `test` moments of each take, `mpii` pictures without depth labels.
+    """Write the data set to `root`: `train` and `test` time steps per take, `mpii` pictures without depth labels.
 
-    root/h36m and root/mpii have `annotations` and `images` each. Returns False, and writes nothing, where `root` holds
-    the same already; InputError where it holds something else.
+    root/h36m and root/mpii have `annotations` and `images` each. Returns False, and writes nothing, if `root` already
+    contains the same data set; InputError if it contains something else.
     """
     for name, value, least in (("train", train, 1), ("test", test, 1), ("mpii", mpii, 1), ("seed", seed, 0)):
         if value < least:
-            raise InputError(f"--{name} is {value}; give at least {least}")
+            raise InputError(f"--{name}: expected {least} or more, got {value}")
 
     def write() -> None:
         write_h36m(root / "h36m", "train", train, seed)
@@ -103,9 +104,9 @@ def make_synthetic_3d(root: Path, train: int, test: int, mpii: int, seed: int) -
 
 
 def write_h36m(root: Path, split: str, moments: int, seed: int, pictures: bool = True) -> Path:
-    """Write a split's takes of so many moments: pictures and the annotation file, whose path is returned.
+    """Write a split's takes with `moments` time steps: pictures and the annotation file, whose path is returned.
 
-    pictures: False writes the annotations alone, for lifting; boxes are then around the joints.
+    pictures: False only writes annotations, for lifting; boxes then enclose the joints.
     """
     takes = [Take(*numbers) for numbers in itertools.product(SUBJECTS[split], ACTIVITIES, TAKES, range(1, 5))]
     draw = functools.partial(_write_take, root / "images", moments, seed, pictures)
@@ -120,7 +121,7 @@ def write_h36m(root: Path, split: str, moments: int, seed: int, pictures: bool =
 
 
 def write_mpii(root: Path, count: int, seed: int) -> Path:
-    """Write pictures of many people, each seen once by a camera of its own, and MPII's labels; returns their path."""
+    """Write pictures of many people, each seen once by one camera, and MPII's labels; return the path of the labels."""
     (root / "images").mkdir(parents=True, exist_ok=True)
     draw = functools.partial(_write_mpii_picture, root / "images", seed)
     images, annotations = [], []
@@ -141,7 +142,7 @@ def write_mpii(root: Path, count: int, seed: int) -> Path:
 
 
 def random_camera(rng: np.random.Generator, angle: float) -> Camera:
-    """A camera that looks at the middle of the floor from this direction (radians)."""
+    """Draw a camera that faces the middle of the floor from this direction (radians)."""
     distance, height = rng.uniform(*CAMERA_DISTANCE_MM), rng.uniform(*CAMERA_HEIGHT_MM)
     position = np.array([distance * np.cos(angle), distance * np.sin(angle), height])
     forwards = _LOOKED_AT - position
@@ -154,13 +155,13 @@ def random_camera(rng: np.random.Generator, angle: float) -> Camera:
 
 
 def take_camera(seed: int, number: int) -> Camera:
-    """The camera 1 … 4 of all takes."""
+    """Return camera 1 … 4 of all takes."""
     rng = np.random.default_rng((_OF_CAMERAS, seed, number))
     return random_camera(rng, np.pi / 2 * number + rng.uniform(-0.3, 0.3))
 
 
 def moment(seed: int, take: Take, number: int) -> Body:
-    """The body of a subject at a moment: the same for all cameras."""
+    """Return the body of a subject at a time step: the same for all cameras."""
     subject = np.random.default_rng((_OF_SUBJECT, seed, take.subject))
     build = sample_build(subject, subject.uniform(*HEIGHT_MM))
     rng = np.random.default_rng((_OF_MOMENT, seed, take.subject, take.action, take.take, number))
@@ -170,7 +171,7 @@ def moment(seed: int, take: Take, number: int) -> Body:
 def _write_take(
     folder: Path, moments: int, seed: int, pictures: bool, take: Take
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The entries of a take in the file's two lists, without ids."""
+    """Return the entries of a take in the file's two lists, without ids."""
     camera = take_camera(seed, take.camera)
     if pictures:
         (folder / take.name).mkdir(parents=True, exist_ok=True)
@@ -214,9 +215,9 @@ def _write_mpii_picture(folder: Path, seed: int, image_id: int) -> tuple[dict[st
 
 
 def _random_clothes(rng: np.random.Generator) -> Clothes:
-    """Clothes by which joints and sides can be told: each limb and its end in a colour of its own, and a cap.
+    """Draw clothes that show joints and sides: each limb and its end in its own colour, and a cap.
 
-    An open jacket tells the chest from the back. Shirt, trousers' seat, skin and all shades differ.
+    An open jacket distinguishes the chest from the back. Shirt, seat of the trousers, skin and all shades vary.
     """
     pairs = np.array([SLEEVES, LEGS, GLOVES, BOOTS]) + rng.uniform(-15, 15, size=(4, 2, 3))
     sleeves, legs, gloves, boots = ((left, right) for left, right in pairs)
@@ -235,17 +236,17 @@ def _random_clothes(rng: np.random.Generator) -> Clothes:
 
 
 def _wall_base(camera: Camera) -> Floats:
-    """The point where wall and floor meet in the middle of the picture: (1, 3) mm in the world."""
+    """Return the point where wall and floor meet in the middle of the picture: (1, 3) mm in the world."""
     ahead = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
     return np.array([[*(ahead * WALL_MM), 0.0]])
 
 
 def _draw(rng: np.random.Generator, body: Body, camera: Camera, clothes: Clothes) -> tuple[Bytes, list[float]]:
-    """The picture, and the box [x, y, width, height] of the person's pixels."""
+    """Return the picture, and the box [x, y, width, height] of the person's pixels."""
     mat, wall = (project(world_to_camera(points, *camera[:2]), *camera[2:]) for points in (_MAT, _wall_base(camera)))
     canvas = Canvas(studio(rng, SIDE, float(wall[0, 1]), mat), np.zeros((SIDE, SIDE), np.uint8))
     light = rng.uniform(-1, 1, size=2) * (0.9, 0.5) + (0.0, -0.4)
-    # In the picture's unit, the camera's distance is its focal length.
+    # In pixels, the distance of the camera is its focal length.
     distance, seen = float(camera.focal.mean()), seen_by_camera(body, *camera)
     PersonPainter(canvas, seen, clothes, light, first_owner=1, distance=distance, in_water=True).draw()
     mine = (canvas.owner >= 1) & (canvas.owner <= len(PARTS))

@@ -1,6 +1,6 @@
-"""What drawn people do in space: walk, sit, reach and lie, in millimetres.
+"""Actions of drawn people in 3-D: walking, sitting, reaching and lying, in millimetres.
 
-World: x and y along the floor, z up, the floor at z = 0. Angles are degrees.
+World: x and y along the floor, z up, the floor at z = 0. Angles are in degrees.
 """
 
 from collections.abc import Callable
@@ -31,18 +31,18 @@ from rlepose.drawn_people.body import (
 )
 from rlepose.pose.geometry import Floats
 
-FLOOR_MARGIN = 0.03  # person heights between the floor and the lowest joint: flesh and shoes
-PLACE_MM = 350.0  # how far from the middle of the floor people are, along x and y
+FLOOR_MARGIN = 0.03  # person heights between the floor and the lowest joint, for flesh and shoes
+PLACE_MM = 350.0  # maximum distance of people from the middle of the floor, along x and y
 
 _POINTS = ("joints", "hands", "toes", "pelvis", "neck", "head")
 _FRAMES = ("torso_frame", "pelvis_frame", "head_frame")
 _RESTING = LimbRange((-5, 45), (1, 14), (0, 80))
-# Half of a stride's swing of a leg and an arm, and how much the knee of the leg that swings forwards bends.
+# Half of the swing of a leg and an arm in a stride, and the bend of the knee of the leg that swings forwards.
 _STRIDE, _ARM_SWING, _KNEE_LIFT = 27.0, 22.0, 48.0
 
 
 def _pair(rng: np.random.Generator, kinds: tuple[LimbRange, ...], turn: Range) -> tuple[LimbAngles, LimbAngles]:
-    """Left and right limb, each of a kind drawn on its own."""
+    """Draw a left and a right limb, each of its own type."""
     left, right = (sample_limb(rng, kinds[rng.integers(len(kinds))], turn) for _ in range(2))
     return left, right
 
@@ -53,7 +53,7 @@ def _pose(
     arms: tuple[LimbAngles, LimbAngles],
     legs: tuple[LimbAngles, LimbAngles],
 ) -> Pose:
-    """Torso and head at random about these limbs."""
+    """Draw torso and head for these limbs."""
     bend = rng.uniform(*torso_bend)
     return Pose(
         torso_bend=bend,
@@ -68,7 +68,7 @@ def _pose(
 
 
 def _walking(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    """One moment of a stride; an arm swings with the other side's leg."""
+    """Draw one phase of a stride; an arm swings with the leg of the other side."""
     arms, legs = [], []
     phase, liveliness, folded = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.15), rng.uniform(5, 45)
     for side in (phase, phase + np.pi):
@@ -92,13 +92,13 @@ def _reaching(rng: np.random.Generator) -> tuple[Pose, Floats]:
 
 
 def _lying(rng: np.random.Generator) -> tuple[Pose, Floats]:
-    """On the back."""
+    """Draw a pose of lying on the back."""
     legs = _pair(rng, (_RESTING,), LEG_TURN)
     arms = _pair(rng, (HANGING, FOLDED), ARM_TURN)
     return _pose(rng, (-5, 20), arms, legs), swing(90)
 
 
-# By the action's number in picture names (datasets/formats/h36m.py).
+# By the number of the action in picture names (datasets/formats/h36m.py).
 ACTIVITIES: dict[int, Callable[[np.random.Generator], tuple[Pose, Floats]]] = {
     9: _sitting,
     14: _walking,
@@ -107,12 +107,12 @@ ACTIVITIES: dict[int, Callable[[np.random.Generator], tuple[Pose, Floats]]] = {
 }
 
 
-# Where people look or, lying, have their feet: degrees from the x axis, and how far to either side.
+# Direction that people face or, if lying, of their feet: degrees from the x axis, and maximum deviation.
 _HEADINGS = {9: (45, 60), 14: (0, 180), 17: (0, 180), 18: (45, 15)}
 
 
 def sample_activity(rng: np.random.Generator, action: int, build: Build) -> Body:
-    """A person of this build (mm) doing something somewhere near the middle of the floor, in the world."""
+    """Draw a person of this build (mm) in an action near the middle of the floor, in world coordinates."""
     pose, attitude = ACTIVITIES[action](rng)
     middle, reach = _HEADINGS[action]
     heading = np.radians(middle + reach * rng.uniform(-1, 1))
@@ -126,7 +126,7 @@ def sample_activity(rng: np.random.Generator, action: int, build: Build) -> Body
 
 
 def h36m_joints(body: Body) -> Floats:
-    """Human3.6M's 17 joints and Thorax: (18, 3), in the body's coordinates."""
+    """Return Human3.6M's 17 joints and Thorax: (18, 3), in the body's coordinates."""
     coco = body.joints
     head_top = body.head - body.head_frame[:, 1] * body.head_axes[1]
     torso = (body.pelvis + body.neck) / 2
@@ -135,9 +135,9 @@ def h36m_joints(body: Body) -> Floats:
 
 
 def seen_by_camera(body: Body, rotation: Floats, position: Floats, focal: Floats, principal: Floats) -> Body:
-    """A body in the world (mm) as the painter wants it: x, y in px of the picture, z in px from the pelvis away.
+    """Transform a body from world coordinates (mm) for the painter: x, y in px of the picture, z in px from the pelvis.
 
-    Positions are projected in perspective; the size of head and flesh is that at the pelvis's depth.
+    Positions are projected in perspective; head and flesh have their size at the pelvis's depth.
     """
 
     def to_pixels(points: Floats) -> Floats:

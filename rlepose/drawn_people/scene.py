@@ -1,4 +1,4 @@
-"""What surrounds drawn people: a background behind them, and the camera that takes the picture."""
+"""The scene of drawn people: the background and the camera."""
 
 import cv2
 import numpy as np
@@ -12,13 +12,13 @@ LIMB_DISTRACTORS = (0, 7)
 BLUR_SIGMA = (0.2, 0.7)  # pixels
 NOISE_SIGMA = (1.0, 5.0)  # grey levels
 BRIGHTNESS = (0.75, 1.15)
-# Of a studio under water, BGR, and how much pictures differ in them.
+# Colours of a studio under water, BGR, and their variation between pictures.
 _WALL, _FLOOR, _MAT = np.array([[96.0, 62.0, 40.0], [150.0, 142.0, 132.0], [120.0, 90.0, 75.0]])
 _STUDIO_SPREAD = 8
 
 
 def background(rng: np.random.Generator, width: int, height: int) -> Bytes:
-    """Soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8."""
+    """Draw soft colour clouds, shapes, lines, and a few things that look like limbs: (H, W, 3) uint8."""
     coarse = random_colour(rng) * 0.5 + 60 + rng.normal(0, 12, size=(5, 5, 3)) + rng.normal(0, 22, size=(5, 5, 1))
     clouds = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     canvas = Canvas(np.clip(clouds, 0, 255).astype(np.uint8), np.zeros((height, width), np.uint8))
@@ -38,7 +38,7 @@ def background(rng: np.random.Generator, width: int, height: int) -> Bytes:
 
 
 def studio(rng: np.random.Generator, side: int, horizon: float, mat: Floats) -> Bytes:
-    """An empty room under water, (side, side, 3) uint8: a wall down to row `horizon`, floor, and a mat (N, 2) px."""
+    """Draw an empty room under water, (side, side, 3) uint8: wall down to row `horizon`, floor, and a mat (N, 2) px."""
     nearness = np.clip((np.arange(side) - horizon) / (side - horizon), 0, 1)[:, None, None]
     column = _WALL + (_FLOOR - _WALL) * nearness + rng.normal(0, _STUDIO_SPREAD, size=3)
     image = np.repeat(np.clip(column, 0, 255).astype(np.uint8), side, axis=1)
@@ -48,7 +48,7 @@ def studio(rng: np.random.Generator, side: int, horizon: float, mat: Floats) -> 
 
 
 def photograph(rng: np.random.Generator, image: Bytes, brightness: tuple[float, float] = BRIGHTNESS) -> Bytes:
-    """Blur, brightness, of a factor in this range, and sensor noise."""
+    """Apply blur, a random brightness factor in this range, and sensor noise."""
     blurred = cv2.GaussianBlur(image, (5, 5), rng.uniform(*BLUR_SIGMA))
     picture = rng.standard_normal(image.shape, dtype=np.float32)
     picture *= np.float32(rng.uniform(*NOISE_SIGMA))

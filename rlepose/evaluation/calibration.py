@@ -1,4 +1,4 @@
-"""Is the model as sure as it should be? Predicted densities and confidences against what was so."""
+"""Compare predicted densities and confidences with the labels: is the uncertainty calibrated?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Observations:
-    """M labelled joints: what the model said of each, and what was so.
+    """M labelled joints with their predictions.
 
-    joint      (M,)    number of the joint
-    residual   (M, 2)  (label − predicted) / sigma
-    error      (M,)    px, distance of prediction and label
-    deviation  (M,)    px, the standard deviation of that distance's vector: √(Σ over coordinates of variance)
-    size       (M,)    px, the person's size: √area, as in OKS
-    nll        (M,)    nats, −log of the density a squared pixel at the label
-    level      (M,)    probability of the smallest region that reaches the label; uniform in [0, 1] for a true density
+    joint      (M,)    index of the joint
+    residual   (M, 2)  (label − prediction) / sigma
+    error      (M,)    px, distance between prediction and label
+    deviation  (M,)    px, its predicted standard deviation: √(Σ over coordinates of the variance)
+    size       (M,)    px, size of the person: √area, as in OKS
+    nll        (M,)    nats, −log of the density per squared pixel at the label
+    level      (M,)    probability of the smallest region that contains the label; uniform if the density is correct
     """
 
     joint: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Observations:
     level: Floats
 
     def of(self, joint: int) -> "Observations":
-        """Those of one joint."""
+        """Select the observations of one joint."""
         rows = self.joint == joint
         return Observations(**{name: values[rows] for name, values in vars(self).items()})
 
@@ -50,10 +50,10 @@ def observe(
     visible: NDArray[np.integer],
     size: Floats,
 ) -> Observations:
-    """keypoints, sigma and truth (N, K, 2) px, visible (N, K), size (N,) px -> one row for each labelled joint.
+    """Return one row for each labelled joint.
 
-    likelihood: the trained one, in evaluation mode. Its density of pixels is its density of network units, stretched:
-    both divide by sigma.
+    likelihood: the trained one, in evaluation mode. keypoints, sigma, truth: (N, K, 2) px. visible: (N, K). size: (N,)
+    px. Residuals are the same in pixels and in network units, because both are divided by sigma.
     """
     person, joint = np.nonzero(visible > 0)
     mu, scale, label = (torch.from_numpy(values[person, joint]).float() for values in (keypoints, sigma, truth))
@@ -71,28 +71,28 @@ def observe(
 
 
 def coverage(level: Floats) -> Floats:
-    """Share of labels inside the region of each of LEVELS: (len(LEVELS),). Equal to LEVELS if calibrated."""
+    """Return the fraction of labels inside the region of each of LEVELS, (len(LEVELS),): LEVELS, if calibrated."""
     return (level[:, None] <= np.array(LEVELS)).mean(axis=0)
 
 
 def calibration_error(level: Floats) -> float:
-    """Mean over LEVELS of |coverage − level|: 0 is perfect."""
+    """Return the mean over LEVELS of |coverage − level|: 0 is perfect."""
     return float(np.abs(coverage(level) - LEVELS).mean())
 
 
 def tail_ratio(residual: Floats) -> float:
-    """How heavy the tails of residuals (M, D) are: the 90 % quantile of |residual| over its median, mean over D.
+    """Return the tail weight of residuals (M, D): 90 % quantile of |residual| divided by its median, mean over D.
 
-    2.44 for a Gaussian, 3.32 for a Laplace density, whatever their scale.
+    2.44 for a Gaussian, 3.32 for a Laplace density of any scale.
     """
     median, far = np.quantile(np.abs(residual), [0.5, 0.9], axis=0)
     return float((far / median).mean())
 
 
 def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
-    """Mean risk of the surest persons, for growing shares of all: share (N,), risk (N,).
+    """Return the mean risk of the most confident persons for increasing fractions of all: fraction (N,), risk (N,).
 
-    Persons of equal confidence stand for each other: each counts with their mean.
+    Persons with equal confidence are interchangeable: each counts with their mean risk.
     """
     _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)
     mean_risk = np.bincount(group, weights=risk) / size
@@ -101,9 +101,9 @@ def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
 
 
 def joint_numbers(observations: Observations) -> dict[str, float | None]:
-    """Numbers of a set of labelled joints; None for correlations of what does not vary.
+    """Return metrics of a set of labelled joints; correlations with a constant are None.
 
-    NLL: nats a joint, density a squared pixel. NLL_relative: the same for positions in person sizes.
+    NLL: nats per joint, for a density per squared pixel. NLL_relative: the same for positions in person sizes.
     sharpness: median predicted standard deviation, px; sharpness_relative: in person sizes. error: median, px.
     pearson_sigma_error, spearman_sigma_error: of predicted standard deviation and error, both in person sizes.
     """
@@ -124,9 +124,9 @@ def joint_numbers(observations: Observations) -> dict[str, float | None]:
 def calibration_report(
     observations: Observations, confidence: Floats, oks: Floats, joint_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything about a model's uncertainty, as plain numbers.
+    """Return everything about a model's uncertainty as plain numbers.
 
-    confidence and oks (N,): one a person, the mean of its joints' scores, and the OKS with its own label. The risk is
+    confidence, oks: (N,), for each person the mean of the joint scores, and the OKS with the label. The risk is
     1 − OKS; AURC is the mean of the risk-coverage curve, AURC_best the same for a perfect ranking.
     """
     ranking = ranking_report(confidence, oks)
@@ -144,7 +144,7 @@ def calibration_report(
 
 
 def ranking_report(confidence: Floats, oks: Floats) -> dict[str, Any]:
-    """The part of `calibration_report` that needs no sigma: whether the model knows its better poses."""
+    """Return the part of `calibration_report` that needs no sigma: whether better poses have higher confidence."""
     share, risk = risk_coverage(confidence, 1 - oks)
     return {
         "overall": {
@@ -158,9 +158,9 @@ def ranking_report(confidence: Floats, oks: Floats) -> dict[str, Any]:
 
 
 def _correlations(name: str, first: Floats, second: Floats) -> dict[str, float | None]:
-    from scipy.stats import pearsonr, spearmanr  # takes half a second to import
+    from scipy.stats import pearsonr, spearmanr  # the import takes half a second
 
-    # With equal values up to rounding, as from a constant scale, a correlation would be one of rounding errors.
+    # If values are equal up to rounding, as for a constant scale, the correlation would be one of rounding errors.
     varies = len(first) > 1 and all(np.ptp(values) > 1e-6 * np.abs(values).max() for values in (first, second))
     return {
         f"pearson_{name}": float(pearsonr(first, second).statistic) if varies else None,

@@ -1,4 +1,4 @@
-"""The file formats: how each is written and run. All take RGB uint8 crops in batches of any size."""
+"""File formats for export: how to write and run each. All accept RGB uint8 crops in batches of any size."""
 
 import importlib.util
 import logging
@@ -21,8 +21,8 @@ from rlepose.pose.geometry import Floats
 # image (B, 3, H, W) RGB uint8 -> outputs by name, float32
 Run = Callable[[NDArray[np.uint8]], dict[str, Floats]]
 
-_OPSET = 18  # the one that torch's exporter is written in; every onnxruntime since 1.14 reads it
-_jit: Any = torch.jit  # whose functions have no types
+_OPSET = 18  # native opset of torch's exporter; supported by onnxruntime since 1.14
+_jit: Any = torch.jit  # its functions are untyped
 _EXTRA_FILE = f"{KEY}.json"
 
 
@@ -34,8 +34,8 @@ class Exported(NamedTuple):
 
 
 class FileFormat(NamedTuple):
-    """suffix of the file; libraries that writing and checking needs; write(network, image, path, description), where
-    image (2, 3, H, W) uint8 is an example; open(path) -> Exported."""
+    """suffix: of the file. libraries: needed to write and check it. write(network, image, path, description): image
+    (2, 3, H, W) uint8 is an example. open(path) -> Exported."""
 
     suffix: str
     libraries: tuple[str, ...]
@@ -44,18 +44,18 @@ class FileFormat(NamedTuple):
 
 
 def require(*libraries: str) -> None:
-    """InputError where a library of the extra `onnx` is not installed."""
+    """Raise InputError if a library of the extra `onnx` is not installed."""
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"ONNX files need {' and '.join(missing)}; pip install {' '.join(missing)}")
+        raise InputError(f"ONNX files need {' and '.join(missing)}; run pip install {' '.join(missing)}")
 
 
 def write_onnx(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
-    """By torch's exporter on top of torch.export; it folds batch normalisation into the convolutions."""
+    """Write a file with torch's exporter via torch.export; it folds batch normalisation into the convolutions."""
     for name in ("onnx_ir", "onnxscript"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they tell every folded node
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log every folded node
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about its own parts
+        warnings.simplefilter("ignore")  # torch's warnings about its own code
         program = torch.onnx.export(
             network,
             (image,),
@@ -72,19 +72,19 @@ def write_onnx(network: ExportedNetwork, image: Tensor, path: Path, description:
 
 
 def open_onnx(path: Path) -> Exported:
-    """Through onnxruntime on the CPU, with as many threads as torch uses. InputError for what is no such file."""
+    """Open a file with onnxruntime on the CPU, with as many threads as torch. InputError for an unreadable file."""
     require("onnxruntime")
     import onnxruntime
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file; scripts/export.py --format onnx writes one")
+        raise InputError(f"{path}: no such file; write one with `rlepose export --format onnx`")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        raise InputError(f"{path}: onnxruntime cannot read it ({first_line(error)}); export it anew") from error
+    except Exception as error:  # onnxruntime's exceptions have no common base class
+        raise InputError(f"{path}: onnxruntime cannot read the file ({first_line(error)}); export it again") from error
     description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.outputs)
 
@@ -96,7 +96,7 @@ def open_onnx(path: Path) -> Exported:
 
 def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that TorchScript is deprecated, which docs/deployment.md says
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; docs/deployment.md says so
         traced = _jit.trace(network, (image,), strict=False, check_trace=False)
         _jit.save(traced, str(path), _extra_files={_EXTRA_FILE: description.to_json()})
 

@@ -1,4 +1,4 @@
-"""The network as it is exported: outputs by name, and the precision of its backbone."""
+"""The exported network: named outputs, and the precision of its backbone."""
 
 import copy
 
@@ -9,10 +9,10 @@ from rlepose.pose.codec import joint_scores
 
 
 class ExportedNetwork(nn.Module):
-    """A pose model whose outputs have names.
+    """A pose model with named outputs.
 
-    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu and score for heatmaps; mu
-    alone where the model has no sigma, since a score would be the same for every joint.
+    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu and score for heatmaps;
+    only mu if the model has no sigma, because the score would be constant.
     """
 
     def __init__(self, model: PoseModel) -> None:
@@ -30,8 +30,8 @@ class ExportedNetwork(nn.Module):
 
 
 def with_half_backbone(model: PoseModel) -> PoseModel:
-    """A copy that normalises and extracts features in float16. The head stays in float32: the norm of 2,048 features
-    overflows float16, and mu would be rounded to a twentieth of a pixel."""
+    """Return a copy that normalises and extracts features in float16. The head stays in float32: the norm of 2,048
+    features overflows float16, and mu would be rounded to a twentieth of a pixel."""
     model = copy.deepcopy(model)
     model.backbone.half()
     model.pixel_mean, model.pixel_std = model.pixel_mean.half(), model.pixel_std.half()

@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the model does."""
+"""Check that an exported file computes the same as the model."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from rlepose.export.formats import Run
 from rlepose.export.network import ExportedNetwork
 from rlepose.pose.geometry import Floats
 
-TOLERANCE = 1e-4  # of every output, in network units; in mu 0.02 pixels of a crop of 192
+TOLERANCE = 1e-4  # for every output, in network units; for mu, 0.02 px in a crop of 192 px
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Between a model's outputs and its exported file's.
+    """Differences between the outputs of a model and of its exported file.
 
     largest: largest absolute difference of each output, network units.
-    pixels:  how far each joint lies in the plane from where the model puts it, crop pixels: (N, K).
+    pixels:  distance of each joint from the model's in the image plane, crop pixels: (N, K).
     """
 
     largest: dict[str, float]
@@ -31,20 +31,20 @@ class Difference:
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value:.1e}" for name, value in self.largest.items())
         return (
-            f"largest difference {values}; joints lie {np.median(self.pixels):.2g} crop pixels apart in the median, "
-            f"{self.pixels.max():.2g} at most"
+            f"largest difference {values}; distance of joints in crop pixels: median {np.median(self.pixels):.2g}, "
+            f"maximum {self.pixels.max():.2g}"
         )
 
 
 @torch.no_grad()
 def difference(network: ExportedNetwork, run: Run, crops: NDArray[np.uint8]) -> Difference:
-    """On crops (N, 3, H, W) RGB uint8: all in one batch, and one alone, since the file must take any number."""
+    """Compare outputs for crops (N, 3, H, W) RGB uint8, in one batch and one alone: the file must accept any number."""
     expected = {name: value.numpy() for name, value in network(torch.from_numpy(crops)).items()}
     found, alone = run(crops), run(crops[:1])
     largest = {}
     for name, value in expected.items():
         together = np.abs(found[name] - value).max()
-        # maximum, and not max(): NaN stays
+        # np.maximum propagates NaN, max() does not
         largest[name] = float(np.maximum(together, np.abs(alone[name] - value[:1]).max()))
     height, width = crops.shape[2:]
     return Difference(largest, np.linalg.norm((found["mu"] - expected["mu"])[..., :2] * [width, height], axis=-1))

@@ -1,4 +1,4 @@
-"""Where the boxes of a picture's persons come from: given, found by a detector, or the whole picture."""
+"""Sources of the boxes of a picture's persons: given, found by a detector, or the whole picture."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -14,8 +14,8 @@ from rlepose.pose.geometry import Floats, clip_boxes
 
 
 class Boxes(NamedTuple):
-    """bbox_xywh (N, 4) px, score (N,) of a detector, 0 without one, what is wrong with those that were left out, and
-    category_ids (N,), None where nobody said which."""
+    """Boxes of a picture: bbox_xywh (N, 4) px, score (N,) of a detector, 0 without one, problems of omitted boxes, and
+    category_ids (N,), None if unknown."""
 
     bbox_xywh: Floats
     score: Floats
@@ -27,10 +27,10 @@ NO_BOXES = np.zeros((0, 4)), np.zeros(0)
 
 
 class PersonDetector(Protocol):
-    """What finds the persons in a picture: any function of its pixels, such as a wrapper around your own detector.
+    """Find the persons in a picture: any function of its pixels, such as a wrapper around your own detector.
 
     pixels: (H, W, 3) RGB uint8, upright. Returns an array (N, 4) of x, y, width, height in px, or (N, 5) with a score
-    in [0, 1], by which persons are ranked; (0, 4) for nobody. A `Boxes` will do, too.
+    in [0, 1], by which persons are ranked; (0, 4) if there is no person. A `Boxes` is also accepted.
 
     Example:
         >>> def largest_cow(pixels):
@@ -40,7 +40,7 @@ class PersonDetector(Protocol):
     """
 
     def __call__(self, pixels: NDArray[np.uint8], /) -> ArrayLike | Boxes:
-        """The boxes of the persons in a picture."""
+        """Return the boxes of the persons in a picture."""
         ...
 
 
@@ -49,11 +49,11 @@ GivenBoxes = None | Given | BoxTable
 
 
 def box_source(boxes: GivenBoxes, pictures: int | None, film: bool, detect: Callable[[], PersonDetector]) -> BoxSource:
-    """What finds the boxes of a picture.
+    """Return a function that finds the boxes of a picture.
 
     boxes: None or 'detector': what `detect()` finds; 'whole': the picture itself; else what `read_boxes` reads, or has
-    read. pictures: how many there are, None where nobody knows before. film: whether they are a film's frames.
-    InputError for boxes of another kind, or for more or fewer pictures.
+    read. pictures: the number of pictures, None if unknown. film: whether they are the frames of a film.
+    InputError for other boxes, or for more or fewer pictures.
     """
     if detects(boxes):
         detector = detect()
@@ -71,13 +71,13 @@ def box_source(boxes: GivenBoxes, pictures: int | None, film: bool, detect: Call
 
 
 def detects(boxes: GivenBoxes) -> bool:
-    """Whether a detector is to find the boxes."""
+    """Return whether a detector must find the boxes."""
     return boxes is None or (isinstance(boxes, str) and boxes == "detector")
 
 
 def key_of(picture: InputPicture, image_ids: ByFileName[int] | None) -> PictureKey:
-    """What tells a picture. image_ids: a data set's; without them its id is a film's frame, or the number that its
-    name is."""
+    """Return the key of a picture. image_ids: those of a data set; without them, the id is the frame of a film, or the
+    number in the picture's name."""
     if image_ids is not None:
         found = image_ids.find(picture.name).value
         if found is None and picture.frame == 0:  # a data set sees the first picture of an animation
@@ -95,12 +95,12 @@ def _found(found: Any, picture: InputPicture) -> Boxes:
 
 
 def inside_picture(boxes: Boxes, picture: InputPicture) -> Boxes:
-    """The boxes cut at the picture's border as in training; boxes without an inside are left out and named."""
+    """Clip boxes at the picture's border, as in training; omit and report boxes outside it."""
     width, height = _size_wh(picture)
     clipped = clip_boxes(boxes.bbox_xywh, (width, height)).astype(np.float32)
     inside = clipped[:, 2:].min(axis=1) > 0
     problems = tuple(
-        f"{picture.name}: the box {[round(float(side), 1) for side in box]} has no inside in the picture of "
+        f"{picture.name}: the box {[round(float(side), 1) for side in box]} does not overlap the picture of "
         f"{width}x{height} px; give x, y, width, height in px of the upright picture"
         for box in boxes.bbox_xywh[~inside]
     )

@@ -1,4 +1,4 @@
-"""Films, frame by frame: videos through OpenCV, and animated pictures (GIF, APNG, WebP) through PIL."""
+"""Read films frame by frame: videos with OpenCV, animated pictures (GIF, APNG, WebP) with PIL."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _USUAL_FPS = 10.0  # of an animation that does not say
 class Film(Protocol):
     """Frames in their order. A context manager.
 
-    fps: frames a second. count: how many the file says it has, 0 where it does not say. path: the file.
+    path: the file. fps: frames per second. count: number of frames according to the file, 0 if unknown.
     """
 
     path: Path
@@ -30,7 +30,7 @@ class Film(Protocol):
     count: int
 
     def __enter__(self) -> "Film":
-        """Open until the block ends."""
+        """Return the film, open until the block ends."""
         ...
 
     def __exit__(self, *_: object) -> None:
@@ -38,27 +38,27 @@ class Film(Protocol):
         ...
 
     def __iter__(self) -> Iterator[InputPicture]:
-        """Each frame; at last, with a problem, one that could not be read."""
+        """Yield each frame; the last one reports a problem if the film ends early."""
         ...
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name ends as a video's."""
+    """Return whether a file has the suffix of a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not is_folder(path)
 
 
 def is_film(path: Path) -> bool:
-    """Whether a file is a video, or a picture with more frames than one."""
+    """Return whether a file is a video, or a picture with several frames."""
     return is_video(path) or _frames_in(path) > 1
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder of this path."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+    """Return whether the path is an existing folder."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for overlong names
 
 
 def open_film(path: Path, max_pixels: int = MAX_PIXELS) -> Film:
-    """A video or an animated picture; InputError for what cannot be opened as one."""
+    """Open a video or an animated picture; InputError for a file that cannot be opened as one."""
     return Video(path) if is_video(path) else Animation(path, max_pixels)
 
 
@@ -73,20 +73,20 @@ def _frames_in(path: Path) -> int:
 
 
 class Video:
-    """The frames of a video file, from its beginning. A context manager.
+    """The frames of a video file, from the beginning. A context manager.
 
-    fps: frames a second, as the file says. count: frames that the file says it has, or 0 where it does not say.
-    Raises InputError for what cannot be opened. A video that ends early ends with a InputPicture that says so.
+    fps: frames per second, according to the file. count: number of frames according to the file, 0 if unknown.
+    Raises InputError for a file that cannot be opened. If a video ends early, the last InputPicture reports it.
     """
 
     def __init__(self, path: Path) -> None:
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise InputError(f"{path}: no such video; check the path")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg talks to stderr; we say what matters
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for overlong names
+            raise InputError(f"{path}: no such video file; check the path")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; problems are reported below
         self._capture = cv2.VideoCapture(str(path))
         self._first = self._read() if self._capture.isOpened() else None
         if self._first is None:
-            raise InputError(f"{path}: cannot be opened as a video; it may be cut off, so fetch it again")
+            raise InputError(f"{path}: cannot be opened as a video; the file may be truncated, so copy it again")
         self.path = path
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
         self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -103,9 +103,9 @@ class Video:
         while pixels is not None:
             yield _frame(self.path, number, pixels)
             pixels, number = self._read(), number + 1
-        # Containers count a frame too many now and then.
+        # Containers sometimes count one frame too many.
         if number < self.count - max(1, self.count // 100):
-            problem = f"{self.path}: the video ends after {number} of {self.count} frames; fetch it again"
+            problem = f"{self.path}: the video ends after {number} of {self.count} frames; copy it again"
             yield _frame(self.path, number, None, problem)
 
     def _read(self) -> NDArray[np.uint8] | None:
@@ -114,9 +114,9 @@ class Video:
 
 
 class Animation:
-    """The frames of an animated picture, each as it is seen, on black where it is transparent. A context manager.
+    """The frames of an animated picture as they are displayed, on black where transparent. A context manager.
 
-    fps: frames a second on average. Raises InputError for what cannot be decoded or has frames of too many pixels.
+    fps: frames per second on average. Raises InputError for a file that cannot be decoded or has too large frames.
     """
 
     def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
@@ -139,7 +139,7 @@ class Animation:
                 yield _frame(self.path, number, self._read(number))
             except (OSError, ValueError, SyntaxError) as error:
                 problem = f"{self.path}: the animation ends after {number} of {self.count} frames ({first_line(error)})"
-                yield _frame(self.path, number, None, f"{problem}; fetch it again")
+                yield _frame(self.path, number, None, f"{problem}; copy it again")
                 return
 
     def _read(self, number: int) -> NDArray[np.uint8]:

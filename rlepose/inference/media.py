@@ -1,4 +1,4 @@
-"""Pictures and films as they come: files, arrays, lists, folders. What cannot be read is named; the rest goes on."""
+"""Read pictures and films: files, arrays, lists, folders. An unreadable picture is reported, not fatal."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from rlepose.datasets.images import MAX_PIXELS, read_image
+from rlepose.datasets.images import MAX_PIXELS, read_image, to_8_bits
 from rlepose.errors import InputError, first_line
 from rlepose.inference.films import is_film, is_folder, is_video, open_film
 from rlepose.inference.input_picture import InputPicture
@@ -24,18 +24,19 @@ Images = Single | Sequence[Single]
 
 
 class Folder(NamedTuple):
-    """Files of a folder by name: pictures, and sentences that name all others, with why each is skipped."""
+    """Files of a folder by name: its pictures, and a sentence about each other file that says why it is skipped."""
 
     pictures: list[Path]
     skipped: list[str]
 
 
-def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[InputPicture]:
-    """The pictures of a file, a folder (by name), a film, an array, an image of PIL, or a list of such (no folders).
+def frames_of(images: Images, max_pixels: int = MAX_PIXELS, bits: int = 16) -> Iterator[InputPicture]:
+    """Yield the pictures of a file, folder (by name), film, array or PIL image, or of a list of these (no folders).
 
-    Files and PIL's images are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
-    An animated picture is a film: it gives all its frames, also in a folder or a list, and a video does in a list.
-    Raises InputError for a folder without pictures, a film that cannot be opened, and what is none of these.
+    Files and PIL images are rotated upright according to their EXIF entry. Arrays are RGB, grey or RGBA, uint8 or
+    uint16. An animated picture is a film: all its frames are yielded, also in a folder or a list, as for a video in a
+    list. bits: depth of the values in files and arrays of 16 bits. Raises InputError for a folder without pictures, a
+    film that cannot be opened, and any other argument.
     """
     if isinstance(images, str | Path):
         path = Path(images)
@@ -44,21 +45,21 @@ def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[InputPic
                 yield from film
         elif is_folder(path):
             for number, file in enumerate(folder_of(path).pictures):
-                yield from _frames_of_file(file, number, max_pixels)
+                yield from _frames_of_file(file, number, max_pixels, bits)
         else:
-            yield from _frames_of_file(path, 0, max_pixels)
+            yield from _frames_of_file(path, 0, max_pixels, bits)
     elif isinstance(images, Sequence):
         for number, image in enumerate(images):
             if isinstance(image, str | Path):
-                yield from _frames_of_file(Path(image), number, max_pixels)
+                yield from _frames_of_file(Path(image), number, max_pixels, bits)
             else:
-                yield _frame_of_pixels(image, f"picture {number}")._replace(number=number)
+                yield _frame_of_pixels(image, f"picture {number}", bits)._replace(number=number)
     else:
-        yield _frame_of_pixels(images, "picture 0")
+        yield _frame_of_pixels(images, "picture 0", bits)
 
 
 def folder_of(folder: Path) -> Folder:
-    """What is in a folder; InputError if no name ends as a picture's does."""
+    """List a folder; InputError if no file has a picture's suffix."""
     pictures, skipped = [], []
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in PICTURE_SUFFIXES and not is_folder(file):
@@ -78,37 +79,39 @@ def _why_skipped(file: Path) -> str:
     return "its name does not end as a picture's; rename it if it is one"
 
 
-def _frames_of_file(path: Path, number: int, max_pixels: int) -> Iterator[InputPicture]:
-    """A picture, or the frames of a film that is one of several inputs."""
+def _frames_of_file(path: Path, number: int, max_pixels: int, bits: int) -> Iterator[InputPicture]:
+    """Yield a picture, or the frames of a film that is one of several inputs."""
     try:
         if is_film(path):
             with open_film(path, max_pixels) as film:
                 for picture in film:
                     yield picture._replace(name=f"{path}#{picture.frame}", number=number)
         else:
-            yield InputPicture(str(path), read_image(path, upright=True, max_pixels=max_pixels), number=number)
+            pixels = read_image(path, upright=True, max_pixels=max_pixels, bits=bits)
+            yield InputPicture(str(path), pixels, number=number)
     except InputError as error:
         yield InputPicture(str(path), None, str(error), number)
 
 
-def _frame_of_pixels(image: Any, name: str) -> InputPicture:
+def _frame_of_pixels(image: Any, name: str, bits: int) -> InputPicture:
     if isinstance(image, np.ndarray):
-        return _frame_of_array(image, name)
+        return _frame_of_array(image, name, bits)
     if not isinstance(image, Image.Image):
         raise InputError(
-            f"{name}: cannot predict with a {type(image).__name__}; give a path, a NumPy array or a PIL image, or a "
+            f"{name}: cannot read a {type(image).__name__}; give a path, a NumPy array or a PIL image, or a "
             "list of these"
         )
     try:
         upright = ImageOps.exif_transpose(image)
-        return _frame_of_array(np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB")), name)
-    except Exception as error:  # PIL reads its pixels only now, and each of its formats has its own errors
+        pixels = np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB"))
+        return _frame_of_array(pixels, name, bits)
+    except Exception as error:  # PIL decodes the pixels only now, and each of its formats raises its own errors
         return InputPicture(
             name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again"
         )
 
 
-def _frame_of_array(array: NDArray[Any], name: str) -> InputPicture:
+def _frame_of_array(array: NDArray[Any], name: str, bits: int) -> InputPicture:
     channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
     if array.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4) or not array.size:
         problem = (
@@ -116,7 +119,7 @@ def _frame_of_array(array: NDArray[Any], name: str) -> InputPicture:
             f"got shape {array.shape} of {array.dtype}"
         )
         return InputPicture(name, None, problem)
-    pixels = (array >> 8).astype(np.uint8) if array.dtype == np.uint16 else array
+    pixels = to_8_bits(array, bits, name)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     pixels = np.repeat(pixels, 3, axis=2) if channels == 1 else pixels[..., :3]
     return InputPicture(name, np.ascontiguousarray(pixels))

@@ -1,4 +1,4 @@
-"""Pictures in, poses with their uncertainty out."""
+"""Predict poses with uncertainty in pictures."""
 
 import itertools
 import logging
@@ -18,6 +18,7 @@ from rlepose.datasets.formats.box_table import NO_CATEGORY
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
+from rlepose.inference.arguments import check_opening
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, GivenBoxes, PersonDetector, box_source, inside_picture
 from rlepose.inference.cut_off import CutOff, cut_off
 from rlepose.inference.detector import Detector
@@ -35,20 +36,25 @@ from rlepose.runtime.trained_model import open_checkpoint
 
 log = logging.getLogger(__name__)
 
-_HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
+_HELD_PIXELS = 50_000_000  # maximum size of the pictures that wait for their batch to fill
 
 
 class Predictor:
-    """Poses of the persons in any pictures, as a checkpoint sees them.
+    """Predict the poses of persons in pictures with a checkpoint.
 
-    checkpoint: file that training wrote. device: auto, cuda or cpu. overrides: 'section.key=value', as `--set` takes
-    them, for example eval.flip_test=false. detector: finds persons where no boxes are given; None for torchvision's
-    default, which is loaded (and perhaps downloaded) when it is first needed. max_pixels: larger pictures are refused
-    before they are decoded. min_score: joints of a lower score are not `shown`; one number, or one for each joint by
-    name, with '*' for all others.
+    A 3-D model also predicts depth; inference/space.py converts its poses to joints in 3-D.
 
-    A model in 3-D gives depth besides; joints in space come from inference/space.py.
-    Raises InputError for any other argument, and for what is no checkpoint of this project.
+    Args:
+        checkpoint: checkpoint file that training wrote.
+        device: auto, cuda or cpu.
+        overrides: 'section.key=value', as for `--set`, for example eval.flip_test=false.
+        detector: finds persons if no boxes are given; None for torchvision's default, which is loaded (and if necessary
+            downloaded) on first use.
+        max_pixels: larger pictures are rejected before they are decoded.
+        min_score: joints with a lower score are not `shown`; one number, or one for each joint by name, with '*' for
+            all others.
+
+    Raises InputError for an invalid argument and for a file that is no checkpoint of this project.
 
     Example:
         >>> predictor = Predictor("exp/demo/checkpoints/best.pt", device="cpu")
@@ -67,7 +73,8 @@ class Predictor:
         max_pixels: int = MAX_PIXELS,
         min_score: CutOff = 0.0,
     ) -> None:
-        _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
+        check_opening(checkpoint, overrides)
+        _check_pictures(detector, max_pixels)
         path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
@@ -80,16 +87,20 @@ class Predictor:
         self._least_scores = cut_off(min_score, self.skeleton, self._model.gives_scores)
 
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
-        """One PicturePoses for each picture, or frame of a film, in order.
+        """Return one PicturePoses per picture, or frame of a film, in order.
 
-        Of several pictures, those that cannot be read have no persons, and say why; the log has a line for each, and
-        for all else that is left out. One picture that cannot be read is an InputError.
+        Of several pictures, an unreadable one has no persons and reports the reason; the log has a line for each, and
+        for everything else that is left out. Coordinates refer to the upright picture, after its EXIF rotation.
 
-        images: path of a picture, a folder or a film (a video or an animated picture); RGB pixels uint8 (H, W, 3), also
-        grey, RGBA or uint16; an image of PIL; or a list of paths, arrays and images. InputError for anything else.
-        Coordinates belong to the upright picture, after its EXIF rotation.
-        boxes: 'whole', 'detector' (None is the same), or boxes: a file or anything else that
-        `rlepose.datasets.formats.box_reader.read_boxes` takes. InputError for anything else.
+        Args:
+            images: path of a picture, a folder or a film (a video or an animated picture); pixels (H, W, 3) RGB uint8,
+                also grey, RGBA or uint16 (with values of `data.bit_depth` bits); a PIL image; or a list of paths,
+                arrays and PIL images.
+            boxes: 'whole', 'detector' (same as None), or boxes: a file or anything else that
+                `rlepose.datasets.formats.box_reader.read_boxes` reads, for example x, y, width, height in px and
+                optionally a score, (N, 4) or (N, 5), for one picture.
+
+        Raises InputError for other images or boxes, and if the only picture cannot be read.
         """
         found = []
         for picture, poses in self.stream(images, boxes):
@@ -104,13 +115,13 @@ class Predictor:
         return found
 
     def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[InputPicture, PicturePoses]]:
-        """The same, with each picture's pixels, while they come: for videos and large folders.
+        """Yield each picture with its poses as soon as they are known: for videos and large folders.
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
         find = box_source(boxes, _count(images), _is_one_film(images), self._detect)
         waiting: list[_Waiting] = []
-        for picture in frames_of(images, self.max_pixels):
+        for picture in frames_of(images, self.max_pixels, self.config.data.bit_depth or 16):
             waiting.append(self._prepare(picture, find))
             persons = sum(len(one.crops) for one in waiting)
             pixels = sum(one.picture.pixels.size // 3 for one in waiting if one.picture.pixels is not None)
@@ -121,8 +132,8 @@ class Predictor:
 
     @cached_property
     def _residuals(self) -> ResidualDensity | None:
-        """None in 3-D, where joints have densities of different dimensions, and for `basic`, which has a density of
-        absolute positions, none around a prediction."""
+        """None in 3-D, where joints have densities of different dimensions, and for `basic`, whose density is of
+        absolute positions and not around a prediction."""
         if self.config.dims == 3 or not self._model.has_likelihood:
             return None
         return ResidualDensity(self._model.likelihood, self._model.spread)
@@ -143,7 +154,7 @@ class Predictor:
         return _Waiting(picture, boxes, frames, crops)
 
     def _finish(self, waiting: "list[_Waiting]") -> Iterator[tuple[InputPicture, PicturePoses]]:
-        """Predict the waiting persons and hand out their pictures."""
+        """Predict the waiting persons and yield their pictures."""
         crops = [crop for one in waiting for crop in one.crops]
         persons = iter(self._persons(waiting, np.stack(crops)) if crops else ())
         for picture, boxes, _, of_picture in waiting:
@@ -178,7 +189,7 @@ class Predictor:
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
-        """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
+        """Predict crops (N, 3, H, W) uint8 in batches -> mu, sigma (N, K, D) in network units, joint scores (N, K)."""
         parts: list[list[Tensor | None]] = []
         for part in torch.split(images, self.config.eval.batch_size):
             output = self._model.predict(part.to(self.device))
@@ -188,27 +199,19 @@ class Predictor:
         return mu, sigma, scores
 
 
-def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: object, max_pixels: object) -> None:
-    """InputError for an argument of the Predictor that is of another kind than it takes."""
-    if not isinstance(checkpoint, str | Path):
-        raise InputError(f"checkpoint: expected the path of a file that training wrote, got {checkpoint!r}")
-    if (
-        isinstance(overrides, str)
-        or not isinstance(overrides, Sequence)
-        or not all(isinstance(text, str) for text in overrides)
-    ):
-        raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+def _check_pictures(detector: object, max_pixels: object) -> None:
+    """InputError unless `detector` is a function or None, and `max_pixels` a whole number above 0."""
     if detector is not None and not callable(detector):
         raise InputError(
-            "detector: expected a function of RGB pixels (H, W, 3) that gives boxes (N, 4) or (N, 5), as "
-            f"rlepose.inference.PersonDetector says, got {detector!r}"
+            "detector: expected a function that maps RGB pixels (H, W, 3) to boxes (N, 4) or (N, 5), see "
+            f"rlepose.inference.PersonDetector, got {detector!r}"
         )
     if not isinstance(max_pixels, int) or max_pixels < 1:
         raise InputError(f"max_pixels: expected a whole number above 0, got {max_pixels!r}")
 
 
 def _categories(boxes: Boxes) -> NDArray[np.int64]:
-    """(N,) ids, COCO's of people where nothing was said."""
+    """Return (N,) category ids, COCO's of people where none is given."""
     given = np.full(len(boxes.score), NO_CATEGORY) if boxes.category_ids is None else boxes.category_ids
     return np.where(given == NO_CATEGORY, PERSON, given)
 
@@ -219,7 +222,7 @@ def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
 
 
 class _Waiting(NamedTuple):
-    """A picture whose persons wait for a full batch: N boxes, N frames, N crops (H, W, 3)."""
+    """A picture that waits for a full batch: N boxes, N frames, N crops (H, W, 3)."""
 
     picture: InputPicture
     boxes: Boxes
@@ -228,7 +231,7 @@ class _Waiting(NamedTuple):
 
 
 def _count(images: Images) -> int | None:
-    """How many entries there are, each a picture or a film; None for one film."""
+    """Return the number of entries, each a picture or a film; None for one film."""
     if isinstance(images, str | Path):
         if is_folder(Path(images)):
             return len(folder_of(Path(images)).pictures)
@@ -241,7 +244,7 @@ def _is_one_film(images: Images) -> bool:
 
 
 def _is_one_picture(images: Images) -> bool:
-    """Whether no list, no folder and no film was given, of which the rest goes on."""
+    """Return whether the input is neither a list nor a folder nor a film, so that no other picture can be predicted."""
     if isinstance(images, str | Path):
         return not is_folder(Path(images)) and not is_film(Path(images))
     return not isinstance(images, Sequence)

@@ -1,4 +1,4 @@
-"""A config for a keypoint file that nobody has trained on yet."""
+"""Write a config for a new keypoint file."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,14 @@ import yaml
 from rlepose.config.reading import config_from_dict
 
 
-def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None) -> str:
-    """YAML text: the file's paths and joints, crops of its boxes' shape, a schedule for its number of persons.
+def ready_config(
+    report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None, recipe: dict[str, Any]
+) -> str:
+    """Return YAML text: the file's paths and joints, crops with the shape of its boxes, and a recipe.
 
-    report: of `overview`. val: annotations and pictures to validate on; None takes the training persons, and says so.
+    report: from `overview`, with `exif`, the value of that option, `problems`, which keep the config from being ready,
+    and `doubts`; the config begins with both. val: annotations and pictures to validate on; None for the training
+    persons, with a comment that says so. recipe: sections of the config, from `recipe_for`.
     """
     paths = [annotations, images, *(val or (annotations, images))]
     root = Path(os.path.commonpath([path.absolute().parent if path.is_file() else path.absolute() for path in paths]))
@@ -23,29 +27,28 @@ def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: t
     data["num_keypoints"] = len(report["joints"])
     data["oks_sigmas"] = [joint["oks_sigma"] for joint in report["joints"].values()]
     data["input_size_hw"] = _input_size(report["box_width_to_height"][2])
-    epochs = max(20, min(270, 20_000_000 // max(report["persons"], 1)))
-    milestones = [round(0.63 * epochs), round(0.74 * epochs)]
-    tree: dict[str, Any] = {
-        "data": data,
-        "model": {"backbone": {"name": "resnet50.tv_in1k", "pretrained": True}},
-        "loss": {"name": "rle"},
-        "train": {
-            "epochs": epochs,
-            "batch_size": max(1, min(256, report["persons"])),
-            "optimizer": {"name": "adam", "lr": 0.001},
-            "schedule": {"name": "step", "milestones": milestones, "gamma": 0.1},
-        },
-    }
+    if report["exif"] != "ignore":
+        data["exif"] = report["exif"]
+    tree: dict[str, Any] = {"data": data, "loss": {"name": "rle"}} | recipe
     if report["without_twin"] or not report["pairs"]:
-        # A mirrored hand is the other hand: without pairs there is nothing that changes places.
+        # A mirrored hand is the other hand: without pairs, mirroring swaps nothing.
         tree |= {"augment": {"flip_prob": 0}, "eval": {"flip_test": False}}
     config_from_dict(tree | {"name": annotations.stem}, source="the config written")
-    lines = [f"# Written by scripts/inspect_dataset.py for {annotations.name}: {report['persons']} persons."]
+    lines = []
+    if report["problems"]:
+        lines = ["# NOT READY. Mend this, and run `rlepose inspect` again:", *_comments(report["problems"], "  - ")]
+    lines += [f"# Written by `rlepose inspect` for {annotations.name}: {report['persons']} persons."]
+    lines += _comments(report["doubts"], "")
     if val is None:
-        lines.append("# It validates on what it trains on, so its AP says nothing about new persons: give --val.")
+        lines.append("# Validates on the training data, so AP says nothing about new persons: pass --val FILE.")
     if report["unknown_oks_sigmas"]:
-        lines.append(f"# oks_sigmas, on which AP depends, are in the order {', '.join(report['joints'])}.")
+        lines.append(f"# oks_sigmas, on which AP depends, in the order {', '.join(report['joints'])}.")
     return "\n".join([*lines, yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)])
+
+
+def _comments(sentences: list[str], bullet: str) -> list[str]:
+    """Each sentence as a comment of one line."""
+    return [f"# {bullet}{' '.join(sentence.split())}" for sentence in sentences]
 
 
 def _relative(path: Path, root: Path) -> str:

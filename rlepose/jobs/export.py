@@ -1,4 +1,4 @@
-"""Exporting a checkpoint: written, compared with the model, and only then given its name."""
+"""Export a checkpoint: write the file, compare it with the model, and only then rename it to its final name."""
 
 import logging
 from pathlib import Path
@@ -35,24 +35,26 @@ def export_checkpoint(
     precision: Precision,
     out: Path | None = None,
 ) -> Difference:
-    """Write a checkpoint's network to `out` and compare both on crops of the validation data (random pictures where
-    there are none); -> how they differ.
+    """Write a checkpoint's network to `out`, compare both on validation crops (or on random pictures if there are
+    none), and return the differences.
 
     out: default export/<checkpoint's name>[_<precision>].<suffix> beside the checkpoint's folder.
-    Raises InputError for what cannot be exported, for int8 without training data, and where a float32 file differs by
-    more than parity.TOLERANCE from the model or does not run: it keeps `.rejected` in its name then.
+    Raises InputError for a network that cannot be exported, for int8 without training data, and if a float32 file does
+    not run or differs by more than parity.TOLERANCE from the model: its name then ends in `.rejected`.
     """
     kind = FORMATS[file_format]
     require(*kind.libraries)
     if precision == "int8" and file_format != "onnx":
-        raise InputError(f"--precision int8 is there for --format onnx, not for {file_format}; take one of both")
+        raise InputError(f"--precision: int8 needs --format onnx, not {file_format}; change one of them")
     out = out or _default_out(path, precision, kind.suffix)
     if out.suffix != kind.suffix:
-        raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
+        raise InputError(f"--out: expected a name ending in {kind.suffix} for --format {file_format}, got {out}")
     network = network_from_checkpoint(checkpoint, config, path)
     model = open_checkpoint(path, config, checkpoint, torch.device("cpu"), network)
     if file_format not in exports_of(config.task, config.top_down.head.name, config.loss.name, config.dims):
-        raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
+        raise InputError(
+            f"{path}: loss.name=basic needs its flow at inference, which is not exported; train with another loss"
+        )
     calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
     crops = _check_crops(config)
 
@@ -63,7 +65,7 @@ def export_checkpoint(
     unchecked = out.with_stem(f"{out.stem}.unchecked")
     try:
         kind.write(exported, torch.from_numpy(crops[:2]), unchecked, description)
-    except Exception as error:  # the exporters raise all kinds
+    except Exception as error:  # the exporters raise many types of errors
         raise InputError(
             f"{path}: torch cannot write {config.top_down.backbone.name} as {file_format} ({first_line(error)}); "
             "try another --format"
@@ -73,15 +75,15 @@ def export_checkpoint(
     try:
         found = difference(original, kind.open(unchecked).run, crops)
         wrong = f"{found}; allowed is {TOLERANCE:g}" if precision == "float32" and not found.tolerable else ""
-    except Exception as error:  # so do the runtimes, where the file holds a batch of two as a constant for example
+    except Exception as error:  # runtimes, too, for example if the file has a constant batch size
         wrong = first_line(error)
     if wrong:
         rejected = unchecked.replace(out.with_name(f"{out.name}.rejected"))
-        raise InputError(f"{rejected}: does not compute what {path} does ({wrong}); try another --format")
+        raise InputError(f"{rejected}: its outputs differ from those of {path} ({wrong}); try another --format")
     unchecked.replace(out)
     log.info("compared with the model on %d crops: %s", len(crops), found)
     if precision != "float32":
-        log.info("what that costs  scripts/validate.py tells, with --onnx for an ONNX file")
+        log.info("accuracy        to measure the effect, run `rlepose validate`, with --onnx for an ONNX file")
     log.info("exported        %s (%.1f MB)", out, out.stat().st_size / 1e6)
     return found
 
@@ -89,7 +91,7 @@ def export_checkpoint(
 def describe(
     config: Config, checkpoint: Checkpoint, spread: Floats, network: ExportedNetwork, precision: Precision
 ) -> Description:
-    """What the exported file will say of itself; spread: (K, D) standard deviations in units of sigma."""
+    """Return the description in the exported file; spread: (K, D) standard deviations in units of sigma."""
     return Description(
         skeleton=checkpoint.skeleton,
         input_size_hw=config.data.input_size_hw,
@@ -106,7 +108,7 @@ def _check_crops(config: Config) -> NDArray[np.uint8]:
     try:
         return crops_of(config, "val", _CHECK_CROPS)
     except InputError as error:
-        log.warning("no crops to compare on (%s), so random pictures are taken", error)
+        log.warning("no crops to compare on (%s), so using random pictures", error)
         size = (_CHECK_CROPS, 3, *config.data.input_size_hw)
         return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
 

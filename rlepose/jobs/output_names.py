@@ -1,4 +1,4 @@
-"""What the files of predictions are called: no two alike, and none that is there already."""
+"""Name the files of predictions: all names differ, and none exists already."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ RESULTS, LEFT_OUT = "results.json", "left_out.txt"
 
 
 def output_names(files: Sequence[Path]) -> dict[Path, str]:
-    """A name for each file: its own where it can be, for a film one that ends as films are written here.
+    """Return a name for each file: its own if possible; for a film, one with the suffix of the written format.
 
-    PGM has no colour, and PIL's other formats OpenCV does not write: such pictures become PNGs, a.pgm.png. A name that
+    PGM has no colour, and OpenCV does not write PIL's other formats: such pictures become PNGs, a.pgm.png. A name that
     is taken gets a number, a_2.png.
     """
     names: dict[Path, str] = {}
@@ -44,12 +44,12 @@ def _name(file: Path) -> str:
 
 
 def name_in_space(name: str) -> str:
-    """The picture of the same persons in space."""
+    """Return the name of the picture that shows the same persons in 3-D."""
     return f"{Path(name).stem}_space.png"
 
 
 def make_folder(out: Path, names: Sequence[str]) -> None:
-    """Make the folder of results; InputError where files of these names, or results, are in it already."""
+    """Create the folder of results; InputError if it already has files of these names, or results."""
     there = [name for name in (RESULTS, LEFT_OUT, *names) if (out / name).exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""

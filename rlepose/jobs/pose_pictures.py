@@ -1,4 +1,4 @@
-"""Pictures of predicted poses: in the picture, and from the side and from above."""
+"""Draw predicted poses: into the picture, and from the side and from above."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ _SIDE = 320  # pixels of a view in space
 
 
 def confidence_text(person: PersonPose) -> str:
-    """The number that is drawn, listed in results.json and shown on the page; "" where the model has no scores."""
+    """Return the number that is drawn, listed in results.json and shown on the page; "" if the model has no scores."""
     return "" if person.confidence is None else f"confidence {person.confidence:.2f}"
 
 
 def draw_persons(pixels: Picture, poses: PicturePoses, skeleton: Skeleton) -> Picture:
-    """The picture with every person's skeleton, ellipses of one standard deviation, and confidence."""
+    """Draw every person's skeleton, ellipses of one standard deviation, and confidence."""
     for person in poses.persons:
         pixels = draw_pose(pixels, person.keypoints, skeleton, person.std, person.shown)
         if text := confidence_text(person):
@@ -31,9 +31,9 @@ def draw_persons(pixels: Picture, poses: PicturePoses, skeleton: Skeleton) -> Pi
 
 
 def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
-    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+    """Draw a person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
 
-    InputError for a pose that no size of an adult fits, as `relative_mm` says.
+    InputError for a pose that does not fit an adult of any size, see `relative_mm`.
     """
     joints, std = relative_mm(person), None
     if person.std is not None and person.depth_std is not None:
@@ -45,7 +45,7 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
 
 
 def write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
-    """Draw the persons of a 3-D model from the side and from above; -> why some are left out of that picture."""
+    """Draw the persons of a 3-D model from the side and from above; return why some are left out."""
     tiles, problems = [], []
     for number, person in enumerate(poses.persons, 1):
         if person.depth is None:
@@ -53,7 +53,7 @@ def write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> lis
         try:
             tiles.append(draw_in_space(person, predictor))
         except InputError as error:
-            problems.append(f"{poses.name}: person {number} in space: {error}")
+            problems.append(f"{poses.name}: person {number} in 3-D: {error}")
     if tiles:
         write_picture(path, np.concatenate(tiles))
     return problems

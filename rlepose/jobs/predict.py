@@ -1,4 +1,4 @@
-"""Poses of files, drawn and listed: pictures or a film, and results.json beside them."""
+"""Predict poses in files: draw them into pictures or films, and list them in results.json."""
 
 import itertools
 import logging
@@ -40,25 +40,25 @@ def predict_files(
     smooth: bool = False,
     ids: CocoIds | None = None,
 ) -> int:
-    """Draw the poses of a picture, a folder or a film into the folder `out`; -> how much was left out.
+    """Draw the poses of a picture, a folder or a film into the folder `out`; return the number of things left out.
 
-    Writes each picture under its own name (output_names.py), a film as one that browsers play, and results.json in
-    COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
-    the size of adults (inference/space.py).
-    A picture's id in results.json is that of `ids`, or of the COCO file that the boxes are read from; else the number
-    that its name is, as in COCO, or counted from 1 where names are no numbers; a film's frame is its number from 0.
-    Joints with a score below the predictor's `min_score` are listed but not drawn.
-    The list is whole after each picture, and films are closed when Ctrl-C, SIGTERM or an error ends the run. What
-    cannot be read, files of a folder that are no pictures, boxes without an inside and pictures without persons are
-    logged; if they are many, left_out.txt has all. InputError where a file would be replaced.
+    Writes each picture under its own name (output_names.py), a film in a format that browsers play, and results.json in
+    COCO's results format; for a 3-D model also NAME_space.png, with the persons of a picture from the side and from
+    above, scaled to adults (inference/space.py).
+    A picture's id in results.json is that of `ids`, or of the COCO file with the boxes; else the number in its name, as
+    in COCO, or counted from 1 if names are not numbers; the id of a film's frame is its number from 0. Joints with a
+    score below the predictor's `min_score` are listed but not drawn. The list is valid after each picture, and films
+    are closed after Ctrl-C, SIGTERM or an error. Unreadable pictures, files of a folder that are no pictures, boxes
+    outside the picture and pictures without persons are logged; if there are many, left_out.txt lists all. InputError
+    if a file would be replaced.
     """
     if not source.exists():
-        raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
+        raise InputError(f"{source}: no such file or folder; pass a picture, a video or a folder of pictures")
     if out.resolve() == (source if source.is_dir() else source.parent).resolve():
-        raise InputError(f"--out: {out} is where the input lies; choose another folder")
+        raise InputError(f"--out: {out} is the folder of the input; choose another folder")
     film = is_film(source)
     if smooth and not film:
-        raise InputError(f"--smooth: {source} is no video; leave it out")
+        raise InputError(f"--smooth: {source} is not a video; remove this option")
     if smooth and not predictor.gives_sigma:
         raise InputError(NO_SIGMA)
     folder = folder_of(source) if source.is_dir() else None
@@ -101,9 +101,9 @@ def predict_files(
 
 
 class _Drawn:
-    """The pictures and films of one run. A context manager, after which its films play.
+    """The pictures and films of one run. A context manager that closes the films, so that they can be played.
 
-    files: all that is drawn, in the order of the pictures' numbers.
+    files: all files that are drawn, in the order of the pictures' numbers.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class _Drawn:
         self._close_film()
 
     def draw(self, picture: InputPicture, poses: PicturePoses) -> tuple[PicturePoses, list[str]]:
-        """-> the poses as they are drawn, smoothed where asked, and what could not be drawn."""
+        """Draw poses; return them as they are drawn, smoothed if requested, and what could not be drawn."""
         if picture.pixels is None:
             return poses, []
         if self._smoother is not None:
@@ -137,7 +137,7 @@ class _Drawn:
         return poses, write_in_space(self._out / name_in_space(self._names[file]), poses, self._predictor)
 
     def _writer(self, file: Path, size_wh: tuple[int, int]) -> FilmWriter:
-        """That of the film which is drawn now; the one before it is closed."""
+        """Return the writer of the film that is being drawn; close the one before."""
         if self._film is None or self._film[0] != file:
             self._close_film()
             with open_film(file, self._predictor.max_pixels) as film:
@@ -157,7 +157,7 @@ class _Drawn:
 
 
 class _Told:
-    """What is left out, and why: in the log as long as it is not too much, and then in a file."""
+    """Report what is left out, and why: in the log unless there is too much, and then in a file."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -168,19 +168,19 @@ class _Told:
         if len(self.problems) <= _TOLD:
             log.warning("left out: %s", problem)
         elif len(self.problems) == _TOLD + 1:
-            log.warning("more is left out, which %s tells at the end", LEFT_OUT)
+            log.warning("more is left out; see %s at the end", LEFT_OUT)
 
     def finish(self) -> None:
         if len(self.problems) > _TOLD:
             path = self._out / LEFT_OUT
             path.write_text("\n".join([*self.problems, ""]), encoding="utf-8")
-            log.warning("%d left out; the first reasons stand above, all in %s", len(self.problems), path)
+            log.warning("%d left out; see the first reasons above and all in %s", len(self.problems), path)
         elif self.problems:
-            log.warning("%d left out; the reasons stand above", len(self.problems))
+            log.warning("%d left out; see the reasons above", len(self.problems))
 
 
 def _nobody(name: str, boxes: GivenBoxes) -> list[str]:
-    """Why nobody is in a picture, unless its boxes say so."""
+    """Return why there is no person in a picture, unless its boxes say so."""
     if detects(boxes):
         return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
     if isinstance(boxes, BoxTable) and boxes.told_by == "id":
@@ -189,15 +189,15 @@ def _nobody(name: str, boxes: GivenBoxes) -> list[str]:
 
 
 def _tell_unused(table: BoxTable, files: list[Path]) -> None:
-    """Say how many boxes are on none of the pictures; InputError where all are."""
+    """Log how many boxes are in other pictures; InputError if all are."""
     if table.told_by in ("name", "id") and not any(map(is_film, files)):
         pictures = [InputPicture(str(file), None, number=number) for number, file in enumerate(files)]
         if unused := table.unused(key_of(picture, table.image_ids) for picture in pictures):
-            log.info("%s: %d of %d boxes are on none of these pictures", table.source, unused, len(table))
+            log.info("%s: %d of %d boxes are in other pictures", table.source, len(unused), len(table))
 
 
 def _id_giver(files: list[Path], image_ids: ByFileName[int] | None) -> Callable[[InputPicture], int | None]:
-    """The id in results.json of each next picture, None where the ids that were given have none."""
+    """Return a function that gives each picture its id in results.json, None if the given ids lack it."""
     if image_ids is not None:
         return lambda picture: key_of(picture, image_ids).image_id
     if len(files) == 1 and is_film(files[0]):
@@ -211,15 +211,15 @@ def _id_giver(files: list[Path], image_ids: ByFileName[int] | None) -> Callable[
 
 
 def _frames(film: Path, max_pixels: int) -> int:
-    """How many the film says it has; InputError for whatever is wrong with it, before anything is written."""
+    """Return the number of frames according to the film; InputError for one that cannot be read."""
     with open_film(film, max_pixels) as opened:
         return opened.count
 
 
 def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:
-    """The items, with a progress bar, and the pictures a second logged at the end."""
+    """Yield the items with a progress bar, and log the pictures per second at the end."""
     start, done = time.perf_counter(), 0
     for item in tqdm(items, total=count or None, unit="picture", disable=None, leave=False):
         done += 1
         yield item
-    log.info("speed           %d pictures, %.1f a second", done, done / max(time.perf_counter() - start, 1e-9))
+    log.info("speed           %d pictures, %.1f per second", done, done / max(time.perf_counter() - start, 1e-9))

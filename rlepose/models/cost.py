@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, and the head's share of both."""
+"""The cost of a network: parameters and multiply-adds, and the head's share of both."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from rlepose.models.pose_model import PoseModel, network_of
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one crop. multiply_adds: of convolutions and matrix products; sums, norms and activations are not counted."""
+    """The cost of one crop. multiply_adds: convolutions and matrix products; sums, norms and activations are free."""
 
     parameters: int
     multiply_adds: int
@@ -22,18 +22,16 @@ class Cost:
 
 
 def untrained_model(config: Config) -> PoseModel:
-    """A config's network with random weights, in evaluation mode. InputError where `data.num_keypoints` is not set."""
+    """Return a config's network with random weights, in evaluation mode. InputError without `data.num_keypoints`."""
     joints = config.data.num_keypoints
     if joints is None:
-        raise InputError(
-            "data.num_keypoints: null leaves the head's size to the annotation file; set it to the number of joints"
-        )
+        raise InputError("data.num_keypoints: null, so the size of the head is unknown; set it to the number of joints")
     return network_of(config, joints, pretrained=False).eval()
 
 
 def model_cost(config: Config) -> Cost:
-    """The cost of a config's network at its input size. Tensors have shapes but no values: nothing is computed or
-    fetched. InputError as of `untrained_model`."""
+    """Return the cost of a config's network at its input size, from shapes alone: nothing is computed or downloaded.
+    InputError as in `untrained_model`."""
     with FakeTensorMode(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model = untrained_model(config)
         model(torch.zeros(1, 3, *config.data.input_size_hw))
@@ -48,7 +46,7 @@ def model_cost(config: Config) -> Cost:
 
 
 def format_costs(costs: dict[str, Cost]) -> str:
-    """A table, a row for each named network: millions of parameters, billions of multiply-adds."""
+    """Return a table with one row per network: millions of parameters, billions of multiply-adds."""
     width = max(map(len, costs), default=0)
     lines = [f"{'':<{width}} {'parameters':>12} {'of the head':>12} {'multiply-adds':>14} {'of the head':>13}"]
     lines += [

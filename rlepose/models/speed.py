@@ -1,4 +1,4 @@
-"""How many crops a second a network reads on this machine."""
+"""Measure how many crops a network processes per second on this machine."""
 
 import statistics
 import time
@@ -13,10 +13,10 @@ from rlepose.models.cost import untrained_model
 def crops_per_second(
     configs: Mapping[str, Config], device: torch.device, batch: int = 16, rounds: int = 7
 ) -> dict[str, float]:
-    """Of each config's network, with random weights, at its input size, in float32: the median over the rounds.
+    """Return the speed of each config's network, with random weights, at its input size, in float32: the median.
 
-    The networks take turns, so that what else the machine does slows all of them: hold them against each other, and
-    against nothing measured at another time. InputError where `data.num_keypoints` is not set.
+    The networks take turns, so that other load on the machine slows all of them: compare the results with each other
+    only. InputError without `data.num_keypoints`.
     """
     networks = {name: untrained_model(config).to(device) for name, config in configs.items()}
     for name, config in configs.items():
@@ -35,7 +35,7 @@ def crops_per_second(
                 network(images[name])
                 _finish(device)
                 seconds[name].append(time.perf_counter() - started)
-    # The first round warms up.
+    # The first round is a warm-up.
     return {name: batch / statistics.median(times[1:]) for name, times in seconds.items()}
 
 

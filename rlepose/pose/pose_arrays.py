@@ -1,4 +1,4 @@
-"""Predicted poses as arrays, whoever predicted them."""
+"""Predicted poses as arrays, independent of their source."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,17 @@ from rlepose.pose.geometry import Floats
 
 @dataclass(frozen=True)
 class Poses:
-    """N poses, from a table of crops, a detector, or another project's file.
+    """N poses from a table of crops, a detector, or another project's file.
 
-    keypoints: (N, K, D) px in the picture, and mm behind the root in 3-D.
-    sigma: (N, K, D), in the same units, the scale of the likelihood; None without one.
+    keypoints: (N, K, D) px in the picture and, in 3-D, mm behind the root.
+    sigma: (N, K, D), the scale of the likelihood in the units of keypoints; None if the loss has none.
     joint_scores: (N, K).
-    valid: (N,), False where the picture could not be read; such a pose is no prediction.
-    image_ids, category_ids: (N,), the data set's.
-    box_score: (N,), of whoever found the person; 1 in a labelled box.
-    frame_wh: (N, 2) px in the picture, width and height of what the network saw of it.
-    person_ids: (N,), the annotation in whose box each pose was predicted; None where boxes belong to no annotation.
+    valid: (N,), False if the picture could not be read; the pose is then no prediction.
+    image_ids, category_ids: (N,), ids in the data set.
+    box_score: (N,), the detector's score; 1 for a labelled box.
+    frame_wh: (N, 2) px in the picture, width and height of the frame that the network saw.
+    person_ids: (N,), the annotation whose box was used; None if the boxes belong to no annotation.
+    unread_images: ids of the pictures that could not be read. Their persons are not missed: nobody looked.
     """
 
     keypoints: Floats
@@ -31,12 +32,13 @@ class Poses:
     box_score: Floats
     frame_wh: Floats
     person_ids: NDArray[np.int64] | None = None
+    unread_images: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keypoints)
 
     def sigma_px(self) -> Floats:
-        """(N, K, 2) px; for a loss without sigma its constant density's, a frame's width and height."""
+        """Return x and y of sigma, (N, K, 2) px; for a loss without sigma, the width and height of the frame."""
         if self.sigma is not None:
             return self.sigma
         return np.broadcast_to(self.frame_wh[:, None], self.keypoints.shape)

@@ -1,4 +1,4 @@
-"""Persons worth looking at: labels on the left, prediction on the right."""
+"""Galleries of notable persons: labels on the left, predictions on the right."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.coco_evaluator import CocoEvaluator
 
-WRONG_OKS = 0.5  # below it a pose counts as found in none of COCO's figures
+WRONG_OKS = 0.5  # a pose with a lower OKS counts as a miss in all of COCO's metrics
 
 
 class Gallery(NamedTuple):
-    """picture: RGB (h, w, 3), None where there is nobody to show; note: then why."""
+    """picture: RGB (h, w, 3), None if there is nobody to show; note: the reason."""
 
     title: str
     picture: Picture | None
@@ -29,16 +29,16 @@ def galleries(
     oks: Floats,
     count: int,
 ) -> list[Gallery]:
-    """The worst, the most unsure, and the surest of the wrong; confidence and oks (M,) of the M valid persons.
+    """Return the worst, the least confident, and the most confident wrong persons.
 
-    spread: (K, D), standard deviations in units of sigma.
-    confidence: None where all are equal, so that nobody is surer than others.
+    confidence, oks: (M,), of the M valid persons; confidence is None if all are equal. spread: (K, D), standard
+    deviations in units of sigma.
     """
-    chosen = {"The worst": np.argsort(oks, kind="stable")[:count]}
+    chosen = {"Lowest OKS": np.argsort(oks, kind="stable")[:count]}
     if confidence is not None:
         order = np.argsort(confidence, kind="stable")
-        chosen["The most unsure"] = order[:count]
-        chosen["The surest of the wrong"] = surest_wrong(confidence, oks, count)
+        chosen["Lowest confidence"] = order[:count]
+        chosen["Highest confidence among wrong poses"] = surest_wrong(confidence, oks, count)
     rows, sheets = np.flatnonzero(poses.valid), []
     for title, persons in chosen.items():
         if not len(persons):
@@ -54,6 +54,6 @@ def galleries(
 
 
 def surest_wrong(confidence: Floats, oks: Floats, count: int) -> NDArray[np.intp]:
-    """The persons with an OKS below WRONG_OKS, of falling confidence."""
+    """Return the persons with an OKS below WRONG_OKS, by descending confidence."""
     wrong = np.flatnonzero(oks < WRONG_OKS)
     return wrong[np.argsort(-confidence[wrong], kind="stable")[:count]]

@@ -1,4 +1,4 @@
-"""What a report says of an experiment: its best checkpoint, validated anew and judged in every way."""
+"""Measurements for a report: an experiment's best checkpoint, validated again and evaluated in every way."""
 
 import dataclasses
 import logging
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What `validate.py --calibration` judges, and the learned density."""
+    """Output of `rlepose validate --calibration`, and the learned density."""
 
     observations: Observations
     report: dict[str, Any]
@@ -47,7 +47,7 @@ class Uncertainty:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """counts (K, T) of each type in ERROR_TYPES; AP, and AP when all joints of a type but the first are put right."""
+    """counts (K, T) of each type in ERROR_TYPES; AP, and AP if all joints of a type (except the first) were correct."""
 
     counts: NDArray[np.int64]
     ap: float
@@ -59,11 +59,11 @@ class Measured:
     """One experiment of a report.
 
     epoch: None for a converted checkpoint.
-    history: lines of metrics.jsonl. metrics: of the validation with each kind of boxes. persons: validated ones.
-    labels (K,) number, joint_ap (K,), joint_oks (K,): of each joint, NaN without label; mean_oks over persons.
+    history: lines of metrics.jsonl. metrics: of the validation with each source of boxes. persons: number validated.
+    labels (K,) counts, joint_ap (K,), joint_oks (K,): of each joint, NaN without labels; mean_oks over persons.
     nme: of each person, None without `eval.nme_reference`.
-    ranking: risk-coverage, None where all confidences are equal. uncertainty: or, in words, why there is none.
-    All but metrics and history with the annotated boxes.
+    ranking: risk-coverage, None if all confidences are equal. uncertainty: or the reason why there is none.
+    Everything except metrics and history is for annotated boxes.
     """
 
     name: str
@@ -85,9 +85,9 @@ class Measured:
 
 
 def measure_all(folders: Sequence[Path], overrides: Sequence[str] = (), pictures: int = 8) -> list[Measured]:
-    """Measure the best checkpoint of each experiment; pictures: persons in each gallery.
+    """Measure the best checkpoint of each experiment; pictures: number of persons in each gallery.
 
-    InputError for a folder without one, and for experiments of different joints: found before the first prediction.
+    InputError for a folder without a checkpoint, and for experiments with different joints, before any prediction.
     """
     checkpoints = [_best(folder) for folder in folders]
     first = checkpoints[0].skeleton.names
@@ -95,8 +95,8 @@ def measure_all(folders: Sequence[Path], overrides: Sequence[str] = (), pictures
         names = checkpoint.skeleton.names
         if names != first:
             raise InputError(
-                f"{folder} has the {len(names)} joints {', '.join(names)}, but {folders[0]} has the {len(first)} "
-                f"{', '.join(first)}; side by side go experiments of the same joints: write a report for each"
+                f"{folder} has the {len(names)} joints {', '.join(names)}, but {folders[0]} has {len(first)}: "
+                f"{', '.join(first)}; a report needs experiments with the same joints, so write one for each"
             )
     measured = []
     for folder, name, checkpoint in zip(folders, _names(folders), checkpoints, strict=True):
@@ -111,14 +111,14 @@ def _best(folder: Path) -> Checkpoint:
     best = Experiment(folder).best
     if not best.is_file():
         raise InputError(
-            f"{folder}: no experiment with a checkpoint, {best} does not exist; name folders that training made, "
+            f"{folder}: not an experiment with a checkpoint, since {best} does not exist; pass folders of experiments, "
             "such as exp/NAME, after their first validation"
         )
     return load_checkpoint(best)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, or their paths where names repeat."""
+    """Return the folders' names, or their paths if names repeat."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
@@ -130,7 +130,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     validations = [validation_of(path, config, checkpoint, boxes, group) for boxes in ("gt", *detections)]
     evaluator, *_ = [in_2d(validation) for validation in validations]
     metrics, results, poses = validations[0].run(model)
-    assert results is not None  # on one rank
+    assert results is not None  # since there is one rank
     for other in validations[1:]:
         metrics |= other.run(model)[0]
     skeleton = evaluator.skeleton
@@ -151,7 +151,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
         metrics=metrics,
         persons=len(oks),
         labels=labels,
-        joint_ap=_joint_ap(evaluator, results),
+        joint_ap=_joint_ap(evaluator, poses, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(oks.mean()),
         nme=None if evaluator.nme is None else evaluator.nme.evaluate(poses, evaluator.rows(poses)),
@@ -162,10 +162,10 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     )
 
 
-def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
-    """(K,); of a joint that several groups of categories have, their mean."""
+def _joint_ap(evaluator: CocoEvaluator, poses: Poses, results: list[CocoResults]) -> Floats:
+    """Return (K,) AP of each joint, for a joint of several category groups the mean."""
     values = np.full((len(results), len(evaluator.skeleton)), np.nan)
-    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths, results, strict=True):
+    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths_of(poses), results, strict=True):
         row[list(group.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(group))
     measured = ~np.isnan(values)
     number = measured.sum(axis=0)
@@ -175,9 +175,9 @@ def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
 def _uncertainty(evaluator: CocoEvaluator, poses: Poses, model: TrainedModel) -> Uncertainty | str:
     loss = model.config.loss.name
     if poses.sigma is None:
-        return f"the loss {loss} learns no sigma, so there is no uncertainty in pixels to judge"
+        return f"the loss {loss} learns no sigma, so there is no uncertainty to evaluate"
     if not model.has_likelihood:
-        return f"the flow of {loss} is a density of positions, not of what lies around a prediction"
+        return f"the flow of {loss} is a density of absolute positions, not around a prediction"
     return Uncertainty(*judge_uncertainty(evaluator, poses, model.likelihood), model.likelihood)
 
 

@@ -1,4 +1,4 @@
-"""A trained lifting network: 2-D poses in, joints in space and their scales out."""
+"""A trained lifting network: 2-D poses in, 3-D joints and their scales out."""
 
 import copy
 from functools import cached_property
@@ -24,15 +24,15 @@ from rlepose.runtime.checkpoint_file import load_state
 
 
 class TrainedLifter:
-    """What lifts: a network, and what its loss says of the network's sigma.
+    """A lifting network with the loss that determines the meaning of its sigma.
 
-    Always in float32, which takes no time here, while bfloat16 would round what it sees of a pose to three digits.
+    Always uses float32, which is fast enough; bfloat16 would round the inputs to three digits.
 
     Args:
-        network: of `lifting_network`, on `device`. It is put into evaluation mode.
+        network: network made by `lifting_network`, on `device`. It is put into evaluation mode.
         criterion: the loss that trained the network, on any device.
-        config: of the experiment; `eval.flip_test` averages with the mirrored pose.
-        device: where the network computes.
+        config: config of the experiment; `eval.flip_test` averages with the mirrored pose.
+        device: device of the network.
     """
 
     def __init__(self, network: nn.Module, criterion: Criterion, config: Config, device: torch.device) -> None:
@@ -43,14 +43,14 @@ class TrainedLifter:
 
     @torch.inference_mode()
     def predict(self, inputs: Tensor) -> PoseOutput:
-        """inputs (B, 34) on `device` -> mu, sigma (B, 16, 3), there."""
+        """Predict mu and sigma (B, 16, 3) for inputs (B, 34), all on `device`."""
         output: PoseOutput = self.network(inputs)
         if self.config.eval.flip_test:
             output = average_outputs(output, mirror_output(self.network(mirror_inputs(inputs))))
         return output
 
     def in_space(self, output: PoseOutput) -> tuple[Floats, Floats | None]:
-        """An output -> joints relative to the root and their sigma, (N, 17, 3) mm; 0 for the root."""
+        """Convert an output to joints relative to the root and their sigma, (N, 17, 3) mm; 0 for the root."""
         sigma = None if output.sigma is None else in_mm(output.sigma.clamp(min=SMALLEST_SIGMA))
         return in_mm(output.mu), sigma
 
@@ -63,24 +63,24 @@ class TrainedLifter:
 
 
 def lifting_network(config: Config) -> LiftingNet:
-    """A config's network, with random weights; InputError for a config of another task."""
+    """Return a config's network with random weights; InputError for a config of another task."""
     if not isinstance(config.model, LiftingModelConfig):
         raise InputError(
-            f"model.name: {config.model.name} does not lift 2-D poses; take a config or checkpoint of "
+            f"model.name: {config.model.name} does not lift 2-D poses; use a config or checkpoint with "
             "model.name=lifting"
         )
     return build_lifting_net(config.model, INPUTS, NUM_LIFTED, config.loss.needs_sigma)
 
 
 def lifting_criterion(config: LossConfig) -> Criterion:
-    """The loss of a lifting network. Every joint has a depth label, so there is no likelihood of x and y alone."""
+    """Return the loss of a lifting network. Every joint has a depth label, so no 2-D likelihood is needed."""
     return Criterion([build_likelihood(config, NUM_LIFTED, dims=3)])
 
 
 def open_lifter(path: str | Path, config: Config, checkpoint: Checkpoint, device: torch.device) -> TrainedLifter:
-    """The trained network on a device.
+    """Return the trained network on a device.
 
-    config: the checkpoint's own or one whose model is the same. path: for messages. InputError where they do not fit.
+    path: for messages. config: the checkpoint's, or one with the same model. InputError if they do not fit.
     """
     network, criterion = lifting_network(config), lifting_criterion(config.loss)
     load_state(network, checkpoint.model, "model", path)

@@ -1,4 +1,4 @@
-"""From poses in 3-D to numbers: MPJPE and its like, by action."""
+"""Evaluate 3-D poses: MPJPE and related metrics, by action."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.drawing.overlays import Picture, draw_label, truth_and_prediction
 from rlepose.drawing.views_in_space import side_and_top
@@ -18,15 +18,15 @@ from rlepose.pose.skeleton import H36M, H36M_ROOT
 from rlepose.validation.evaluator import Evaluator
 
 _DECIMALS = 2
-_SIDE = 240  # pixels of a view in space
+_SIDE = 240  # px, side of a 3-D view
 
 
 class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
-    """Judges poses of a Human3.6M file's persons, seen by the file's cameras at the labelled depth of the root.
+    """Evaluates poses of a Human3.6M file's persons, with the file's cameras and the labelled depth of the root.
 
-    Metrics are called MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
-    path: of the file. labels: its persons. pictures: whether a drawn pose shows the person in the picture, too; without
-    them it is drawn from the side and from above alone.
+    Metrics are named MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
+    path: the file. labels: its persons. pictures: whether drawn poses also show the person in the picture; otherwise
+    they only show views from the side and from above.
     """
 
     selected_by = "MPJPE"
@@ -61,7 +61,7 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         return metrics, results
 
     def write(self, out: Path, results: list[dict[str, Any]]) -> None:
-        """keypoints_gt.json: joints in the camera's frame, mm, and in the picture, px, in the order of H36M."""
+        """Write keypoints_gt.json: joints in the camera's frame, mm, and in the picture, px, in the order of H36M."""
         write_json(out / "keypoints_gt.json", results)
 
     def title(self, pose: int, poses: Poses) -> str:
@@ -81,7 +81,7 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
             draw_label(views, title, (_SIDE, _SIDE), above=True)  # on the prediction from the side
             return views
         pair = truth_and_prediction(
-            read_image(table.image_path(row)),
+            read_labelled_image(table, int(table.image_index[row])),
             table.bbox_xywh[row],
             self.skeleton,
             table.keypoints[row],
@@ -98,11 +98,13 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         report: dict[str, dict[str, float | None]] = {}
         for key, value in metrics.items():
             name, _, action = key.partition("/")
+            if name not in METRICS:
+                continue
             report.setdefault(action or "all", {})[name] = value
         return error_table({**{action: row for action, row in report.items() if action != "all"}, "all": report["all"]})
 
     def _relative(self, pose: int, poses: Poses) -> tuple[Floats, Floats]:
-        """Truth and prediction of a person relative to the root: (17, 3) mm each."""
+        """Return truth and prediction of a person relative to the root: (17, 3) mm each."""
         label = self.labels.select(self.rows(poses)[[pose]])
         truth, predicted = (
             relative_to_root(points[0], H36M_ROOT)[list(METRIC_JOINTS)]

@@ -1,4 +1,4 @@
-"""What the uncertainty of a validated model is worth: from predictions to the calibration report and its diagrams."""
+"""Evaluate the uncertainty of a model: from predictions to the calibration report and its figures."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ from rlepose.validation.validation import Validation
 
 log = logging.getLogger(__name__)
 
-# What of the report stands in metrics.json and in the log; calibration.json has all.
+# Metrics of the report for metrics.json and the log; calibration.json has all of them.
 CALIBRATION_METRICS = (
     "NLL",
     "NLL_relative",
@@ -40,22 +40,24 @@ CALIBRATION_METRICS = (
 
 
 def in_2d(validation: Validation[Any]) -> CocoEvaluator:
-    """The evaluator of a validation; InputError where it is in 3-D, which has neither calibration nor reports yet."""
+    """Return the evaluator of a validation; InputError for 3-D, which has neither calibration nor reports yet."""
     evaluator = validation.evaluator
     if not isinstance(evaluator, CocoEvaluator):
-        raise InputError(f"{evaluator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
+        raise InputError(
+            f"{evaluator.path}: uncertainty is evaluated only in 2-D, and this validation is in 3-D; use 2-D data"
+        )
     return evaluator
 
 
 def areas(evaluator: CocoEvaluator) -> Floats:
-    """(N,) px², the labelled persons' sizes in OKS."""
+    """Return (N,) px², the labelled persons' areas for OKS."""
     return np.array([annotation_area(annotation) for annotation in evaluator.annotations()])
 
 
 def judge_uncertainty(
     evaluator: CocoEvaluator, poses: Poses, likelihood: LocationScale, chosen: NDArray[np.bool_] | None = None
 ) -> tuple[Observations, dict[str, Any]]:
-    """Observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
+    """Return observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
 
     likelihood: of the residual, on the CPU.
     """
@@ -83,12 +85,12 @@ def _predicted_tail_ratio(likelihood: LocationScale) -> float:
 
 
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
-    """The report's main numbers, by name."""
+    """Return the main metrics of the report, by name."""
     return {name: report["overall"][name] for name in CALIBRATION_METRICS}
 
 
 def format_calibration(metrics: dict[str, Any]) -> str:
-    """The numbers of `calibration_metrics` in a validation's metrics, a line each."""
+    """Format the `calibration_metrics` among a validation's metrics, one per line."""
     lines = []
     for name in CALIBRATION_METRICS:
         value = metrics.get(f"gt/{name}")
@@ -99,7 +101,7 @@ def format_calibration(metrics: dict[str, Any]) -> str:
 def write_calibration(
     out: Path, observations: Observations, report: dict[str, Any], likelihood: LocationScale, skeleton: Skeleton
 ) -> None:
-    """calibration.json and three diagrams below `out`; the log shows what scores are worth."""
+    """Write calibration.json and three figures to `out`, and log how wrong joints of each score are."""
     write_json(out / "calibration.json", report)
     if report["scores"]:
         log.info("%s", format_score_table(report["scores"]))

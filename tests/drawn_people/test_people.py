@@ -148,7 +148,7 @@ def test_a_data_set_with_other_arguments_is_not_overwritten(tmp_path: Path) -> N
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(InputError, match="delete it or give another --out"):
+    with pytest.raises(InputError, match="delete it or pass another --out"):
         make_synthetic(tmp_path, {"val": 1}, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 

@@ -136,7 +136,7 @@ def test_a_bad_picture_and_a_bad_box_leave_the_rest(
         [tmp_path / "text.jpg", good, good], [[inside], [[9000, 0, 20, 20], inside], [inside]]
     )
     assert "cannot be decoded as a picture" in bad.problems[0] and not bad.persons
-    assert "has no inside in the picture" in mixed.problems[0] and len(mixed.persons) == 1
+    assert "does not overlap the picture" in mixed.problems[0] and len(mixed.persons) == 1
     assert not fine.problems
     np.testing.assert_allclose(mixed.persons[0].keypoints, fine.persons[0].keypoints, atol=1e-3)
 
@@ -286,13 +286,13 @@ def test_boxes_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("checkpoint", None, "expected the path of a file that training wrote, got None"),
+        ("checkpoint", None, "expected the path of a checkpoint file, got None"),
         ("checkpoint", "x" * 5000, "no such checkpoint"),
         ("device", 3, "expected one of auto, cuda, cpu, got 3"),
         ("overrides", "eval.flip_test=false", "expected a list of 'section.key=value', got 'eval.flip_test=false'"),
         ("overrides", [None], "expected a list of 'section.key=value'"),
         ("overrides", None, "expected a list of 'section.key=value'"),
-        ("detector", 3, "expected a function of RGB pixels .*, got 3"),
+        ("detector", 3, "expected a function that maps RGB pixels .*, got 3"),
         ("max_pixels", "many", "expected a whole number above 0, got 'many'"),
         ("max_pixels", 0, "expected a whole number above 0, got 0"),
     ],

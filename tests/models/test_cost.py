@@ -71,5 +71,5 @@ def test_networks_that_read_no_crops_are_left_out_of_the_table_and_named(
     crops = ["configs/lspet64_l1.yaml", "configs/synthetic_res18_rle.yaml"]
     result = run_script("model_info.py", "--cfg", *crops, "configs/h36m_lifting_l1.yaml")
     assert result.returncode == 0, result.stderr
-    assert "left out, since they read no crops: h36m_lifting_l1" in result.stdout
+    assert "skipped, because they read no crops: h36m_lifting_l1" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines()[1:3]] == ["lspet64_l1", "synthetic_res18_rle"]

@@ -104,7 +104,7 @@ def test_the_table_has_a_row_an_action_and_one_for_all(validation: Validation) -
 
 
 def test_boxes_of_a_detector_are_refused(tiny_3d_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"--boxes: boxes\.json: in 3-D"):
+    with pytest.raises(InputError, match=r"--boxes: boxes\.json: not supported in 3-D"):
         build_validation(tiny_3d_config(), "boxes.json", ALONE)
 
 

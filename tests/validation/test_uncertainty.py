@@ -72,7 +72,7 @@ def test_calibration_is_written_beside_the_other_results(tiny_config: Callable[.
 def test_calibration_in_detected_boxes_alone_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     path = checkpoint()
     loaded = load_checkpoint(path)
-    with pytest.raises(InputError, match=r"--calibration: .* not in those of found\.json; leave --boxes out"):
+    with pytest.raises(InputError, match=r"--calibration: .* not those of found\.json; remove --boxes"):
         validate_checkpoint(path, loaded.config, loaded, ["found.json"], tmp_path, ALONE, calibration=True)
 
 
@@ -94,7 +94,7 @@ def test_a_correction_that_does_harm_is_warned_of(
     absurd = Recalibration("scale", (1000.0,))
     monkeypatch.setattr("rlepose.jobs.recalibrate.fit_recalibration", lambda *_: absurd)
     recalibrate_checkpoint(path, config, load_checkpoint(path), "scale", tmp_path / "new.pt", tmp_path, ALONE)
-    assert "the correction does not carry over to the others" in caplog.text
+    assert "the correction does not improve the other persons" in caplog.text
 
 
 def test_what_cannot_be_recalibrated_is_refused_before_predicting(
@@ -140,7 +140,7 @@ def test_a_correction_is_fitted_on_one_file_and_judged_on_all_of_another(
     data = replace(fitting_config.data, val_annotations=other_file[0], val_images=other_file[1])
     fitting = validation_of(path, replace(fitting_config, data=data), loaded, "gt", ALONE)
     judging = validation_of(path, loaded.config, loaded, "gt", ALONE)
-    for validation, name in ((fitting, "fitted"), (judging, "judged")):
+    for validation, name in ((fitting, "fitted"), (judging, "evaluated")):
         told = rf"{name} on {len(validation.table)} (persons|others) of {validation.evaluator.path}"
         assert re.search(told, caplog.text)
     _, report = judge_uncertainty(judging.evaluator, judging.source.predict(model), model.likelihood)
@@ -177,4 +177,4 @@ def test_the_command_fits_on_the_file_it_is_given(
     assert re.search(r"fitted on \d+ persons of .*person_keypoints_train\.json", result.stdout)
     assert load_checkpoint(path).recalibration is not None
     result = run_script(*command)
-    assert result.returncode == 2 and "--fit-images: is of the pictures of --fit-annotations" in result.stderr
+    assert result.returncode == 2 and "--fit-images: only used with --fit-annotations" in result.stderr

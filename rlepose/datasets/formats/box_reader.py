@@ -1,4 +1,4 @@
-"""The one reader of boxes: COCO's files and results, boxes by file name, arrays and .npy files."""
+"""Read boxes: COCO's files and results, boxes by file name, arrays and .npy files."""
 
 import logging
 from collections import Counter
@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rlepose.datasets.formats.box_table import NO_CATEGORY, BoxTable, ToldBy
 from rlepose.datasets.formats.coco import finite_numbers
-from rlepose.datasets.formats.coco_file import read_file, read_json
+from rlepose.datasets.formats.coco_entries import flag, whole_number
 from rlepose.datasets.formats.file_names import ByFileName
+from rlepose.datasets.formats.json_file import read_file, read_json
+from rlepose.datasets.persons import counted
 from rlepose.errors import InputError, first_line
 from rlepose.pose.geometry import Floats
 
@@ -29,10 +31,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class CocoIds:
-    """Which ids and categories a COCO file has for pictures and persons.
+    """The ids that a COCO file has for pictures and categories.
 
-    path: for messages. image_ids: by file name. categories: names by id of those whose persons are taken: with
-    keypoints, else `person`, else none, which takes all.
+    path: for messages. image_ids: by file name. categories: names by id of the categories whose boxes are used: those
+    with keypoints, else `person`, else none, which means all.
     """
 
     path: Path
@@ -41,32 +43,32 @@ class CocoIds:
 
 
 def read_ids(path: Path) -> CocoIds:
-    """Ids of a file in COCO's layout; InputError for other content."""
+    """Read the ids of a file in COCO's layout; InputError for other content."""
     return _ids_of(path, read_json(path, "file of ids", "check the path"))
 
 
 def is_box_file(given: object) -> bool:
-    """Whether boxes are given as the path of a file that may hold some."""
+    """Return whether boxes are given as the path of a file that can contain boxes."""
     return isinstance(given, Path) or (isinstance(given, str) and given.lower().endswith(BOX_FILES))
 
 
 def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
-    """Boxes as a file or a caller gives them.
+    """Read boxes from a file or from a caller's values. Boxes that are left out are counted by reason in the table.
 
     Args:
         given: a file (.npy, or JSON with one of these), or in Python:
-            a COCO file's content, {images, annotations, categories}: boxes of the categories with keypoints, else of
-            `person`, else of all; crowds are left out and, where persons have labels, those whom validation leaves
-            out: without a labelled joint, or of area 0.
+            the content of a COCO file, {images, annotations, categories}: boxes of the categories with keypoints, else
+            of `person`, else all boxes; crowds are omitted and, if persons have labels, so are those that validation
+            omits: without a labelled joint, or of area 0.
             COCO results, [{image_id, category_id, bbox, score}, …]: boxes of the categories of `ids`, else of COCO's
-            people, 1.
+            people, 1. A box whose image_id is no whole number is in none of the pictures.
             {file name: boxes}: the boxes of each picture, of a film's frame film.mp4#3, or of all its frames film.mp4.
-            (4,) or (N, 4) numbers: on the only picture, or on every frame of a film; a list of such, or (M, N, 4): the
+            (4,) or (N, 4) numbers: in the only picture, or in every frame of a film; a list of these, or (M, N, 4): the
             boxes of M pictures or frames in their order, pictures by name. x, y, width, height in px of the upright
-            picture, and perhaps a score as a fifth number.
+            picture, and optionally a score as a fifth number.
         ids: of the pictures and the categories, for COCO results.
 
-    InputError for anything else, and where no box is of a category that is taken.
+    Raises InputError for other values, and if no box is of a category that is used.
     """
     if not is_box_file(given):
         return _table_of("boxes", list(given) if isinstance(given, Iterator) else given, ids)
@@ -77,23 +79,23 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
 
 
 def boxes_of_array(values: Any, where: str) -> tuple[Floats, Floats]:
-    """Numbers (N, 4) or (N, 5), or those of one box -> boxes (N, 4) and scores (N,), 0 without one.
+    """Convert numbers (N, 4) or (N, 5), or those of one box, to boxes (N, 4) and scores (N,), 0 without one.
 
-    where: what a message calls them. InputError for anything else.
+    where: the name of the numbers in messages. Raises InputError for other values.
     """
     array = _numbers(values)
     if array is not None:
         array = array.reshape(-1, 4) if array.size == 0 else np.atleast_2d(array)
     if array is None or array.ndim != 2 or array.shape[1] not in (4, 5) or not (np.abs(array) <= _LARGEST).all():
-        raise InputError(f"{where}: expected numbers (N, 4): x, y, width, height in px, and perhaps a score")
+        raise InputError(f"{where}: expected numbers (N, 4): x, y, width, height in px, and optionally a score")
     return array[:, :4], array[:, 4:].sum(axis=1)
 
 
 def _load_npy(path: Path) -> NDArray[Any]:
-    read_file(path, "box file", "check the path")  # whatever is wrong with the file itself
+    read_file(path, "box file", "check the path")  # reports what is wrong with the file itself
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except Exception as error:  # NumPy and zipfile have many for files of other kinds
+    except Exception as error:  # NumPy and zipfile raise many kinds for other files
         raise InputError(
             f"{path}: holds no array of numbers ({first_line(error)}); write it with numpy.save"
         ) from error
@@ -127,12 +129,12 @@ def _of_names(source: str, tree: Mapping[Any, Any]) -> BoxTable:
 
 
 def _of_numbers(source: str, values: Any) -> BoxTable:
-    """(4,), (N, 4), (M, N, 4) or a list of M such, with 5 in place of 4 where there are scores."""
+    """Read (4,), (N, 4), (M, N, 4) or a list of M of these, with 5 instead of 4 if there are scores."""
     collected = _Collected(source)
     if isinstance(values, str | bytes) or not hasattr(values, "__len__") or getattr(values, "shape", None) == ():
         raise InputError(
-            f"{source}: expected 'whole', 'detector', a file, or boxes (x, y, width, height in px and perhaps a score: "
-            "(N, 4) or (N, 5) for one picture, a list of such for several, a dict by file name, COCO's layout or COCO "
+            f"{source}: expected 'whole', 'detector', a file, or boxes (x, y, width, height in px and optionally a "
+            "score: (N, 4) or (N, 5) for one picture, a list of these for several, a dict by file name, COCO's layout or COCO "
             f"results), got {values!r}"
         )
     array = _numbers(values)
@@ -146,8 +148,9 @@ def _of_numbers(source: str, values: Any) -> BoxTable:
 
 def _of_results(source: str, entries: Sequence[Mapping[str, Any]], ids: CocoIds | None) -> BoxTable:
     categories = {PERSON: "person"} if ids is None else ids.categories
-    fix = "correct category_id" if ids else "correct category_id, or name the COCO file that has these ids (--ids FILE)"
-    taken = _of_categories(source, "box", list(enumerate(entries)), categories, len(entries), fix)
+    fix = "correct category_id" if ids else "correct category_id, or pass the COCO file that has these ids (--ids FILE)"
+    left_out = Counter[str]()
+    taken = _of_categories(source, "box", list(enumerate(entries)), categories, fix, left_out)
     scored = any("score" in entry for entry in entries)
     collected = _Collected(source)
     rows: dict[int, list[int]] = {}
@@ -158,30 +161,26 @@ def _of_results(source: str, entries: Sequence[Mapping[str, Any]], ids: CocoIds 
             raise InputError(
                 f"{source}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {dict(entry)}"
             )
-        image_id = _whole(entry.get("image_id"))
-        if image_id is None:
-            raise InputError(
-                f"{source}: entry {number}: image_id: expected a whole number, got {entry.get('image_id')!r}"
-            )
-        category = _whole(entry["category_id"]) if "category_id" in entry else None
-        rows.setdefault(image_id, []).append(collected.add(box, score[0], category, number))
-    return collected.table("id", by_number=rows, image_ids=None if ids is None else ids.image_ids)
+        row = collected.add(box, score[0], whole_number(entry.get("category_id")), number)
+        image_id = whole_number(entry.get("image_id"))
+        if image_id is not None:
+            rows.setdefault(image_id, []).append(row)
+    image_ids = None if ids is None else ids.image_ids
+    return collected.table("id", by_number=rows, image_ids=image_ids, left_out=left_out)
 
 
 def _of_coco(source: str, tree: Mapping[str, Any]) -> BoxTable:
     ids = _ids_of(Path(source), tree)
     try:
-        names = {_whole(image["id"]): str(Path(image["file_name"])) for image in tree["images"]}
-        boxed = [(n, a) for n, a in enumerate(tree["annotations"]) if a.get("bbox") and not a.get("iscrowd")]
-        every = len([a for a in tree["annotations"] if a.get("bbox")])
-        taken = _of_categories(source, "annotation", boxed, ids.categories, every, "correct category_id")
+        names = {whole_number(image["id"]): str(Path(image["file_name"])) for image in tree["images"]}
+        boxed = [(n, a) for n, a in enumerate(tree["annotations"]) if a.get("bbox")]
+        persons = [(n, a) for n, a in boxed if not flag(a.get("iscrowd"))]
+        left_out = Counter({"crowd": len(boxed) - len(persons)})
+        taken = _of_categories(source, "annotation", persons, ids.categories, "correct category_id", left_out)
         judged = [(n, a) for n, a in taken if any((a.get("keypoints") or [])[2::3]) and a.get("area", 1) > 0]
-        if judged and len(judged) < len(taken):
-            log.info(
-                "%s: %d persons without a labelled joint or of area 0 are left out, as validation does",
-                source,
-                len(taken) - len(judged),
-            )
+        left_out["without a labelled joint or of area 0"] = len(taken) - len(judged or taken)
+        if left_out.total():
+            log.info("%s: left out, as in validation: %s", source, counted(left_out))
         collected = _Collected(source)
         rows: dict[str, list[int]] = {name: [] for name in names.values()}
         for number, annotation in judged or taken:
@@ -191,24 +190,28 @@ def _of_coco(source: str, tree: Mapping[str, Any]) -> BoxTable:
                     f"{source}: annotation {annotation.get('id', number)}: expected bbox [x, y, w, h] and a finite "
                     f"score, got {annotation['bbox']} and {annotation.get('score', 0)}"
                 )
-            category = _whole(annotation["category_id"]) if "category_id" in annotation else None
-            name = names[_whole(annotation["image_id"])]
+            category = whole_number(annotation.get("category_id"))
+            name = names[whole_number(annotation["image_id"])]
             rows[name].append(collected.add(box, score[0], category, number))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{source}: not in COCO's layout ({type(error).__name__}: {error}); check the file") from error
-    return collected.table("name", by_name=ByFileName(rows), image_ids=ids.image_ids)
+        raise InputError(
+            f"{source}: expected COCO's layout ({type(error).__name__}: {error}); check the file"
+        ) from error
+    return collected.table("name", by_name=ByFileName(rows), image_ids=ids.image_ids, left_out=left_out)
 
 
 def _ids_of(path: Path, tree: Any) -> CocoIds:
     try:
-        image_ids = {str(Path(image["file_name"])): _whole(image["id"]) for image in tree["images"]}
-        categories = [(_whole(c["id"]), str(c.get("name")), c.get("keypoints")) for c in tree.get("categories", [])]
+        image_ids = {str(Path(image["file_name"])): whole_number(image["id"]) for image in tree["images"]}
+        categories = [
+            (whole_number(c["id"]), str(c.get("name")), c.get("keypoints")) for c in tree.get("categories", [])
+        ]
     except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not in COCO's layout ({type(error).__name__}: {error}); check the file") from error
+        raise InputError(f"{path}: expected COCO's layout ({type(error).__name__}: {error}); check the file") from error
     if None in image_ids.values() or any(identity is None for identity, *_ in categories):
-        raise InputError(f"{path}: not in COCO's layout (ids are not whole numbers); check the file")
+        raise InputError(f"{path}: expected COCO's layout (ids are not whole numbers); check the file")
     with_joints = {identity: name for identity, name, joints in categories if joints}
     people = {identity: name for identity, name, _ in categories if name == "person"}
     taken = {identity: name for identity, name in (with_joints or people).items() if identity is not None}
@@ -220,42 +223,38 @@ def _of_categories(
     what: str,
     entries: list[tuple[int, Any]],
     categories: Collection[int],
-    given: int,
     fix: str,
+    left_out: Counter[str],
 ) -> list[tuple[int, Any]]:
-    """The entries of these categories, or of none; InputError where all are of others. Without categories, all."""
+    """Return the entries of these categories, and those without one; without categories, all.
+
+    Counts the others by category in `left_out`. Raises InputError if all are others.
+    """
     if not categories:
         return entries
-    found = Counter(_whole(entry["category_id"]) for _, entry in entries if "category_id" in entry)
-    others = {category: count for category, count in found.items() if category not in categories}
+    others = [(n, e) for n, e in entries if "category_id" in e and whole_number(e["category_id"]) not in categories]
+    if not others:
+        return entries
+    counts = Counter(f"of category {entry['category_id']}" for _, entry in others)
+    left_out.update(counts)
     wanted = " or ".join(map(str, sorted(categories)))
-    if entries and sum(others.values()) == len(entries):
-        has = ", ".join(sorted(map(str, others)))
-        raise InputError(f"{source}: no {what} is of category {wanted}; the file has {has}; {fix}")
-    if others:
-        counts = ", ".join(f"{count} × category {category}" for category, count in others.items())
-        log.info("%s: boxes of other categories than %s are left out: %s", source, wanted, counts)
-    return [item for item in entries if _whole(item[1].get("category_id")) not in others]
+    if len(others) == len(entries):
+        raise InputError(f"{source}: no {what} is of category {wanted} (left out: {counted(left_out)}); {fix}")
+    log.info("%s: boxes of other categories than %s are left out: %s", source, wanted, counted(counts))
+    numbers = {number for number, _ in others}
+    return [item for item in entries if item[0] not in numbers]
 
 
 def _numbers(values: Any) -> NDArray[np.float64] | None:
-    """An array of numbers, or None where the values make none."""
+    """Return an array of numbers, or None if the values do not form one."""
     try:
         return np.asarray(values, float)
-    except (TypeError, ValueError, OverflowError):  # no numbers, rows of several lengths, a number too large
+    except (TypeError, ValueError, OverflowError):  # no numbers, rows of different lengths, a number that is too large
         return None
 
 
-def _whole(value: Any) -> int | None:
-    """A whole number, also one that is written as 1.0 or "1", or None."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return int(value) if whole and abs(value) < 2**63 else None
-
-
 class _Collected:
-    """Boxes while they are read."""
+    """Boxes that have been read so far."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -265,7 +264,7 @@ class _Collected:
         self._entries: list[int] = []
 
     def add(self, box: Floats, score: float, category: int | None, entry: int) -> int:
-        """-> the box's row."""
+        """Add a box; return its row."""
         self._boxes.append(box)
         self._scores.append(float(score))
         self._categories.append(NO_CATEGORY if category is None else category)
@@ -273,7 +272,7 @@ class _Collected:
         return len(self._boxes) - 1
 
     def add_array(self, values: Any, where: str) -> list[int]:
-        """Boxes (N, 4) or (N, 5), or one; -> their rows."""
+        """Add boxes (N, 4) or (N, 5), or one box; return their rows."""
         boxes, scores = boxes_of_array(values, where)
         return [self.add(box, score, None, len(self._boxes)) for box, score in zip(boxes, scores, strict=True)]
 
@@ -283,6 +282,7 @@ class _Collected:
         by_name: ByFileName[list[int]] | None = None,
         by_number: Mapping[int, list[int]] | None = None,
         image_ids: ByFileName[int] | None = None,
+        left_out: Mapping[str, int] | None = None,
     ) -> BoxTable:
         return BoxTable(
             self._source,
@@ -294,4 +294,5 @@ class _Collected:
             by_name or ByFileName({}),
             by_number or {},
             image_ids,
+            {reason: count for reason, count in (left_out or {}).items() if count},
         )

@@ -1,7 +1,8 @@
-"""Persons of a COCO-format file into a PersonTable."""
+"""Read persons from a COCO-format file into a PersonTable."""
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.formats.coco_file import CocoFile, Pictures
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons import PersonTable, counted
 from rlepose.errors import InputError
 from rlepose.pose.geometry import clip_boxes
 
 log = logging.getLogger(__name__)
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Annotators click on a border joint up to a pixel outside.
+# Annotators place labels of joints at the border up to one pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
-    """The labelled persons of a file.
+    """Return the labelled persons of a file.
 
-    Left out and counted in the log, as in the original: crowds, persons of no area, boxes without an inside, and
-    persons without a labelled joint. Labels outside their picture count as no label. InputError for numbers that
-    cannot be right and when nobody remains.
+    Annotations that the file leaves out, crowds, boxes outside the picture, and persons without a labelled joint are
+    left out, and counted by reason in the log and in the table. Labels outside their picture count as unlabelled.
+    InputError for invalid numbers, and if no person remains.
     """
-    image_row = {image["id"]: row for row, image in enumerate(coco.images)}
-    sizes = image_sizes(coco)
-    left_out: Counter[str] = Counter()
+    left_out = Counter(coco.left_out)
     ids, categories, rows, boxes, labels = [], [], [], [], []
     for annotation in coco.annotations:
-        reason = _reason_to_leave_out(coco, annotation)
+        reason = _reason_to_leave_out(annotation)
         if reason is not None:
             left_out[reason] += 1
             continue
         ids.append(annotation["id"])
         categories.append(annotation["category_id"])
-        rows.append(row_of_image(coco, annotation, image_row))
-        boxes.append(_finite(coco, annotation, "bbox", 4))
+        rows.append(coco.row_of_image[annotation["image_id"]])
+        boxes.append(_finite(coco, annotation, "bbox", 4) if annotation.get("bbox") else np.zeros(4))
         labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
+    coco.require(dict.fromkeys(rows))
     image_index = np.array(rows, np.int64)
-    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes[image_index])
+    sizes = coco.size_wh[image_index]
+    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes)
     keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
-    visible = _labelled_inside(coco, keypoints, sizes[image_index])
+    visible = _labelled_inside(coco, ids, keypoints, sizes)
     table = person_table(
         coco,
         image_root,
@@ -57,52 +58,39 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         visible=visible,
     )
     inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
-    left_out["box without an inside"] += int((~inside).sum())
+    left_out["box outside the picture"] += int((~inside).sum())
     left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
-    table = table.select(np.asarray(inside & labelled))
-    counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
+    table = replace(table.select(np.asarray(inside & labelled)), left_out={k: n for k, n in left_out.items() if n})
+    counts = counted(table.left_out)
     log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
+    if coco.wrong_ids:
+        log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(coco.wrong_ids))
+    if coco.made_boxes:
+        made = len(coco.made_boxes)
+        log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, made)
     if not len(table):
         raise InputError(f"{coco.path}: no persons with labelled keypoints (left out: {counts}); check the file")
     return table
 
 
-def person_table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
-    """The table of persons, given by its columns, in a file's pictures."""
+def person_table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
+    """Return the table of persons, given by its columns, in a file's pictures."""
     return PersonTable(
         image_root=Path(image_root),
         image_ids=np.array([image["id"] for image in pictures.images], np.int64),
-        image_files=np.array([image["file_name"] for image in pictures.images], np.str_),
-        image_size_wh=image_sizes(pictures),
+        image_files=np.array(pictures.file_names, np.str_),
+        image_size_wh=pictures.size_wh,
         **persons,
     )
 
 
-def image_sizes(pictures: Pictures) -> NDArray[np.int32]:
-    """(M, 2) width and height, px."""
-    return np.array([(image["width"], image["height"]) for image in pictures.images], np.int32).reshape(-1, 2)
-
-
-def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | None:
+def _reason_to_leave_out(annotation: dict[str, Any]) -> str | None:
     keypoints = annotation.get("keypoints") or []
     if annotation.get("iscrowd"):
         return "crowd"
-    if "area" in annotation and _finite(coco, annotation | {"area": [annotation["area"]]}, "area", 1)[0] <= 0:
-        return "no area"
     if isinstance(keypoints, list) and not any(keypoints[2::3]):
         return "no labelled joint"
     return None
-
-
-def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
-    """The row of an annotation's picture, given the rows by the pictures' ids; InputError where there is none."""
-    image_id = annotation.get("image_id")
-    row = image_row.get(image_id) if isinstance(image_id, int) else None
-    if row is None:
-        raise InputError(
-            f"{pictures.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
-        )
-    return row
 
 
 def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -> NDArray[np.float64]:
@@ -110,7 +98,10 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     array = finite_numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
-        mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
+        mend = ""
+        if key == "keypoints":
+            nested = isinstance(values, list) and any(isinstance(value, list) for value in values)
+            mend = "; write one flat list: x, y, v, x, y, v, …" if nested else "; a joint without label is 0, 0, 0"
         raise InputError(
             f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}{mend}"
         )
@@ -118,19 +109,21 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
 
 
 def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many numbers, finite in float32 too, as an array (length,), or None if it is something else."""
+    """Return a list of `length` numbers that are finite in float32 as an array (length,), or None for other values."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
         return None
     try:
         array = np.array(values, float)
-    except OverflowError:  # a whole number too large for a float
+    except OverflowError:  # a whole number that is too large for a float
         return None
     return array if (np.abs(array) <= _LARGEST_FLOAT32).all() else None
 
 
-def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _labelled_inside(
+    coco: CocoFile, ids: list[int], keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]
+) -> NDArray[np.uint8]:
     """Visibility (N, K), with 0 for labels that lie outside their picture."""
     xy, visible = keypoints[..., :2], keypoints[..., 2]
     strange = np.argwhere(~np.isin(visible, (0, 1, 2)))
@@ -138,11 +131,12 @@ def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: ND
         person, joint = strange[0]
         raise InputError(
             f"{coco.path}: {len(strange)} joints have a visibility other than 0, 1 or 2, the first is "
-            f"{visible[person, joint]:g} at {xy[person, joint].tolist()} (joint {coco.category['keypoints'][joint]})"
+            f"{visible[person, joint]:g} in annotation {ids[person]} (joint {coco.category['keypoints'][joint]}); "
+            "write 0 for a joint without label, 1 for a hidden one, 2 for a visible one"
         )
     limit = size_wh[:, None, :] - 1 + _OUTSIDE_TOLERANCE_PX
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
     outside = (visible > 0) & ~inside
     if outside.any():
-        log.warning("%s: %d labels lie outside their picture and count as no label", coco.path, int(outside.sum()))
+        log.warning("%s: %d labels are outside their picture and count as unlabelled", coco.path, int(outside.sum()))
     return np.where(inside, visible, 0).astype(np.uint8)

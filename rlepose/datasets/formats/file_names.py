@@ -1,4 +1,4 @@
-"""Which entry of a file belongs to a picture: by its name, with as many of its folders as tell it from others."""
+"""Find a picture's entry in a file by its name, with as many of its folders as distinguish it from others."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,14 +8,14 @@ Value = TypeVar("Value")
 
 
 class Found(NamedTuple, Generic[Value]):
-    """The entry of a picture, or the names of several entries of which none is surely the picture's."""
+    """The entry of a picture, or the names of several entries of which any could be that of the picture."""
 
     value: Value | None
     several: tuple[str, ...] = ()
 
 
 class ByFileName(Generic[Value]):
-    """Values by file names, which may have folders."""
+    """Values by file names, which may include folders."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self.values = values
@@ -24,13 +24,13 @@ class ByFileName(Generic[Value]):
             self._alike.setdefault(Path(name).name, []).append(name)
 
     def find_film(self, path: str) -> Found[Value]:
-        """As `find`, and for a frame of a film, film.mp4#3, without an entry of its own the film's."""
+        """Find like `find`; for a frame of a film, film.mp4#3, without an entry of its own, the entry of the film."""
         film, mark, number = path.rpartition("#")
         found = self.find(path)
         return self.find(film) if found == Found(None) and mark and number.isdecimal() else found
 
     def find(self, name: str) -> Found[Value]:
-        """The entry whose name a picture's path ends with, else the only one that is called so."""
+        """Find the entry whose name is the end of a picture's path, else by a file name that occurs only once."""
         path = Path(name).absolute()
         names = self._alike.get(path.name, [])
         if not names:
@@ -42,5 +42,5 @@ class ByFileName(Generic[Value]):
 
 
 def _parts_at_end(path: Path, end: Path) -> int:
-    """How many parts `end` has if the path ends with it, else 0."""
+    """Return the number of components of `end` if the path ends with it, else 0."""
     return len(end.parts) if path.parts[-len(end.parts) :] == end.parts else 0
