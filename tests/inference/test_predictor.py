@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -272,7 +273,7 @@ ACCEPTED = r"expected 'whole', 'detector', a file, or boxes \(x, y, width, heigh
         ([None], "expected numbers"),
         ([[BOX, [1, 2]]], "expected numbers"),
         ([[[BOX]]], "expected numbers"),
-        ([{"bbox": BOX}], "entry 0: image_id: expected a whole number, got None"),
+        ([{"bbox": BOX}], r"no box has an image_id that is a whole number \(entry 0 has None\)"),
         ({3: [BOX]}, "expected file names as the keys, got 3"),
     ],
 )
@@ -311,6 +312,18 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
         with pytest.raises(InputError, match=f"{file.name}: not a readable checkpoint") as refusal:
             Predictor(file, "cpu")
         assert "weights_only" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("bit_depth", "level"), [("12", 128), ("null", 8)])
+def test_pictures_of_16_bits_are_read_by_the_checkpoints_bit_depth(
+    checkpoint: Callable[..., Path], tmp_path: Path, bit_depth: str, level: int
+) -> None:
+    deep = np.full((90, 90, 3), 128 << 4, np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    predictor = Predictor(checkpoint(f"data.bit_depth={bit_depth}"), "cpu")
+    for images in (tmp_path, tmp_path / "deep.png", deep, [deep]):
+        ((picture, _),) = predictor.stream(images, "whole")
+        assert picture.pixels is not None and (picture.pixels == level).all()
 
 
 @pytest.mark.parametrize("boxes", [[BOX], np.array([[*BOX, 0.7]]), torch.tensor([BOX]), BOX, [], np.zeros((0, 5))])

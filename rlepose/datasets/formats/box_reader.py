@@ -27,6 +27,7 @@ PERSON = 1  # COCO's id of people
 Given = str | Path | ArrayLike | Sequence[Any] | Mapping[Any, Any]
 
 _LARGEST = float(np.finfo(np.float32).max)
+_NO_IMAGE_ID = "without an image_id that is a whole number"
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
             of `person`, else all boxes; crowds are omitted and, if persons have labels, so are those that validation
             omits: without a labelled joint, or of area 0.
             COCO results, [{image_id, category_id, bbox, score}, …]: boxes of the categories of `ids`, else of COCO's
-            people, 1. A box whose image_id is no whole number is in none of the pictures.
+            people, 1; boxes whose image_id is no whole number are omitted.
             {file name: boxes}: the boxes of each picture, of a film's frame film.mp4#3, or of all its frames film.mp4.
             (4,) or (N, 4) numbers: in the only picture, or in every frame of a film; a list of these, or (M, N, 4): the
             boxes of M pictures or frames in their order, pictures by name. x, y, width, height in px of the upright
             picture, and optionally a score as a fifth number.
         ids: of the pictures and the categories, for COCO results.
 
-    Raises InputError for other values, and if no box is of a category that is used.
+    Raises InputError for other values, and if no box is of a category that is used, or has an image_id.
     """
     if not is_box_file(given):
         return _table_of("boxes", list(given) if isinstance(given, Iterator) else given, ids)
@@ -134,8 +135,8 @@ def _of_numbers(source: str, values: Any) -> BoxTable:
     if isinstance(values, str | bytes) or not hasattr(values, "__len__") or getattr(values, "shape", None) == ():
         raise InputError(
             f"{source}: expected 'whole', 'detector', a file, or boxes (x, y, width, height in px and optionally a "
-            "score: (N, 4) or (N, 5) for one picture, a list of these for several, a dict by file name, COCO's layout or COCO "
-            f"results), got {values!r}"
+            "score: (N, 4) or (N, 5) for one picture, a list of these for several, a dict by file name, COCO's layout "
+            f"or COCO results), got {values!r}"
         )
     array = _numbers(values)
     listed = array is None or array.ndim == 3 or (array.ndim == 2 and array.shape[1] == 0)
@@ -161,10 +162,17 @@ def _of_results(source: str, entries: Sequence[Mapping[str, Any]], ids: CocoIds 
             raise InputError(
                 f"{source}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {dict(entry)}"
             )
-        row = collected.add(box, score[0], whole_number(entry.get("category_id")), number)
         image_id = whole_number(entry.get("image_id"))
-        if image_id is not None:
-            rows.setdefault(image_id, []).append(row)
+        if image_id is None:
+            left_out[_NO_IMAGE_ID] += 1
+            continue
+        category = whole_number(entry.get("category_id"))
+        rows.setdefault(image_id, []).append(collected.add(box, score[0], category, number))
+    if taken and not rows:
+        example = f"entry {taken[0][0]} has {taken[0][1].get('image_id')!r}"
+        raise InputError(f"{source}: no box has an image_id that is a whole number ({example}); correct image_id")
+    if left_out[_NO_IMAGE_ID]:
+        log.warning("%s: left out: %s", source, counted({_NO_IMAGE_ID: left_out[_NO_IMAGE_ID]}))
     image_ids = None if ids is None else ids.image_ids
     return collected.table("id", by_number=rows, image_ids=image_ids, left_out=left_out)
 

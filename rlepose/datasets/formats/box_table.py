@@ -115,7 +115,7 @@ class BoxTable:
             ids = self.told_by == "id"
             given = list(self.by_number) if ids else list(self.by_name.values)
             listed = ", ".join(map(str, given[:3])) + (", …" if len(given) > 3 else "")
-            known = f"the ids {listed or 'of no picture'}" if ids else listed
+            known = f"the ids {listed}" if ids else listed
             here = "there is none here"
             if first is not None:
                 here = f"the first one here is {first.path}" + (f" with the id {first.image_id}" if ids else "")
@@ -127,6 +127,6 @@ class BoxTable:
         return [row for row in range(len(self)) if row not in used]
 
     def picture_of(self, row: int) -> str:
-        """Return the name or id of the picture of a box, as given; 'an unknown one' if the box has none."""
+        """Return the name or id of the picture of a box, as given."""
         pictures: Mapping[Any, list[int]] = self.by_name.values if self.told_by == "name" else self.by_number
-        return next((repr(picture) for picture, rows in pictures.items() if row in rows), "an unknown one")
+        return next(str(picture) for picture, rows in pictures.items() if row in rows)

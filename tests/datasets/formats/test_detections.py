@@ -49,7 +49,42 @@ def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) 
 
 def test_detections_of_other_categories_and_without_inside_are_left_out(write_coco: WriteCoco) -> None:
     table = detections(write_coco(), [box(category_id=2), box(bbox=[200, 200, 10, 10]), box()])
-    assert table.person_ids.tolist() == [2]
+    assert table.person_ids.tolist() == [2] and table.left_out == {"of category 2": 1, "outside the picture": 1}
+
+
+def test_detections_on_other_pictures_are_counted(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
+    table = detections(write_coco(), [box(image_id=99), box()])
+    assert table.person_ids.tolist() == [1] and table.left_out == {"in another picture": 1}
+    assert "1 boxes are in other pictures; entry 0 is in picture 99" in caplog.text
+
+
+@pytest.mark.parametrize("image_id", [[9], None, ...])
+def test_detections_without_an_image_id_are_counted(
+    write_coco: WriteCoco, caplog: pytest.LogCaptureFixture, image_id: Any
+) -> None:
+    table = detections(write_coco(), [box(image_id=image_id), box()])
+    assert table.person_ids.tolist() == [1]
+    assert table.left_out == {"without an image_id that is a whole number": 1}
+    assert "left out: 1 × without an image_id that is a whole number" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([box(category_id=0)] * 2, "no box is of category 1 (left out: 2 × of category 0); correct category_id"),
+        (
+            [box(image_id=99)],
+            "none of its 1 boxes is in one of the pictures: it has the ids 99, and the first one here",
+        ),
+        ([box(category_id=3), box(image_id=[9])], "no box has an image_id that is a whole number (entry 1 has [9])"),
+        ([box(bbox=[200, 200, 10, 10])], "no box is of category 1 in a picture of"),
+    ],
+)
+def test_detections_of_which_none_can_be_used_are_refused(
+    write_coco: WriteCoco, entries: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        detections(write_coco(), entries)
 
 
 def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, tmp_path: Path) -> None:
@@ -79,27 +114,19 @@ def test_a_file_without_a_box_is_refused(write_coco: WriteCoco, content: Any) ->
         detections(write_coco(), content)
 
 
-def test_boxes_on_other_pictures_are_counted_and_where_there_are_no_others_refused(
-    write_coco: WriteCoco, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, logger="rlepose"):
-        assert len(detections(write_coco(), [box(), box(image_id=99), box(image_id=98)])) == 1
-    assert "left out: 0 of other categories, 2 on no picture of annotations.json" in caplog.text
-    with pytest.raises(InputError, match=r"none of its 1 boxes is on one .* ids 99, and .*picture\.png with the id 1"):
-        detections(write_coco(), [box(image_id=99)])
-
-
 def test_a_file_that_counts_categories_from_0_is_refused_with_what_it_has(case_folder: Path) -> None:
     folder = case_folder / "detections_category_0"
     coco = CocoFile(folder / "ann.json")
-    with pytest.raises(InputError, match=r"yolo_boxes\.json: no box is of category 1; the file has 0"):
+    with pytest.raises(
+        InputError, match=r"yolo_boxes\.json: no box is of category 1 \(left out: \d+ × of category 0\)"
+    ):
         persons_from_detections(coco, folder / "images", folder / "yolo_boxes.json", coco.groups)
 
 
 def test_boxes_of_other_categories_are_counted(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="rlepose"):
         detections(write_coco(), [box(), box(category_id=0), box(category_id=0), box(category_id=7)])
-    assert "left out: 2 × category 0, 1 × category 7" in caplog.text
+    assert "left out: 2 × of category 0, 1 × of category 7" in caplog.text
 
 
 PICTURES = [{"id": 5, "file_name": "b.png"}, {"id": 7, "file_name": "a.png"}]
@@ -133,8 +160,6 @@ def test_every_format_of_boxes_gives_the_same_persons(write_coco: WriteCoco, tmp
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (box(image_id=[9]), "image_id: expected a whole number, got [9]"),
-        (box(image_id=...), "image_id: expected a whole number, got None"),
         (box(bbox=[1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, NAN, 4]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, 3, 1e39]), "expected bbox [x, y, w, h] and a finite score"),  # infinite in float32
