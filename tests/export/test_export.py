@@ -231,7 +231,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match="need onnxscript and onnxruntime; run pip install onnxscript onnxruntime"):
         export_checkpoint(SOURCE, config, checkpoint, "onnx", "float32")
-    with pytest.raises(InputError, match="need onnxruntime; pip install onnxruntime"):
+    with pytest.raises(InputError, match="need onnxruntime; run pip install onnxruntime"):
         FORMATS["onnx"].open(onnx_file)
 
 

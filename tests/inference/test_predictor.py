@@ -193,7 +193,7 @@ def test_boxes_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("checkpoint", None, "expected the path of a checkpoint file, got None"),
+        ("checkpoint", None, "expected the path of a file that training wrote, got None"),
         ("checkpoint", "x" * 5000, "no such checkpoint"),
         ("device", 3, "expected one of auto, cuda, cpu, got 3"),
         ("overrides", "eval.flip_test=false", "expected a list of 'section.key=value', got 'eval.flip_test=false'"),
@@ -215,7 +215,7 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
     files = sorted((case_folder / "not_checkpoints").iterdir())
     assert files
     for file in files:
-        with pytest.raises(InputError, match=f"{file.name}: not a readable checkpoint") as refusal:
+        with pytest.raises(InputError, match=f"{file.name}: not a (readable )?checkpoint") as refusal:
             Predictor(file, "cpu")
         assert "weights_only" not in str(refusal.value)
 

@@ -106,7 +106,7 @@ def test_a_pose_that_no_distance_fits_is_told_and_the_rest_goes_on(
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "in" / name).touch()
     assert predict_files(predictor, tmp_path / "in", "whole", tmp_path / "out") == 1
-    assert "a.jpg: person 1 in space: limbs: no distance" in caplog.text
+    assert "a.jpg: person 1 in 3-D: limbs: no distance" in caplog.text
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.jpg", "b.jpg", "b_space.png", "results.json"}
     assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 2
 

@@ -239,7 +239,7 @@ def test_validate_gives_the_numbers_of_the_last_validation_and_writes_joints_and
         validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
     with pytest.raises(InputError, match=r"--onnx: not supported for lifting models"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], out, ALONE, onnx=tmp_path / "x.onnx")
-    with pytest.raises(InputError, match=r"--boxes: boxes\.json: in 3-D"):
+    with pytest.raises(InputError, match=r"--boxes: boxes\.json: not supported in 3-D"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["boxes.json"], out, ALONE)
 
 

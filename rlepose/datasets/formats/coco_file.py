@@ -55,7 +55,7 @@ class Pictures:
             return ""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(
-                f"{self.path}: image {image['id']}: the file name {name!r} leads out of the picture folder; make it "
+                f"{self.path}: image {image['id']}: the file name {name!r} leads outside the picture folder; make it "
                 "relative to that folder"
             )
         return name
