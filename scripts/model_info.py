@@ -1,4 +1,4 @@
-"""What configs' networks cost: python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
+"""What networks cost, read and give: python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
 
 from rlepose.cli import run_as_script
 

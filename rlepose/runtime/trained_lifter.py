@@ -10,13 +10,11 @@ from torch import Tensor, nn
 
 from rlepose.config.config import Config
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
-from rlepose.datasets.lifting_codec import INPUTS, LIFTED, NUM_LIFTED, in_mm, mirror_inputs, mirror_output
-from rlepose.errors import InputError
+from rlepose.datasets.lifting_codec import LIFTED, NUM_LIFTED, in_mm, mirror_inputs, mirror_output
 from rlepose.losses import Criterion, build_likelihood
 from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.losses.options import LossConfig
-from rlepose.models.lifting_net import LiftingNet, build_lifting_net
-from rlepose.models.options import LiftingModelConfig
+from rlepose.models.lifting_net import lifting_network
 from rlepose.pose.codec import PoseOutput, average_outputs
 from rlepose.pose.geometry import Floats
 from rlepose.runtime.checkpoint import Checkpoint
@@ -60,16 +58,6 @@ class TrainedLifter:
         spread = np.zeros((len(METRIC_JOINTS), 3))
         spread[list(LIFTED)] = copy.deepcopy(self._criterion).cpu().residual_spread(NUM_LIFTED).numpy()
         return spread
-
-
-def lifting_network(config: Config) -> LiftingNet:
-    """A config's network, with random weights; InputError for a config of another task."""
-    if not isinstance(config.model, LiftingModelConfig):
-        raise InputError(
-            f"model.name: {config.model.name} does not lift 2-D poses; take a config or checkpoint of "
-            "model.name=lifting"
-        )
-    return build_lifting_net(config.model, INPUTS, NUM_LIFTED, config.loss.needs_sigma)
 
 
 def lifting_criterion(config: LossConfig) -> Criterion:

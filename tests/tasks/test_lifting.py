@@ -21,7 +21,6 @@ from rlepose.jobs.recalibrate import recalibrate_checkpoint
 from rlepose.jobs.submit import submit_checkpoint
 from rlepose.jobs.train import build_trainer, train
 from rlepose.jobs.validate import validate_checkpoint
-from rlepose.models.cost import model_cost
 from rlepose.models.options import LiftingModelConfig
 from rlepose.reporting.measure import measure_all
 from rlepose.runtime.checkpoint import load_checkpoint
@@ -339,7 +338,6 @@ def test_what_works_on_pictures_refuses_it(lifting_config: Callable[..., Config]
         lambda: export_checkpoint(path, config, checkpoint, "torchscript", "float32"),
         lambda: recalibrate_checkpoint(path, config, checkpoint, "joint_scale", path, tmp_path, ALONE),
         lambda: measure_all([Experiment.of(config).folder]),
-        lambda: model_cost(config),
     ]
     for action in refused:
         with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures, so this does not work"):
