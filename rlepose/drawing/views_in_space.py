@@ -1,4 +1,6 @@
-"""Pictures of poses in space: seen from the side and from above."""
+"""Pictures of poses in space: seen from the front, from the side and from above."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,23 +10,33 @@ from rlepose.pose.skeleton import Skeleton
 
 _BACKGROUND = 40  # grey
 _MARGIN = 0.12  # of a tile's side, left free on each edge
-# Axes of the camera's frame (x right, y down, z away) that go to the right and down. From the side the camera is to the
-# left; from above it is at the bottom.
-VIEWS = {"the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
+# Axes of the camera's frame (x right, y down, z away) that go to the right and down. The front is what the camera sees;
+# from the side the camera is to the left; from above it is at the bottom.
+VIEWS = {"the front": ((0, 1), (1, 1)), "the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
 
 
-def side_and_top(truth: Floats, predicted: Floats, std: Floats | None, skeleton: Skeleton, side: int) -> Picture:
-    """Four square tiles in a row: truth and prediction from the side, then both from above, at one scale.
+def truth_and_prediction_in_space(
+    truth: Floats,
+    predicted: Floats,
+    std: Floats | None,
+    skeleton: Skeleton,
+    views: Sequence[str],
+    title: str | None = None,
+    side: int = 240,
+) -> Picture:
+    """Square tiles at one scale, a row for each of the views: the labels, and the prediction with its ellipses.
 
-    truth, predicted, std: as `joints` and `std` in `view_tile` -> RGB (side, 4 side, 3).
+    truth, predicted, std: as `joints` and `std` in `view_tile`. views: of VIEWS. title: of the first prediction, in
+    place of the view -> RGB (views × side, 2 side, 3).
     """
     pixels_a_mm = scale_for(np.concatenate([truth, predicted]), side)
-    tiles = [
-        view_tile(joints, spread, skeleton, view, f"{who}, from {view}", side, pixels_a_mm)
-        for view in VIEWS
-        for who, joints, spread in (("truth", truth, None), ("predicted", predicted, std))
-    ]
-    return np.concatenate(tiles, axis=1)
+    rows = []
+    for number, view in enumerate(views):
+        left = view_tile(truth, None, skeleton, view, f"truth, from {view}", side, pixels_a_mm)
+        name = title if title is not None and number == 0 else f"predicted, from {view}"
+        right = view_tile(predicted, std, skeleton, view, name, side, pixels_a_mm)
+        rows.append(np.concatenate([left, right], axis=1))
+    return np.concatenate(rows)
 
 
 def scale_for(joints: Floats, side: int) -> float:

@@ -23,7 +23,7 @@ class Recalibration:
     """A correction of sigma, in network units.
 
     method 'scale':       sigma times scale[0].
-           'joint_scale': sigma times scale[k], k the joint.
+           'joint_scale': sigma times scale[k], k the joint as the network numbers it.
            'isotonic':    a growing map of sigma, linear between the knots (sigma, corrected sigma).
     """
 
@@ -32,7 +32,7 @@ class Recalibration:
     knots: tuple[tuple[float, float], ...] = ()
 
     def apply(self, sigma: Floats) -> Floats:
-        """(N, K, 2) -> (N, K, 2)."""
+        """(N, K, D) -> (N, K, D)."""
         if self.method == "isotonic":
             x, y = np.array(self.knots).T
             return np.interp(sigma, x, y)
@@ -51,7 +51,7 @@ class Recalibration:
 def fit_recalibration(
     method: Method, likelihood: LocationScale, mu: Floats, sigma: Floats, target: Floats, visible: NDArray[np.integer]
 ) -> Recalibration:
-    """mu, sigma and target (N, K, 2) in network units, visible (N, K).
+    """mu, sigma and target (N, K, D) in network units, visible (N, K).
 
     The scales maximise the likelihood. The isotonic map is the growing function of sigma nearest, in the squared mean,
     to |target − mu| over the density's mean |residual|: for a Laplace density the most likely one.
@@ -85,7 +85,10 @@ def _best_factors(
     log_factors = _LOG_FACTORS + float(np.log(np.abs(residual / _mean_residual(likelihood, joint)).mean()))
     nll = []
     for log_factor in log_factors:
-        values = 2 * log_factor - likelihood.residual_log_prob(rows * float(np.exp(-log_factor)), numbers).numpy()
+        values = (
+            rows.shape[1] * log_factor
+            - likelihood.residual_log_prob(rows * float(np.exp(-log_factor)), numbers).numpy()
+        )
         nll.append(np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1))
     per_group = np.array(nll).T
     return {int(g): float(np.exp(_lowest(log_factors, per_group[g]))) for g in np.unique(group)}
@@ -117,5 +120,5 @@ def _isotonic_knots(
 
 
 def _mean_residual(likelihood: LocationScale, joint: NDArray[np.integer]) -> Floats:
-    """What |residual| is in the mean, for each row: (N,) -> (N, 2)."""
+    """What |residual| is in the mean, for each row: (N,) -> (N, D)."""
     return likelihood.mean_residual()[likelihood.density_of(torch.from_numpy(joint))].numpy()

@@ -1,11 +1,13 @@
 """From a batch of predictions and labels to its loss: score what is labelled, sum."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from rlepose.losses.likelihood import JointLikelihood
+from rlepose.errors import InputError
+from rlepose.losses.likelihood import JointLikelihood, LocationScale
 from rlepose.pose.codec import PoseOutput
 
 # A sigma below counts as this: some ten-thousandths of a pixel. Keeps a saturated sigmoid from giving log 0.
@@ -47,6 +49,18 @@ class Criterion(nn.Module):
     def main(self) -> JointLikelihood:
         """The likelihood of a joint whose D coordinates are labelled; in 3-D other joints have another."""
         return self._likelihood(0)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether `main` is a density of the residual, which says how far a label lies from a prediction."""
+        return isinstance(self.main, LocationScale)
+
+    def copied_density(self) -> LocationScale:
+        """A copy of `main` on the CPU, in evaluation mode; InputError for `basic`, a density of absolute positions."""
+        main = self.main
+        if not isinstance(main, LocationScale):
+            raise InputError("loss.name: basic has no density of the residual to calibrate; take another loss")
+        return copy.deepcopy(main).cpu().eval()
 
     def residual_spread(self, joints: int) -> Tensor:
         """Standard deviation of target − mu in units of sigma, in the density that scores each joint: (K, D).

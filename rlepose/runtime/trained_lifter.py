@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from rlepose.config.config import Config
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.datasets.lifting_codec import LIFTED, NUM_LIFTED, in_mm, mirror_inputs, mirror_output
-from rlepose.losses import Criterion, build_likelihood
+from rlepose.evaluation.recalibration import Recalibration
+from rlepose.losses import Criterion, LocationScale, build_likelihood
 from rlepose.losses.criterion import SMALLEST_SIGMA
 from rlepose.losses.options import LossConfig
 from rlepose.models.lifting_net import lifting_network
@@ -31,12 +32,21 @@ class TrainedLifter:
         criterion: the loss that trained the network, on any device.
         config: of the experiment; `eval.flip_test` averages with the mirrored pose.
         device: where the network computes.
+        recalibration: corrects sigma in `in_space`; the scores of joints stay the network's.
     """
 
-    def __init__(self, network: nn.Module, criterion: Criterion, config: Config, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        criterion: Criterion,
+        config: Config,
+        device: torch.device,
+        recalibration: Recalibration | None = None,
+    ) -> None:
         self.network = network.eval()
         self.config = config
         self.device = device
+        self.recalibration = recalibration
         self._criterion = criterion
 
     @torch.inference_mode()
@@ -48,9 +58,19 @@ class TrainedLifter:
         return output
 
     def in_space(self, output: PoseOutput) -> tuple[Floats, Floats | None]:
-        """An output -> joints relative to the root and their sigma, (N, 17, 3) mm; 0 for the root."""
-        sigma = None if output.sigma is None else in_mm(output.sigma.clamp(min=SMALLEST_SIGMA))
-        return in_mm(output.mu), sigma
+        """An output -> joints relative to the root and their corrected sigma, (N, 17, 3) mm; 0 for the root.
+
+        A loss without sigma has the constant 1, which a recalibration corrects; without one it stays None.
+        """
+        sigma = None if output.sigma is None else output.sigma.clamp(min=SMALLEST_SIGMA).cpu().numpy()
+        if self.recalibration is not None:
+            sigma = self.recalibration.apply(np.ones(output.mu.shape) if sigma is None else sigma)
+        return in_mm(output.mu), None if sigma is None else in_mm(torch.from_numpy(sigma))
+
+    @property
+    def gives_sigma(self) -> bool:
+        """Whether joints have a sigma: learned by the loss, or fitted by a recalibration."""
+        return self._criterion.main.needs_sigma or self.recalibration is not None
 
     @cached_property
     def spread(self) -> Floats:
@@ -58,6 +78,16 @@ class TrainedLifter:
         spread = np.zeros((len(METRIC_JOINTS), 3))
         spread[list(LIFTED)] = copy.deepcopy(self._criterion).cpu().residual_spread(NUM_LIFTED).numpy()
         return spread
+
+    @cached_property
+    def likelihood(self) -> LocationScale:
+        """The density of the residual of the joints but the root, on the CPU."""
+        return self._criterion.copied_density()
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether there is a `likelihood`: lifting learns by no loss without one."""
+        return self._criterion.has_density
 
 
 def lifting_criterion(config: LossConfig) -> Criterion:
@@ -73,4 +103,4 @@ def open_lifter(path: str | Path, config: Config, checkpoint: Checkpoint, device
     network, criterion = lifting_network(config), lifting_criterion(config.loss)
     load_state(network, checkpoint.model, "model", path)
     load_state(criterion, checkpoint.criterion, "criterion", path)
-    return TrainedLifter(network.to(device), criterion.eval().to(device), config, device)
+    return TrainedLifter(network.to(device), criterion.eval().to(device), config, device, checkpoint.recalibration)

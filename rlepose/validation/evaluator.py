@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, sheet
 from rlepose.errors import InputError
+from rlepose.evaluation.calibration import Compared
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import Skeleton
@@ -31,12 +32,17 @@ class Evaluator(ABC, Generic[Results]):
     selected_by: the number that chooses the best checkpoint where `train.select_by` does not say otherwise.
     errors: names of numbers that are better the lower they are.
     columns: of a sheet of drawn persons.
+    quality: name of the number that says how good one pose is. risk: what is lower the better it is, in words.
+    number_prefix: what names of numbers about uncertainty begin with.
     path: of the annotation file. prefix: 'gt' or 'det', whose boxes the persons are in; part of written files' names.
     """
 
     selected_by: ClassVar[str]
     errors: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[int]
+    quality: ClassVar[str]
+    risk: ClassVar[str]
+    number_prefix: ClassVar[str] = ""
     path: Path
     skeleton: Skeleton
     prefix: str = "gt"
@@ -54,6 +60,15 @@ class Evaluator(ABC, Generic[Results]):
     @abstractmethod
     def evaluate(self, poses: Poses) -> tuple[dict[str, Any], Results]:
         """Metrics by name, and the results that they were computed from."""
+
+    @property
+    @abstractmethod
+    def density_joints(self) -> tuple[str, ...]:
+        """Names of the joints as the network's density numbers them."""
+
+    @abstractmethod
+    def compared(self, poses: Poses, chosen: NDArray[np.bool_]) -> Compared:
+        """Some poses, chosen (N,), beside their labels, in the coordinates whose density the network predicts."""
 
     @abstractmethod
     def write(self, out: Path, results: Results) -> None:
@@ -101,10 +116,10 @@ class Evaluator(ABC, Generic[Results]):
         if self.prefix != "gt" or not count or not len(valid):
             return None
         chosen = valid[np.unique(np.linspace(0, len(valid) - 1, min(count, len(valid))).astype(int))]
-        return self.drawn(poses, spread, chosen, [self.title(int(pose), poses) for pose in chosen])
+        tiles = self.drawn(poses, spread, chosen, [self.title(int(pose), poses) for pose in chosen])
+        return sheet(tiles, min(self.columns, len(tiles)))
 
-    def drawn(self, poses: Poses, spread: Floats, chosen: NDArray[np.intp], titles: Sequence[str]) -> Picture:
-        """Truth beside prediction for the chosen poses, with a title each; ellipses as in `pictures`."""
+    def drawn(self, poses: Poses, spread: Floats, chosen: NDArray[np.intp], titles: Sequence[str]) -> list[Picture]:
+        """Truth beside prediction for each of the chosen poses, with its title; ellipses as in `pictures`."""
         std = None if poses.sigma is None else poses.sigma * spread
-        tiles = [self.draw(int(pose), poses, std, title) for pose, title in zip(chosen, titles, strict=True)]
-        return sheet(tiles, self.columns)
+        return [self.draw(int(pose), poses, std, title) for pose, title in zip(chosen, titles, strict=True)]

@@ -1,6 +1,7 @@
 """What the uncertainty of a validated model is worth: from predictions to the calibration report and its diagrams."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.drawing.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure
-from rlepose.errors import InputError
-from rlepose.evaluation.calibration import Observations, calibration_report, observe, tail_ratio
-from rlepose.evaluation.oks import oks_with_label
+from rlepose.evaluation.calibration import Compared, Observations, calibration_report, observe, tail_ratio
 from rlepose.evaluation.results import write_json
-from rlepose.evaluation.truth import annotation_area
 from rlepose.losses import LocationScale
-from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
-from rlepose.pose.skeleton import Skeleton
-from rlepose.validation.coco_evaluator import CocoEvaluator
-from rlepose.validation.validation import Validation
+from rlepose.validation.evaluator import Evaluator
 
 log = logging.getLogger(__name__)
 
-# What of the report stands in metrics.json and in the log; calibration.json has all.
+# What of the report, where it has that, stands in metrics.json and in the log; calibration.json has all.
 CALIBRATION_METRICS = (
     "NLL",
     "NLL_relative",
@@ -32,41 +27,34 @@ CALIBRATION_METRICS = (
     "sharpness",
     "pearson_confidence_OKS",
     "spearman_confidence_OKS",
+    "pearson_confidence_MPJPE",
+    "spearman_confidence_MPJPE",
     "pearson_sigma_error",
     "spearman_sigma_error",
     "AURC",
 )
 
 
-def in_2d(validation: Validation[Any]) -> CocoEvaluator:
-    """The evaluator of a validation; InputError where it is in 3-D, which has neither calibration nor reports yet."""
-    evaluator = validation.evaluator
-    if not isinstance(evaluator, CocoEvaluator):
-        raise InputError(f"{evaluator.path}: uncertainty is judged in 2-D alone, and this validation is in 3-D")
-    return evaluator
-
-
-def areas(evaluator: CocoEvaluator) -> Floats:
-    """(N,) px², the labelled persons' sizes in OKS."""
-    return np.array([annotation_area(annotation) for annotation in evaluator.annotations()])
-
-
 def judge_uncertainty(
-    evaluator: CocoEvaluator, poses: Poses, likelihood: LocationScale, chosen: NDArray[np.bool_] | None = None
+    evaluator: Evaluator[Any], poses: Poses, likelihood: LocationScale, chosen: NDArray[np.bool_] | None = None
 ) -> tuple[Observations, dict[str, Any]]:
     """Observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
 
     likelihood: of the residual, on the CPU.
     """
-    labels, skeleton = evaluator.labels, evaluator.skeleton
-    chosen = poses.valid if chosen is None else poses.valid & chosen
-    rows = evaluator.rows(poses)[chosen]
-    area = areas(evaluator)[rows]
-    keypoints, truth, visible = poses.keypoints[chosen], labels.keypoints[rows], labels.visible[rows]
-    observations = observe(likelihood, keypoints, poses.sigma_px()[chosen], truth, visible, np.sqrt(area))
-    oks = oks_with_label(keypoints, truth, visible, area, np.array(skeleton.oks_sigmas))
-    confidence = evaluator.confidence(poses)[chosen]
-    report = calibration_report(observations, confidence, oks, skeleton.names)
+    return judge(
+        evaluator, evaluator.compared(poses, poses.valid if chosen is None else poses.valid & chosen), likelihood
+    )
+
+
+def judge(
+    evaluator: Evaluator[Any], compared: Compared, likelihood: LocationScale
+) -> tuple[Observations, dict[str, Any]]:
+    """As `judge_uncertainty`, of poses that the evaluator has laid beside their labels."""
+    observations = observe(
+        likelihood, compared.predicted, compared.sigma, compared.truth, compared.visible, compared.size
+    )
+    report = calibration_report(observations, compared, evaluator.quality, evaluator.density_joints)
     report["overall"] |= {
         "tail_ratio": tail_ratio(observations.residual),
         "tail_ratio_predicted": _predicted_tail_ratio(likelihood),
@@ -80,27 +68,28 @@ def _predicted_tail_ratio(likelihood: LocationScale) -> float:
 
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
     """The report's main numbers, by name."""
-    return {name: report["overall"][name] for name in CALIBRATION_METRICS}
+    return {name: report["overall"][name] for name in CALIBRATION_METRICS if name in report["overall"]}
 
 
-def format_calibration(metrics: dict[str, Any]) -> str:
-    """The numbers of `calibration_metrics` in a validation's metrics, a line each."""
-    lines = []
-    for name in CALIBRATION_METRICS:
-        value = metrics.get(f"gt/{name}")
-        lines.append(f"{name:<24}" + (f"{'–':>9}" if value is None else f"{value:9.4f}"))
+def format_calibration(numbers: Mapping[str, float | None]) -> str:
+    """The numbers of `calibration_metrics`, a line each."""
+    lines = [f"{name:<26}" + (f"{'–':>9}" if value is None else f"{value:9.4f}") for name, value in numbers.items()]
     return "\n".join(lines)
 
 
 def write_calibration(
-    out: Path, observations: Observations, report: dict[str, Any], likelihood: LocationScale, skeleton: Skeleton
+    out: Path,
+    observations: Observations,
+    report: dict[str, Any],
+    likelihood: LocationScale,
+    evaluator: Evaluator[Any],
 ) -> None:
     """calibration.json and three diagrams below `out`."""
     write_json(out / "calibration.json", report)
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
-        "risk_coverage": risk_coverage_figure({"by confidence": report}),
-        "density": density_figure(likelihood, observations, skeleton.names),
+        "risk_coverage": risk_coverage_figure({"by confidence": report}, evaluator.risk),
+        "density": density_figure(likelihood, observations, evaluator.density_joints),
     }
     for name, figure in figures.items():
         save_figure(out / f"{name}.png", figure)
