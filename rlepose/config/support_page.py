@@ -27,6 +27,7 @@ def support_page() -> str:
         "combination, and asks for every other.\n\n"
         "| task | head | losses | dimensions | exports |\n|---|---|---|---|---|\n"
         f"{table}\n\n"
-        "Flip test, recalibration and the moving average of weights go with every row; a report, calibration and NME "
-        "with all in 2-D. int8 goes with onnx alone.\n"
+        "Flip test, recalibration, calibration, a report and the moving average of weights go with every row; NME with "
+        "all in 2-D. `basic` has no density to calibrate. int8 goes with onnx alone, and neither int8 nor float16 with "
+        "lifting.\n"
     )

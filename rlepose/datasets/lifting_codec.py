@@ -19,14 +19,25 @@ LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != H36M_ROOT)
 NUM_LIFTED = len(LIFTED)
 INPUTS = 2 + 2 * NUM_LIFTED
 
+# Of the joints but the root, and after them the root, in the order of all.
+_WITH_ROOT = [NUM_LIFTED if joint == H36M_ROOT else LIFTED.index(joint) for joint in METRIC_JOINTS]
 _FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
+
+
+def on_plane(keypoints: Floats, focal: Floats, principal: Floats) -> Floats:
+    """Where rays meet the plane: keypoints (N, 17, 2), focal and principal (N, 2), px -> (N, 17, 2)."""
+    return (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
+
+
+def inputs_on_plane(points: Tensor) -> Tensor:
+    """The inputs of joints on the plane: (N, 17, 2) -> (N, 34)."""
+    root = points[:, [H36M_ROOT]]
+    return torch.cat([root, points[:, list(LIFTED)] - root], dim=1).flatten(1)
 
 
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
     """keypoints (N, 17, 2), focal and principal (N, 2), px -> (N, 34)."""
-    plane = (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
-    root = plane[:, [H36M_ROOT]]
-    return torch.from_numpy(np.concatenate([root, plane[:, LIFTED] - root], axis=1).reshape(-1, INPUTS)).float()
+    return inputs_on_plane(torch.from_numpy(on_plane(keypoints, focal, principal))).float()
 
 
 def targets_of(joints_mm: Floats) -> Tensor:
@@ -40,11 +51,14 @@ def labelled_inputs(table: Person3DTable) -> Tensor:
     return inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
 
 
+def with_root(values: Tensor) -> Tensor:
+    """Values of the joints but the root, and 0 for the root: (N, 16, 3) -> (N, 17, 3)."""
+    return torch.cat([values, torch.zeros_like(values[:, :1])], dim=1)[:, _WITH_ROOT]
+
+
 def in_mm(values: Tensor) -> Floats:
     """mu or sigma (N, 16, 3) -> (N, 17, 3) mm, 0 for the root: joints relative to it, or their scales."""
-    joints = np.zeros((len(values), len(METRIC_JOINTS), 3))
-    joints[:, LIFTED] = values.cpu().double().numpy() * DEPTH_UNIT_MM
-    return joints
+    return with_root(values.cpu().double() * DEPTH_UNIT_MM).numpy()
 
 
 def mirror_inputs(inputs: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""What an exported file says of itself: all that is needed to cut crops for it and to read what it gives."""
+"""What an exported file says of itself: all that is needed to feed it and to read what it gives."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import rlepose
 from rlepose.errors import InputError
@@ -10,11 +11,12 @@ from rlepose.export.choices import Precision
 from rlepose.pose.skeleton import Skeleton
 
 KEY = "rlepose"  # the metadata's entry that holds the JSON
+_LIFTING = "lifting"
 
 
 @dataclass(frozen=True)
 class Description:
-    """How to use an exported network.
+    """How to use an exported network that reads crops.
 
     skeleton:        its joints.
     input_size_hw:   size of the crops that it takes, pixels.
@@ -26,6 +28,7 @@ class Description:
     recalibration:   the correction of sigma that the file's own sigma does NOT contain, or None.
     """
 
+    input_name: ClassVar[str] = "image"
     skeleton: Skeleton
     input_size_hw: tuple[int, int]
     box_scale: float
@@ -72,3 +75,45 @@ class Description:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: no description in its metadata; write it with scripts/export.py") from error
+
+
+@dataclass(frozen=True)
+class LiftingDescription:
+    """How to use an exported network that lifts 2-D poses.
+
+    joints:     names of the 17 joints that go in and come out. root: the one that the others are relative to.
+    flip_pairs: numbers of the joints on the left and on the right.
+    outputs:    names of what it gives: joints_mm and std_mm, or joints_mm alone.
+    loss:       what it was trained with.
+    flip_test:  whether the outputs are means with those of the mirrored pose.
+    """
+
+    input_name: ClassVar[str] = "keypoints"
+    joints: tuple[str, ...]
+    root: str
+    flip_pairs: tuple[tuple[int, int], ...]
+    outputs: tuple[str, ...]
+    loss: str
+    flip_test: bool
+
+    def to_json(self) -> str:
+        """The text that the file's metadata holds."""
+        return json.dumps({"version": rlepose.__version__, "task": _LIFTING, **asdict(self)})
+
+
+def read_description(text: str | None, source: object) -> Description | LiftingDescription:
+    """What `to_json` of either gave; InputError names `source` where it is something else."""
+    try:
+        tree = json.loads(text or "null")
+        if not isinstance(tree, dict) or tree.get("task") != _LIFTING:
+            return Description.from_json(text, source)
+        return LiftingDescription(
+            joints=tuple(tree["joints"]),
+            root=tree["root"],
+            flip_pairs=tuple((left, right) for left, right in tree["flip_pairs"]),
+            outputs=tuple(tree["outputs"]),
+            loss=tree["loss"],
+            flip_test=tree["flip_test"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: no description in its metadata; write it with scripts/export.py") from error

@@ -55,7 +55,7 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
     exported = export_checkpoint(
         best, checkpoint.config, checkpoint, "torchscript", "float32", tmp_path / "x.torchscript"
     )
-    assert exported.tolerable and exported.pixels.shape == (16, 18)
+    assert exported.tolerable and exported.apart.shape == (16, 18)
     calibrated = validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
     assert {"NLL", "calibration_error", "AURC"} <= calibrated.keys() and "NLL_relative" not in calibrated
     report = json.loads((out / "calibration.json").read_text())
