@@ -14,7 +14,7 @@ __all__ = ["Detector", "InputError", "Lifter", "PersonPose", "PicturePoses", "Pr
 
 
 def __getattr__(name: str) -> Any:
-    """What prediction needs comes with torch, so only whoever asks for it imports it."""
+    """Import the prediction classes on first use, because they need torch."""
     if name in __all__:
         return getattr(importlib.import_module("rlepose.inference"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

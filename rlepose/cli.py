@@ -1,4 +1,4 @@
-"""The program `rlepose`, and what starts the same commands as scripts."""
+"""The command-line program `rlepose`; the files of scripts/ run the same commands."""
 
 import difflib
 import sys
@@ -26,9 +26,10 @@ from rlepose.commands import (
     validate_command,
 )
 from rlepose.commands.command import Command
+from rlepose.commands.output import show
 from rlepose.errors import InputError, run_script
 
-# In the order in which `rlepose --help` lists them.
+# In the order of `rlepose --help`.
 COMMANDS = {
     module.COMMAND.name: module.COMMAND
     for module in (
@@ -54,18 +55,18 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the program `rlepose` with the process's arguments."""
+    """Run `rlepose` with the arguments of this process."""
     run_script(lambda: _run_program(sys.argv[1:]))
 
 
 def run_as_script(name: str) -> None:
-    """Run a command as the script of scripts/ that the process started."""
+    """Run the command `name` for a file of scripts/, with the arguments of this process."""
     script = Path(sys.argv[0]).name
     run_script(lambda: _run_command(COMMANDS[name], script, f"python scripts/{script}", sys.argv[1:]))
 
 
 def overview(prog: str) -> str:
-    """What `rlepose --help` prints. prog: the program's name as typed."""
+    """Return the text of `rlepose --help`. prog: the program's name as the user typed it."""
     width = max(map(len, COMMANDS))
     return "\n".join(
         [
@@ -75,7 +76,7 @@ def overview(prog: str) -> str:
             "",
             *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
             "",
-            f"{prog} COMMAND --help shows what a command takes, {prog} --version which rlepose this is.",
+            f"`{prog} COMMAND --help` shows the options of a command, `{prog} --version` the version of rlepose.",
         ]
     )
 
@@ -84,7 +85,7 @@ def _run_program(arguments: Sequence[str]) -> None:
     prog = "python -m rlepose" if Path(sys.argv[0]).name == "__main__.py" else "rlepose"
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        print(overview(prog))
+        show(overview(prog))
     elif name == "--version":
         print(f"rlepose {rlepose.__version__}")
     elif name in COMMANDS:
@@ -96,7 +97,7 @@ def _run_program(arguments: Sequence[str]) -> None:
 
 
 def _run_command(command: Command, prog: str, typed: str, arguments: Sequence[str]) -> None:
-    """Parse and check the arguments, and run. prog, typed: as of `Command.parser`."""
+    """Parse and check the arguments, then run the command. For prog and typed, see `Command.parser`."""
     parser = command.parser(prog, typed)
     args = parser.parse_args(arguments)
     command.check(parser, args)

@@ -1,4 +1,4 @@
-"""The one exception for bad input, and how a script reports it."""
+"""The exceptions of this project, and how a command reports them."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ STOPPED = 75  # exit code: EX_TEMPFAIL of sysexits.h
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong: an option, a file, a picture.
+    """Invalid input from the user: an option, a file or an image.
 
-    The message is one sentence that names the file or option, the value, and what mends it.
+    The message is one sentence that names the file or option, its value, and the fix.
     """
 
 
@@ -20,23 +20,22 @@ class DivergedError(RuntimeError):
 
 
 class Stopped(BaseException):
-    """A signal asked a run to stop, and it did; like KeyboardInterrupt, no error that somebody handles."""
+    """A signal has stopped the run. Like KeyboardInterrupt, no Exception: error handlers do not catch it."""
 
     def __str__(self) -> str:
-        return "stopped by a signal; go on with --resume"
+        return "stopped by a signal; continue with --resume"
 
 
 def first_line(error: Exception) -> str:
-    """The part of another library's message that fits into one sentence."""
+    """Return the first line of another library's error message, or the error's class name if the message is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; an InputError, or a file that cannot be opened or written, becomes one line on stderr and
-    exit code 2, a DivergedError exit code 1.
+    """Run a command's `main` and turn exceptions into one line on stderr and an exit code.
 
-    A run that a signal stopped and that can go on has exit code 75, sysexits.h's for a failure that is temporary;
-    Ctrl-C elsewhere has 130, as in a shell.
+    Exit codes: 2 for an InputError or a file that cannot be read or written, 1 for a DivergedError, 75 (EX_TEMPFAIL of
+    sysexits.h) for a run that a signal has stopped and that can be resumed, 130 for Ctrl-C, as in a shell.
     """
     try:
         main()
@@ -47,11 +46,11 @@ def run_script(main: Callable[[], None]) -> None:
         sys.exit(130)
     except (InputError, DivergedError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
-            raise  # not a file that somebody named
+            raise  # not about a file that the user named
         rank = int(os.environ.get("RANK", 0))
         if rank > 0:
-            # Most mistakes meet all ranks alike. torchrun ends the others once rank 0 has spoken and stopped, so a
-            # short wait leaves one message instead of eight; a mistake of this rank alone is still printed.
+            # Most input errors occur on all ranks at once, and torchrun kills the other ranks when rank 0 exits. The
+            # short wait therefore leaves one message instead of eight, and an error of this rank alone is still shown.
             time.sleep(5)
         origin = f"[rank {rank}] " if rank else ""
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)

@@ -1,7 +1,7 @@
-"""How options are declared: a section is a frozen dataclass, or the variants of one that a `name` chooses.
+"""Declare options: a section is a frozen dataclass, or a union of variants that the field `name` selects.
 
-The sections of a package stand in its options.py, which imports nothing but this file: a config is read without loading
-torch. Variants derive from what they have in common, and their union is the section's type:
+The sections of a package are in the package's options.py, which imports nothing but this file, so that a config is read
+without loading torch. Variants derive from a common base class, and their union is the type of the section:
 
     @dataclass(frozen=True)
     class OptimizerConfig:
@@ -21,7 +21,7 @@ torch. Variants derive from what they have in common, and their union is the sec
 
     AnyOptimizer = AdamConfig | SGDConfig
 
-A section that holds it declares `optimizer: AnyOptimizer = section(AdamConfig)`.
+The enclosing section declares `optimizer: AnyOptimizer = section(AdamConfig)`.
 """
 
 import dataclasses
@@ -36,36 +36,36 @@ from typing import Any, NamedTuple
 def option(
     default: Any, meaning: str, *, low: float | None = None, high: float | None = None, above: float | None = None
 ) -> Any:
-    """A dataclass field with its documentation and, for numbers, its range: [low, high], or (above, …)."""
+    """Return a dataclass field with its documentation and, for numbers, its range: [low, high], or (above, …)."""
     return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "above": above})
 
 
 def section(default: type) -> Any:
-    """A dataclass field that holds a section. default: its class or, where it has variants, a variant's."""
+    """Return a dataclass field for a section. default: the section's class or, for a union, the default variant."""
     return field(default_factory=default)
 
 
 def default_of(item: "dataclasses.Field[Any]") -> Any:
-    """What a field made by `option` or `section` holds where nothing is given."""
+    """Return the default value of a field made by `option` or `section`."""
     factory: Any = item.default_factory
     return item.default if factory is dataclasses.MISSING else factory()
 
 
 def section_classes(hint: Any) -> tuple[type, ...]:
-    """The classes of the section that a field of this type holds: its own, or one a variant; () for an option."""
+    """Return the section classes of a field's type: one class, or one per variant; () if the field is an option."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     classes = typing.get_args(hint) if union else (hint,)
     return classes if all(isinstance(one, type) and dataclasses.is_dataclass(one) for one in classes) else ()
 
 
 def variants(hint: Any) -> dict[str, Any]:
-    """The classes of a section's variants, by the names that choose them; {} where its type has none."""
+    """Return the variants of a section's type by name; {} if the type is not a union."""
     classes: tuple[Any, ...] = section_classes(hint)
     return {one.name: one for one in classes} if len(classes) > 1 else {}
 
 
 class SectionField(NamedTuple):
-    """An option or a section in a section. owners: the classes that have it, of those that the outer one may be."""
+    """An option or a section inside a section. owners: the variants of the outer section that declare the field."""
 
     item: "dataclasses.Field[Any]"
     hint: Any
@@ -74,7 +74,7 @@ class SectionField(NamedTuple):
 
 @functools.cache
 def section_fields(*classes: type) -> Mapping[str, SectionField]:
-    """All that a section of these classes may hold, by name."""
+    """Return all fields of these section classes by name."""
     found: dict[str, SectionField] = {}
     for one in classes:
         hints = typing.get_type_hints(one)
@@ -84,9 +84,9 @@ def section_fields(*classes: type) -> Mapping[str, SectionField]:
 
 
 def own_options(variant: Any, common: type) -> dict[str, Any]:
-    """The options of a variant that `common`, from which all variants derive, does not have: values by name.
+    """Return the options of a variant that its base class `common` lacks: values by option name.
 
-    Sections stay as they are. What a variant chooses is built with these as keyword arguments.
+    Sections are not unpacked. The class that a variant selects takes these values as keyword arguments.
     """
     common_names = {item.name for item in dataclasses.fields(common)}
     names = [item.name for item in dataclasses.fields(variant)]

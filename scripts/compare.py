@@ -1,7 +1,9 @@
-"""Train, validate and tabulate a suite: python scripts/compare.py --suite configs/suites/lspet64_losses.yaml
+"""Train and validate every row of a suite and tabulate the results:
+python scripts/compare.py --suite configs/suites/lspet64_losses.yaml
 
-Started again, it skips what is finished and goes on with what is not. Exit codes: 0, all is finished; 75, stopped by
---hours or a signal before that, so start it again; 1, a run failed, all else is finished; 2, a wrong argument or file.
+Started again, the command skips finished runs and resumes interrupted ones. Exit codes: 0, all runs are finished; 75,
+--hours or a signal stopped the command, so start it again; 1, a run failed and all others are finished; 2, an argument
+or a file is wrong.
 """
 
 from rlepose.cli import run_as_script

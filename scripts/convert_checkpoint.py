@@ -1,4 +1,5 @@
-"""Take over an RLE model of the authors' code or mmpose: python scripts/convert_checkpoint.py FILE --to rle_res50.pt"""
+"""Convert an RLE model of the authors' code or of mmpose:
+python scripts/convert_checkpoint.py FILE --to rle_res50.pt"""
 
 from rlepose.cli import run_as_script
 

@@ -1,4 +1,4 @@
-"""A local page that draws poses: python scripts/demo_web.py --checkpoint exp/NAME/checkpoints/best.pt"""
+"""Serve a local web page that draws poses: python scripts/demo_web.py --checkpoint exp/NAME/checkpoints/best.pt"""
 
 from rlepose.cli import run_as_script
 

@@ -1,4 +1,4 @@
-"""Write a checkpoint for other runtimes: python scripts/export.py --checkpoint exp/NAME/checkpoints/best.pt"""
+"""Export a checkpoint for other runtimes: python scripts/export.py --checkpoint exp/NAME/checkpoints/best.pt"""
 
 from rlepose.cli import run_as_script
 

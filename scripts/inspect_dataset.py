@@ -1,4 +1,4 @@
-"""Look at a keypoint file before training: python scripts/inspect_dataset.py FILE.json --images FOLDER"""
+"""Check a keypoint file before training: python scripts/inspect_dataset.py FILE.json --images FOLDER"""
 
 from rlepose.cli import run_as_script
 

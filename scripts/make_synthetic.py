@@ -1,4 +1,4 @@
-"""Draw the synthetic data set: JPEG files and COCO keypoint JSON, two splits."""
+"""Draw the synthetic data set: JPEG files and COCO keypoint JSON for train and val."""
 
 from rlepose.cli import run_as_script
 

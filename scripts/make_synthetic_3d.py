@@ -1,4 +1,4 @@
-"""Draw people in space: pictures of four calibrated cameras in Human3.6M's format, and a 2-D part in MPII's."""
+"""Draw people in 3-D: images from four calibrated cameras in Human3.6M's format, and 2-D images in MPII's."""
 
 from rlepose.cli import run_as_script
 

@@ -1,4 +1,5 @@
-"""What networks cost, read and give: python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
+"""Print parameters and multiply-adds of networks, and describe checkpoints:
+python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
 
 from rlepose.cli import run_as_script
 

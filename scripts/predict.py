@@ -1,4 +1,5 @@
-"""Draw the poses of pictures or a video: python scripts/predict.py FOLDER --checkpoint exp/NAME/checkpoints/best.pt"""
+"""Predict and draw the poses in images or a video:
+python scripts/predict.py FOLDER --checkpoint exp/NAME/checkpoints/best.pt"""
 
 from rlepose.cli import run_as_script
 

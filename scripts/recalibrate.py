@@ -1,4 +1,4 @@
-"""Correct a checkpoint's sigma: python scripts/recalibrate.py --checkpoint exp/NAME/checkpoints/best.pt"""
+"""Recalibrate the sigma of a checkpoint: python scripts/recalibrate.py --checkpoint exp/NAME/checkpoints/best.pt"""
 
 from rlepose.cli import run_as_script
 

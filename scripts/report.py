@@ -1,4 +1,4 @@
-"""Write a page about experiments, side by side: python scripts/report.py exp/NAME [exp/OTHER …] --out report.html"""
+"""Write an HTML report that compares experiments: python scripts/report.py exp/NAME [exp/OTHER …] --out report.html"""
 
 from rlepose.cli import run_as_script
 

@@ -1,4 +1,4 @@
-"""Train a pose regressor: python scripts/train.py --cfg configs/coco_res50_rle.yaml"""
+"""Train a network: python scripts/train.py --cfg configs/coco_res50_rle.yaml"""
 
 from rlepose.cli import run_as_script
 

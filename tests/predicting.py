@@ -50,7 +50,7 @@ def criterion_of(checkpoint: Checkpoint) -> Criterion:
 def reordered(poses: Poses, order: NDArray[np.intp]) -> Poses:
     """Some poses, in another order."""
     columns = ((field.name, getattr(poses, field.name)) for field in dataclasses.fields(poses))
-    return Poses(**{name: None if column is None else column[order] for name, column in columns})
+    return Poses(**{name: column[order] if isinstance(column, np.ndarray) else column for name, column in columns})
 
 
 def poses_of(

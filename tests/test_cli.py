@@ -58,6 +58,16 @@ def test_without_a_command_all_are_listed_with_a_line_each(typed, arguments: lis
         assert f"  {name} " in printed and f" {command.summary}\n" in printed
 
 
+@pytest.mark.parametrize("argument", ["--help", "configs"])
+def test_a_reader_that_has_seen_enough_is_no_error(argument: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rlepose", argument]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_the_version_is_told(typed) -> None:
     assert typed("--version") == (0, f"rlepose {rlepose.__version__}\n", "")
 
@@ -154,4 +164,4 @@ def test_python_runs_the_package_as_the_program() -> None:
     command = [sys.executable, "-m", "rlepose", "train", "--cfg", "a.yaml", "--profile", "0"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"COLUMNS": "200"})
     assert result.returncode == 2
-    assert result.stderr.endswith("python -m rlepose train: error: --profile: expected at least one step\n")
+    assert result.stderr.endswith("python -m rlepose train: error: --profile: expected at least 1 step\n")

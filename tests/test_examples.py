@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ["rlepose.losses.criterion", "rlepose.losses.rle", "rlepose.pose.codec", "rlepose.pose.frames"]
+MODULES = [
+    "rlepose.inference.space",
+    "rlepose.losses.criterion",
+    "rlepose.losses.flows",
+    "rlepose.losses.heatmap",
+    "rlepose.losses.likelihood",
+    "rlepose.losses.rle",
+    "rlepose.pose.camera",
+    "rlepose.pose.codec",
+    "rlepose.pose.frames",
+]
 
 
 def run(module: str) -> None:

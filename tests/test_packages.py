@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "rlepose"
 # of all packages, `formats` is datasets/formats. "top" holds what nothing else imports: commands and the modules at the
 # package's root that start them.
 FLOORS = [
-    ["errors"],
+    ["errors", "contents"],
     ["options"],
     ["pose"],
     ["config"],
@@ -42,7 +42,7 @@ def package_of(path: Path) -> str:
     if parts[-1] == "options":
         return "options"
     if len(parts) == 1:
-        return parts[0] if parts[0] == "errors" else "top"
+        return parts[0] if parts[0] in ("errors", "contents") else "top"
     return "formats" if parts[:2] == ("datasets", "formats") else parts[0]
 
 
@@ -52,6 +52,12 @@ def file_of(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+def module_of(path: Path, node: ast.ImportFrom) -> str:
+    """The dotted module from which a file imports, also where it counts dots."""
+    above = path.relative_to(PACKAGE.parent).parts[: -node.level] if node.level else ()
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
 def imports() -> Iterator[tuple[Path, Path]]:
     """(file, file that it imports), for each import within the package, also where only a type checker sees it."""
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -59,9 +65,12 @@ def imports() -> Iterator[tuple[Path, Path]]:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                inner = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = [name if file_of(name).exists() else node.module for name in inner]
+            elif isinstance(node, ast.ImportFrom):
+                module = module_of(path, node)
+                inner = [f"{module}.{alias.name}" for alias in node.names]
+                # The package's own names, such as Predictor, come from where it imports them when they are asked for.
+                outer = "rlepose.inference" if module == "rlepose" else module
+                names = [name if file_of(name).exists() else outer for name in inner]
             for name in names:
                 if name.split(".")[0] == "rlepose":
                     yield path, file_of(name)

@@ -5,27 +5,27 @@ from pathlib import Path
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """The file whose network a command uses."""
-    parser.add_argument("--checkpoint", required=True, type=Path, help="file that training wrote")
+    """Add --checkpoint."""
+    parser.add_argument("--checkpoint", required=True, type=Path, help="checkpoint file that training wrote")
 
 
 def add_other_config(parser: argparse.ArgumentParser) -> None:
-    """A config in place of the checkpoint's."""
-    parser.add_argument("--cfg", help="YAML file to use instead of the config inside the checkpoint")
+    """Add --cfg, a config that replaces the checkpoint's."""
+    parser.add_argument("--cfg", help="YAML file that replaces the config stored in the checkpoint")
 
 
 def add_overrides(parser: argparse.ArgumentParser, meaning: str = "override options") -> None:
-    """`--set section.key=value …`, which may stand several times."""
+    """Add `--set section.key=value …`, which can be repeated."""
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=meaning)
 
 
 def add_detector(parser: argparse.ArgumentParser, weights: str | None, weights_help: str) -> None:
-    """Who finds persons. weights: the default."""
+    """Add the options of the person detector. weights: the default of --detector-weights."""
     parser.add_argument("--detector", default="fasterrcnn_mobilenet_v3_large_fpn", help="a torchvision detector")
     parser.add_argument("--detector-weights", default=weights, help=weights_help)
-    parser.add_argument("--detector-threshold", type=float, default=0.5, help="least score of a person's box")
+    parser.add_argument("--detector-threshold", type=float, default=0.5, help="minimum score of a person's box")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Where a network computes."""
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: CUDA if there is")
+    """Add --device."""
+    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: CUDA if available")

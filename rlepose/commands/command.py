@@ -1,4 +1,4 @@
-"""A command of `rlepose`: what it takes, and what it does."""
+"""A command of `rlepose`: its arguments and the function that runs it."""
 
 import argparse
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 
 def _accept(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """No arguments that are right one by one contradict each other."""
+    """Accept any combination of valid arguments."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command that `rlepose NAME` and a script of scripts/ run alike.
+    """A command that `rlepose NAME` and a file of scripts/ both run.
 
-    Declaring and checking arguments imports neither torch nor NumPy, so that help and mistakes cost no time; only `run`
-    does.
+    Declaring and checking arguments imports neither torch nor NumPy, so that --help and errors appear at once; only
+    `run` imports them.
 
-    name: the word after `rlepose`. summary: one line about what the command does. example: arguments of a usual call.
-    details: paragraphs that --help shows besides. add_arguments(parser): declares the arguments. run(args): does the
-    work; -> the exit code, where None is 0. check(parser, args): refuses arguments that contradict each other, by
+    name: the word after `rlepose`. summary: one line about the command. example: arguments of a typical call.
+    details: more paragraphs for --help. add_arguments(parser): declares the arguments. run(args): does the work and
+    returns the exit code, None meaning 0. check(parser, args): rejects arguments that contradict each other, with
     parser.error or an InputError.
     """
 
@@ -31,12 +31,12 @@ class Command:
     details: str = ""
 
     def description(self, typed: str) -> str:
-        """What the command does and a usual call. typed: what stands before the arguments, e.g. 'rlepose train'."""
+        """Return the summary and a typical call. typed: the text before the arguments, e.g. 'rlepose train'."""
         first = f"{self.summary}: {typed} {self.example}" if self.example else f"{self.summary}."
         return f"{first}\n\n{self.details}" if self.details else first
 
     def parser(self, prog: str, typed: str) -> argparse.ArgumentParser:
-        """The parser of the command's arguments. prog: the program's name in messages; typed: as of `description`."""
+        """Return the command's argument parser. prog: the program's name in messages. typed: see `description`."""
         as_written = argparse.RawDescriptionHelpFormatter if self.details else argparse.HelpFormatter
         parser = argparse.ArgumentParser(prog, description=self.description(typed), formatter_class=as_written)
         self.add_arguments(parser)

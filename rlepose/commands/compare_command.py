@@ -13,40 +13,47 @@ from rlepose.errors import STOPPED
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suite", required=True, help="YAML file of rows")
+    parser.add_argument("--suite", required=True, help="YAML file with the rows")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="default: the suite's")
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="train these alone; the tables show what is finished")
-    parser.add_argument("--out", type=Path, help="folder of all runs and tables; default: exp/<the suite's name>")
-    add_overrides(parser, "for every row")
-    parser.add_argument("--jobs", type=int, help="runs at a time; default: one for each CUDA device, or one")
     parser.add_argument(
-        "--threads", type=int, help="of torch on the CPU in each run; default: without CUDA the runs share the cores"
+        "--rows", nargs="+", metavar="ROW", help="train only these rows; the tables show all finished ones"
+    )
+    parser.add_argument("--out", type=Path, help="folder for runs and tables; default: exp/<the suite's name>")
+    add_overrides(parser, "for every row")
+    parser.add_argument("--jobs", type=int, help="parallel runs; default: one per CUDA device, else one")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="CPU threads of torch in each run; default: without CUDA, an equal share of the cores",
     )
     parser.add_argument(
         "--hours",
         type=float,
         default=math.inf,
-        help="then begin nothing more and stop trainings, which can go on later",
+        help="after this time, start no run and stop running ones, which can be resumed",
     )
-    parser.add_argument("--overwrite", action="store_true", help="train anew what is there with another config")
+    parser.add_argument("--overwrite", action="store_true", help="retrain runs that exist with another config")
     parser.add_argument(
-        "--record", type=Path, metavar="FOLDER", help="write FOLDER/SUITE/ROW_seedN.json as soon as a run is finished"
+        "--record", type=Path, metavar="FOLDER", help="write FOLDER/SUITE/ROW_seedN.json as soon as a run finishes"
     )
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--table-only", action="store_true", help="train nothing: the tables of what is finished")
+    only.add_argument("--table-only", action="store_true", help="train nothing; make the tables from finished runs")
     only.add_argument(
-        "--from-records", type=Path, metavar="FOLDER", help="train nothing: the tables of what --record wrote there"
+        "--from-records",
+        type=Path,
+        metavar="FOLDER",
+        help="train nothing; make the tables from the files that --record wrote",
     )
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     for name in ("jobs", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f"--{name}: expected at least one")
+            parser.error(f"--{name}: expected at least one value")
     if not args.hours >= 0:
-        parser.error("--hours: expected zero or more")
+        parser.error("--hours: expected 0 or more")
     if args.record is not None and args.from_records is not None:
-        parser.error("--record: --from-records trains nothing that could be recorded")
+        parser.error("--record: cannot be used with --from-records, which runs nothing to record; drop one of them")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -59,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     from rlepose.runtime.run_log import setup_logging
 
     suite = load_suite(find_suite(args.suite), args.out, args.seeds, args.set)
-    suite.runs()  # what is wrong in any row is found before the first is trained
+    suite.runs()  # finds errors in any row before the first row is trained
     setup_logging(is_main=True)
     outcome = Outcome()
     if not args.table_only and args.from_records is None:
@@ -74,12 +81,12 @@ def _run(args: argparse.Namespace) -> int:
         )
     records = records_of_runs(suite) if args.from_records is None else read_records(args.from_records, suite)
     print(write_tables(suite, records))
-    print(f"all files are in {suite.out}")
+    print(f"results are in {suite.out}")
     if args.table_only and args.record is not None:
         for record in records.found.values():
             write_record(args.record, record)
     if outcome.stopped:
-        print(f"stopped; the same command goes on\n{outcome}", file=sys.stderr)
+        print(f"stopped; run the same command again to continue\n{outcome}", file=sys.stderr)
         return STOPPED
     if outcome.failed:
         print(f"failed: {', '.join(outcome.failed)}", file=sys.stderr)
@@ -89,11 +96,12 @@ def _run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="compare",
-    summary="Train, validate and tabulate a suite",
+    summary="Train and validate every row of a suite and tabulate the results",
     example="--suite configs/suites/lspet64_losses.yaml",
     details="""\
-Started again, it skips what is finished and goes on with what is not. Exit codes: 0, all is finished; 75, stopped by
---hours or a signal before that, so start it again; 1, a run failed, all else is finished; 2, a wrong argument or file.
+Started again, the command skips finished runs and resumes interrupted ones. Exit codes: 0, all runs are finished; 75,
+--hours or a signal stopped the command, so start it again; 1, a run failed and all others are finished; 2, an argument
+or a file is wrong.
 """,
     add_arguments=_add_arguments,
     check=_check,

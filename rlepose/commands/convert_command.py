@@ -7,16 +7,18 @@ from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, help="file of the other project")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of the other project")
     parser.add_argument("--to", required=True, type=Path, help="checkpoint to write")
     parser.add_argument(
         "--input-size",
         nargs=2,
         type=int,
         metavar=("H", "W"),
-        help="height and width of the crops it was trained on, px; default: 256 192, or 256 256 for a model in 3-D",
+        help="height and width of the model's input, px; default: 256 192, or 256 256 for a 3-D model",
     )
-    parser.add_argument("--annotations", type=Path, help="COCO-format file with its joints, in 2-D; default: COCO's 17")
+    parser.add_argument(
+        "--annotations", type=Path, help="2-D: COCO-format file that names the model's joints; default: COCO's 17"
+    )
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -30,7 +32,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="convert",
-    summary="Take over an RLE model of the authors' code or mmpose",
+    summary="Convert an RLE model of the authors' code or of mmpose",
     example="FILE --to rle_res50.pt",
     add_arguments=_add_arguments,
     run=_run,

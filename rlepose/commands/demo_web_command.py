@@ -8,9 +8,17 @@ from rlepose.commands.command import Command
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 shows the page to the whole network")
-    parser.add_argument("--port", type=int, default=7860, help="default: 7860")
-    add_detector(parser, None, "its weights: a file, or torchvision's name; default: no detector, the whole picture")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 opens the page to the whole network (default: 127.0.0.1)",
+    )
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    add_detector(
+        parser,
+        None,
+        "weights of the detector: a file, or a name of torchvision's; default: no detector, one box around the image",
+    )
     add_device(parser)
     add_overrides(parser)
 
@@ -38,7 +46,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="demo-web",
-    summary="A local page that draws poses",
+    summary="Serve a local web page that draws poses",
     example="--checkpoint exp/NAME/checkpoints/best.pt",
     add_arguments=_add_arguments,
     check=_check,

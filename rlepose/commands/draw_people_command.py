@@ -9,9 +9,9 @@ from rlepose.commands.command import Command
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("data/synthetic"), help="folder to write")
-    parser.add_argument("--train", type=int, default=8000, help="number of training pictures")
-    parser.add_argument("--val", type=int, default=300, help="number of validation pictures")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same files")
+    parser.add_argument("--train", type=int, default=8000, help="number of training images")
+    parser.add_argument("--val", type=int, default=300, help="number of validation images")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same files")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -19,16 +19,16 @@ def _run(args: argparse.Namespace) -> None:
 
     sizes = {"train": args.train, "val": args.val}
     if not make_synthetic(args.out, sizes, args.seed):
-        print(f"{args.out} was already made with these arguments; nothing written")
+        print(f"{args.out} was already drawn with these arguments; nothing written")
     for split, num_images in sizes.items():
         labels = args.out / "annotations" / f"person_keypoints_{split}.json"
         num_people = len(json.loads(labels.read_text())["annotations"])
-        print(f"{split}: {num_images} pictures in {args.out / split}, {num_people} people in {labels}")
+        print(f"{split}: {num_images} images in {args.out / split}, {num_people} people in {labels}")
 
 
 COMMAND = Command(
     name="draw-people",
-    summary="Draw the synthetic data set: JPEG files and COCO keypoint JSON, two splits",
+    summary="Draw the synthetic data set: JPEG files and COCO keypoint JSON for train and val",
     example="",
     add_arguments=_add_arguments,
     run=_run,

@@ -9,22 +9,22 @@ from rlepose.config.shipped import find_config
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cfg", nargs="+", default=[], help="YAML files of experiments")
+    parser.add_argument("--cfg", nargs="+", default=[], help="config files of experiments")
     parser.add_argument(
         "--checkpoint",
         nargs="+",
         default=[],
         type=Path,
         metavar="FILE",
-        help="files that training wrote; what goes in and out, and the options, are printed, too",
+        help="checkpoints; their inputs, outputs and options are printed too",
     )
     add_overrides(parser)
-    parser.add_argument("--measure", action="store_true", help="time the networks, too, in turns, on this machine")
+    parser.add_argument("--measure", action="store_true", help="also time the networks, alternately, on this machine")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if not args.cfg and not args.checkpoint:
-        parser.error("name a network: pass --cfg, --checkpoint, or both")
+        parser.error("no network given; pass --cfg, --checkpoint, or both")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace) -> None:
     configs = {config.name: config for config in (load_config(find_config(path), args.set) for path in args.cfg)}
     configs |= {str(path): trained_config(checkpoint, args.set) for path, checkpoint in checkpoints.items()}
     print(format_costs({name: model_cost(config) for name, config in configs.items()}))
-    print("multiply-adds of one person: convolutions and matrix products, by torch.utils.flop_counter over two")
+    print("multiply-adds per person: convolutions and matrix products, by torch.utils.flop_counter over two")
     for path, checkpoint in checkpoints.items():
         print(f"\n{describe_checkpoint(path, checkpoint)}")
     if args.measure:
@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="info",
-    summary="What networks cost, read and give",
+    summary="Print parameters and multiply-adds of networks, and describe checkpoints",
     example="--cfg configs/coco_res50_rle.yaml",
     add_arguments=_add_arguments,
     check=_check,

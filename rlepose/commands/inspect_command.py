@@ -9,21 +9,21 @@ from rlepose.errors import InputError
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("annotations", type=Path, help="COCO-format file with keypoints")
-    parser.add_argument("--images", type=Path, help="folder of its pictures: draws samples and writes a config")
+    parser.add_argument("--images", type=Path, help="folder of its images; draws samples and writes a config")
     parser.add_argument(
         "--category",
         nargs="+",
         metavar="NAME",
-        help="which category or categories, or all, where several have keypoints",
+        help="categories to use, or 'all', if several categories have keypoints",
     )
-    parser.add_argument("--val", type=Path, help="file that the config is to validate on")
-    parser.add_argument("--val-images", type=Path, help="folder of its pictures; default: as --images")
+    parser.add_argument("--val", type=Path, help="annotation file for validation, for the config")
+    parser.add_argument("--val-images", type=Path, help="folder of the validation images; default: that of --images")
     parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.val and not args.images:
-        raise InputError("--val: is for the config, which is written only with the pictures; pass --images FOLDER, too")
+        raise InputError("--val: only used for the config, which needs the images; add --images FOLDER")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="inspect",
-    summary="Look at a keypoint file before training",
+    summary="Check a keypoint file before training",
     example="FILE.json --images FOLDER",
     add_arguments=_add_arguments,
     check=_check,

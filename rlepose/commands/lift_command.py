@@ -16,14 +16,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="PX",
-        help="focal length, one number or one for x and one for y; default: the mean of Human3.6M's cameras, 1147 1146",
+        help="focal length, px: one number, or x and y; default: the mean of Human3.6M's cameras, 1147 1146",
     )
     parser.add_argument(
         "--principal",
         nargs=2,
         type=float,
         metavar=("X", "Y"),
-        help="where the optical axis meets the picture, px; default: the mean of Human3.6M's cameras, 514 507",
+        help="principal point, px; default: the mean of Human3.6M's cameras, 514 507",
     )
     add_device(parser)
     add_overrides(parser)
@@ -31,7 +31,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.focal is not None and len(args.focal) > 2:
-        parser.error(f"--focal: expected one number or two, got {len(args.focal)}")
+        parser.error(f"--focal: expected one or two numbers, got {len(args.focal)}")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -46,12 +46,13 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="lift",
-    summary="Lift 2-D poses of a file to joints in space",
+    summary="Lift 2-D poses from a file to 3-D",
     example="--checkpoint exp/NAME/checkpoints/best.pt --poses results.json --out lifted.json",
     details="""\
-Takes what `rlepose predict` writes with a model of Human3.6M's joints, or any list in that format, and a checkpoint of
-a config with model.name=lifting. All poses are of one camera. For one that nobody calibrated take about 1.2 times the
-picture's longer side as focal length, and the picture's middle as principal point (docs/pose3d.md).
+Reads the output of `rlepose predict` with a model of Human3.6M's joints, or any list in that format, and needs a
+checkpoint of a config with model.name=lifting. All poses must come from one camera. For an uncalibrated camera, use
+about 1.2 times the longer side of the image as the focal length and the image centre as the principal point
+(docs/pose3d.md).
 """,
     add_arguments=_add_arguments,
     check=_check,

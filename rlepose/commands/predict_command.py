@@ -8,15 +8,19 @@ from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="picture, folder of pictures, or video")
+    parser.add_argument("source", type=Path, help="image, folder of images, or video")
     add_checkpoint(parser)
     parser.add_argument("--out", required=True, type=Path, help="folder to write to")
     parser.add_argument(
-        "--boxes", default="detector", help="JSON file, 'whole' picture, or 'detector' (default): docs/predict.md"
+        "--boxes",
+        default="detector",
+        help="person boxes: JSON file, 'whole' image, or 'detector' (default); see docs/predict.md",
     )
-    add_detector(parser, "DEFAULT", "its weights: a file, or torchvision's name")
-    parser.add_argument("--smooth", action="store_true", help="video: follow joints over time, weighted by 1 / sigma²")
-    parser.add_argument("--min-score", type=float, default=0.0, help="draw no joint of a lower score; default: 0")
+    add_detector(parser, "DEFAULT", "weights of the detector: a file, or a name of torchvision's")
+    parser.add_argument("--smooth", action="store_true", help="video: smooth joints over time, weighted by 1 / sigma²")
+    parser.add_argument(
+        "--min-score", type=float, default=0.0, help="do not draw joints with a lower score; default: 0"
+    )
     add_device(parser)
     add_overrides(parser)
 
@@ -40,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="predict",
-    summary="Draw the poses of pictures or a video",
+    summary="Predict and draw the poses in images or a video",
     example="FOLDER --checkpoint exp/NAME/checkpoints/best.pt",
     add_arguments=_add_arguments,
     run=_run,

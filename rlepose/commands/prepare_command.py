@@ -9,9 +9,9 @@ from rlepose.preparation.sources import SOURCES
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=SOURCES, help="the data set")
-    parser.add_argument("--root", type=Path, help="its folder (default: the one that the config names)")
+    parser.add_argument("--root", type=Path, help="folder of the data set (default: the config's data.root)")
     parser.add_argument(
-        "--source", type=Path, metavar="CLONE", help="livestock: folder of a checkout of its repository"
+        "--source", type=Path, metavar="CLONE", help="livestock: folder with a clone of the data set's repository"
     )
 
 
@@ -26,11 +26,12 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="prepare",
-    summary="Get a data set ready for its config",
+    summary="Prepare a data set for its config",
     example="coco",
     details="""\
-Fetches what may be fetched without signing up, tells where to get the rest, converts annotations to COCO's layout and
-checks them. An interrupted run goes on when it is started again. docs/datasets.md has the data sets and their licences.
+Downloads the files that need no registration, says where to get the rest, converts annotations to COCO's layout and
+checks them. Run the command again to continue after an interruption. docs/datasets.md lists the data sets and their
+licences.
 """,
     add_arguments=_add_arguments,
     run=_run,

@@ -11,25 +11,29 @@ from rlepose.evaluation.choices import METHODS
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--method", choices=METHODS, default="joint_scale", help="kind of correction")
+    parser.add_argument("--method", choices=METHODS, default="joint_scale", help="form of the correction")
     parser.add_argument(
         "--fit-annotations",
         metavar="FILE",
-        help="annotation file to fit on, as a whole, relative to data.root; data.val_annotations is then for judging "
-        "alone; default: fit on every other picture of data.val_annotations, judge on the rest",
+        help="annotation file to fit on, relative to data.root; data.val_annotations then only judges the result; "
+        "default: fit on every second image of data.val_annotations and judge on the rest",
     )
     parser.add_argument(
-        "--fit-images", metavar="FOLDER", help="its pictures, relative to data.root; default: data.val_images"
+        "--fit-images",
+        metavar="FOLDER",
+        help="images of --fit-annotations, relative to data.root; default: data.val_images",
     )
-    parser.add_argument("--to", type=Path, help="file to write; default: the checkpoint itself gets the correction")
+    parser.add_argument(
+        "--to", type=Path, help="file to write; default: write the correction into the checkpoint itself"
+    )
     add_other_config(parser)
     add_overrides(parser)
-    parser.add_argument("--out", type=Path, help="folder of the diagram; default: results/ beside checkpoints/")
+    parser.add_argument("--out", type=Path, help="folder for the diagram; default: results/ beside checkpoints/")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.fit_images is not None and args.fit_annotations is None:
-        parser.error("--fit-images: is of the pictures of --fit-annotations; pass that, too")
+        parser.error("--fit-images: only used with --fit-annotations; add --fit-annotations FILE")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -51,7 +55,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="recalibrate",
-    summary="Correct a checkpoint's sigma",
+    summary="Recalibrate the sigma of a checkpoint",
     example="--checkpoint exp/NAME/checkpoints/best.pt",
     add_arguments=_add_arguments,
     check=_check,

@@ -8,7 +8,7 @@ from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXP", help="folder that training made")
+    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXP", help="folder of an experiment")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
     parser.add_argument("--pictures", type=int, default=8, help="persons in each gallery (default: 8)")
     add_overrides(parser)
@@ -31,7 +31,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="report",
-    summary="Write a page about experiments, side by side",
+    summary="Write an HTML report that compares experiments",
     example="exp/NAME [exp/OTHER …] --out report.html",
     add_arguments=_add_arguments,
     check=_check,

@@ -9,28 +9,28 @@ from rlepose.datasets.shares import BLOCKS, REST, parse_shares
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("annotations", type=Path, help="COCO-format file")
-    parser.add_argument("--out", type=Path, help="folder to write to; default: the file's")
-    parser.add_argument("--group-key", metavar="KEY", help="key of an image that says which pictures belong together")
+    parser.add_argument("--out", type=Path, help="folder to write to; default: the folder of the annotations")
+    parser.add_argument("--group-key", metavar="KEY", help="key of an image entry that names its group")
     parser.add_argument(
         "--blocks",
         type=int,
         metavar="N",
-        help=f"without --group-key: contiguous blocks of the file's order that stay together (default: {BLOCKS})",
+        help=f"without --group-key: number of contiguous blocks of images that are kept together (default: {BLOCKS})",
     )
     parser.add_argument(
         "--shares",
         nargs="+",
         default=["tune=0.1", "calibrate=0.1"],
         metavar="PART=SHARE",
-        help=f"parts and their shares of the persons; the rest is the part {REST} (default: tune=0.1 calibrate=0.1)",
+        help=f"parts and their shares of the persons; the rest becomes {REST} (default: tune=0.1 calibrate=0.1)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same parts")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same parts")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier split")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.blocks is not None and args.group_key is not None:
-        parser.error("--blocks: the pictures' groups stay together instead; leave it out, or --group-key")
+        parser.error("--blocks: cannot be used with --group-key; drop one of them")
     if args.blocks is not None and args.blocks < 2:
         parser.error(f"--blocks: expected 2 or more, got {args.blocks}")
     if args.seed < 0:

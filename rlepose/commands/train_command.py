@@ -8,21 +8,28 @@ from rlepose.config.shipped import find_config
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cfg", required=True, help="YAML file of the experiment")
+    parser.add_argument("--cfg", required=True, help="config file of the experiment")
     add_overrides(parser)
-    parser.add_argument("--name", help="name of the experiment's folder; default: the config file's name")
+    parser.add_argument("--name", help="name of the experiment's folder; default: the name of the config file")
     existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on from the experiment's last checkpoint")
+    existing.add_argument("--resume", action="store_true", help="continue from the experiment's last checkpoint")
     existing.add_argument(
-        "--requeue", action="store_true", help="go on from a checkpoint if there is one, else begin: for schedulers"
+        "--requeue",
+        action="store_true",
+        help="continue from a checkpoint if there is one, else start anew: for schedulers",
     )
-    existing.add_argument("--overwrite", action="store_true", help="delete an earlier run of the same name")
-    parser.add_argument("--profile", type=int, metavar="N", help="tell what N steps wait for, record N, and stop")
+    existing.add_argument("--overwrite", action="store_true", help="delete an existing run of the same name first")
+    parser.add_argument(
+        "--profile",
+        type=int,
+        metavar="N",
+        help="report what N steps wait for, record N steps with torch's profiler, and stop",
+    )
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.profile is not None and args.profile < 1:
-        parser.error("--profile: expected at least one step")
+        parser.error("--profile: expected at least 1 step")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -39,7 +46,7 @@ def _run(args: argparse.Namespace) -> None:
 
 COMMAND = Command(
     name="train",
-    summary="Train a pose regressor",
+    summary="Train a network",
     example="--cfg configs/coco_res50_rle.yaml",
     add_arguments=_add_arguments,
     check=_check,

@@ -10,22 +10,26 @@ from rlepose.config.shipped import find_config
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file")
+    parser.add_argument(
+        "--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file (default: val)"
+    )
     add_other_config(parser)
     parser.add_argument(
-        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and the config's"
+        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and data.detections if set"
     )
     add_overrides(parser)
-    parser.add_argument("--calibration", action="store_true", help="judge the predicted uncertainty as well")
-    parser.add_argument("--onnx", type=Path, help="exported file that predicts in the checkpoint's place")
+    parser.add_argument("--calibration", action="store_true", help="also evaluate the predicted uncertainty")
+    parser.add_argument("--onnx", type=Path, help="exported ONNX file that predicts instead of the checkpoint")
     parser.add_argument(
-        "--out", type=Path, help="folder to write to; default: results/ beside checkpoints/, with --onnx a folder in it"
+        "--out",
+        type=Path,
+        help="folder to write to; default: results/ beside checkpoints/, with --onnx a subfolder of it",
     )
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.calibration and args.split == "test-dev":
-        parser.error("--calibration: test-dev has no labels to judge the uncertainty by")
+        parser.error("--calibration: test-dev has no labels; use --split val")
 
 
 def _run(args: argparse.Namespace) -> None:

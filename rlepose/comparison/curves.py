@@ -10,7 +10,7 @@ Curve = Sequence[tuple[int, float]]  # (training images seen, AP or MPJPE)
 
 
 def curves_figure(curves: Mapping[str, Sequence[Curve]], metric: str) -> "Figure":
-    """The metric of this name against training images: a colour a row, a line for each of its seeds."""
+    """Plot a metric against training images: one colour per row, one line per seed."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The processes of a comparison: some at a time, each in a place of its own, until they are asked to stop."""
+"""Run the processes of a comparison, some in parallel, each in its own slot, until a stop is requested."""
 
 import math
 import os
@@ -16,14 +16,14 @@ from rlepose.errors import STOPPED
 
 
 class ProcessStoppedError(Exception):
-    """A process was not begun, or ended before its work was done, because it was asked to stop."""
+    """A process was not started, or ended before its work was done, because a stop was requested."""
 
 
 class Processes:
-    """Python scripts at work.
+    """Running Python scripts.
 
-    places: the environment variables of each place where one can run at a time. until: when the last may begin, on the
-    clock of `time.monotonic`.
+    places: the environment variables of each slot for a parallel process. until: time after which no process starts, on
+    the clock of `time.monotonic`.
     """
 
     def __init__(self, places: Iterable[Mapping[str, str]], until: float) -> None:
@@ -37,20 +37,20 @@ class Processes:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called."""
+        """Return whether `stop` was called."""
         return self._stopped
 
     def seconds_to_wait(self) -> float | None:
-        """Until the time is up; None once they are stopped, or where that is never."""
+        """Return the seconds until the time is up; None if stopped, or without a limit."""
         if self._stopped or math.isinf(self._until):
             return None
         return min(max(0.0, self._until - time.monotonic()), threading.TIMEOUT_MAX)
 
     def run(self, command: Sequence[str], output: Path, resumable: bool) -> None:
-        """A script to its end, its output appended to a file.
+        """Run a script to its end and append its output to a file.
 
-        resumable: whether it answers SIGTERM by saving what it has, and ends; others are left alone by `stop`.
-        Raises ProcessStoppedError, and RuntimeError with the last line of output where the script fails.
+        resumable: whether it responds to SIGTERM by saving and exiting; `stop` does not signal other scripts.
+        Raises ProcessStoppedError, and RuntimeError with the last line of output if the script fails.
         """
         place = self._free.get()
         try:
@@ -78,21 +78,21 @@ class Processes:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=os.environ | place,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which asks those that can save
+                start_new_session=True,  # so that Ctrl-C only reaches this process, which signals resumable ones
             )
             self._running[process] = resumable
             return process
 
     def stop(self) -> None:
-        """Start no more, and ask those that can be resumed to save and end."""
+        """Start no more processes, and ask resumable ones to save and exit."""
         with self._lock:
             self._stopped = True
             for process, resumable in self._running.items():
                 if resumable:
-                    process.terminate()  # does nothing to one that has ended
+                    process.terminate()  # no effect on a process that has ended
 
     def kill(self) -> None:
-        """Start no more, and end all at once."""
+        """Start no more processes, and kill all at once."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -100,10 +100,10 @@ class Processes:
 
 
 def places(jobs: int | None, threads: int | None) -> list[Mapping[str, str]]:
-    """Where processes can run at a time: the environment variables of each place.
+    """Return the environment variables of each slot for a parallel process.
 
-    jobs: how many, default one for each CUDA device, or one. threads: of torch on the CPU in each; default: without a
-    CUDA device they share the cores, with one they are left as they are.
+    jobs: number of slots, default one per CUDA device, else one. threads: CPU threads of torch in each; default:
+    without CUDA an equal share of the cores, with CUDA unchanged.
     """
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

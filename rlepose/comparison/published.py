@@ -1,4 +1,4 @@
-"""Numbers of papers, from Markdown tables whose rows have names."""
+"""Published metrics, from Markdown tables with named rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +9,17 @@ _METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "MPJPE", "PA-MPJPE")
 
 
 def published_row(folder: Path, link: str) -> str:
-    """'AP 70.5, AP50 88.5' for the row that a link 'FILE.md#ROW' names; the file is relative to `folder`.
+    """Return 'AP 70.5, AP50 88.5' for the row in a link 'FILE.md#ROW'; the file is relative to `folder`.
 
-    Rows are found in tables whose first column is headed `id`. InputError where there is no such file or row.
+    Rows are in tables whose first column has the header `id`. InputError for an unknown file or row.
     """
     name, _, wanted = link.partition("#")
     path = folder / name
     if not path.is_file():
-        raise InputError(f"published: {link}: there is no file {path}; expected FILE.md#ROW")
+        raise InputError(f"published: {link}: no file {path}; expected FILE.md#ROW")
     rows = dict(_rows(path.read_text(encoding="utf-8")))
     if wanted not in rows:
-        raise InputError(f"published: {link}: {path} has no row '{wanted}'; there is {', '.join(rows)}")
+        raise InputError(f"published: {link}: {path} has no row '{wanted}'; choose from {', '.join(rows)}")
     return ", ".join(f"{metric} {rows[wanted][metric]}" for metric in _METRICS if rows[wanted].get(metric, "–") != "–")
 
 

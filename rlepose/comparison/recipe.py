@@ -1,4 +1,4 @@
-"""What a run was made of, in plain types: stored beside its numbers, and compared with what a suite says later."""
+"""The recipe of a run in plain types: stored with its metrics, and compared with a later version of the suite."""
 
 import json
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ Recipe = Mapping[str, Any]
 
 
 def recipe_of(suite: Suite, run: Run) -> Recipe:
-    """In JSON types, and without the paths of the suite's folders:
+    """Return the recipe in JSON types, without the paths of the suite's folders:
 
-    options, other_options  of the training: those that are not the defaults, and the rest
-    starts_from             the two of the row that this one starts from, and what that starts from; None for none
-    validate_options        options that have another value in the last validation, with that value
+    options, other_options  training options: those that differ from the defaults, and the rest
+    starts_from             both for the row that this one starts from, and so on; None if there is none
+    validate_options        options with another value in the last validation, with that value
     """
     training, validation = _values(run.config), _values(run.validation)
     changed = {name: value for name, value in validation.items() if name not in training or value != training[name]}
@@ -25,10 +25,10 @@ def recipe_of(suite: Suite, run: Run) -> Recipe:
 
 
 def changes(old: Recipe, new: Recipe) -> list[str]:
-    """'train.epochs: 20 -> 30' for each option with an effect that differs.
+    """Return 'train.epochs: 20 -> 30' for each option with an effect that differs.
 
-    An option that only one of the two knows, since versions of rlepose have different ones, counts where it is not the
-    default.
+    An option that only one of the recipes has, because they come from different versions of rlepose, counts if it is
+    not at its default.
     """
     lines = _changes(old, new)
     for name in {**old["validate_options"], **new["validate_options"]}:

@@ -1,4 +1,4 @@
-"""A finished run in one piece of JSON: its numbers, its curves, and what they come from. Tables need no more."""
+"""A finished run as one piece of JSON: metrics, curves, and their origin. Tables need nothing else."""
 
 import math
 import statistics
@@ -25,14 +25,14 @@ _LOSS, _SPEED = "train/loss", "train/images_per_second"
 
 @dataclass(frozen=True)
 class Records:
-    """Of a suite's runs, by their names. missing: why there is none."""
+    """Records of a suite's runs, by run name. missing: the reason why there is none."""
 
     found: Mapping[str, Record]
     missing: Mapping[str, str]
 
 
 def records_of_runs(suite: Suite) -> Records:
-    """Of what lies in the runs' folders."""
+    """Return the records of finished runs in the runs' folders."""
     runs = suite.runs()
     states = [state_of(run) for run in runs]
     both = list(zip(runs, states, strict=True))
@@ -43,21 +43,21 @@ def records_of_runs(suite: Suite) -> Records:
 
 
 def record_of(suite: Suite, run: Run, state: State) -> Record:
-    """The record of a finished run; the same whenever and by whomever it is made.
+    """Return the record of a finished run, which depends only on its files.
 
     suite, row, seed
     metrics             of the last validation, by name
-    cost                numbers by name: of the network, where the config gives its joints, and of the training,
-                        validation not counted: its seconds and, in the median, its persons a second
-    nme                 where there is one: `reference`, what it is relative to, and the persons' `errors`, rising, to
+    cost                by name: of the network, if the config states its joints, and of the training without
+                        validation: its seconds and the median persons per second
+    nme                 if there is one: `reference`, the reference length, and the persons' `errors`, ascending, with
                         five decimals; else None
-    selected_by         name of the number that chose the checkpoint
-    validations         [epoch, training persons seen, that number] of each validation during training
+    selected_by         name of the metric that selected the checkpoint
+    validations         [epoch, training persons seen, that metric] of each validation during training
     losses              [epoch, mean training loss]
-    persons             how many were trained on, validated on during training (`selection`), and validated on at last
-                        (`gt`, and `det` for a detector's boxes)
-    trained, validated  where the numbers come from (runtime/origin.py); training: each time it began or went on
-    options, …          as `recipe_of` gives them
+    persons             number of persons for training, for validation during training (`selection`), and for the last
+                        validation (`gt`, and `det` for detected boxes)
+    trained, validated  origin of the results (runtime/origin.py); for training, at each start or resume
+    options, …          see `recipe_of`
     """
     assert state.metrics is not None
     assert state.validation is not None
@@ -94,7 +94,7 @@ def _nme(results: Path) -> dict[str, Any]:
 
 
 def _losses(history: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[int, float]]:
-    """(epoch, mean loss), of entries that tell the mean since the one before."""
+    """Return (epoch, mean loss) for entries with the mean since the previous entry."""
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0])
     before = 0
     for line in history:

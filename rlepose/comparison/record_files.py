@@ -1,4 +1,4 @@
-"""Records in files: FOLDER/SUITE/ROW_seedN.json."""
+"""Files of records: FOLDER/SUITE/ROW_seedN.json."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write a record in place of an earlier one of the run, a key a line; the file is whole at any time."""
+    """Write a record atomically, one key per line; replaces an earlier record of the run."""
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     write_whole(_path(folder, record["suite"], run_name(record["row"], record["seed"])), text.encode())
 
 
 def read_records(folder: Path, suite: Suite) -> Records:
-    """The records of a suite's runs; warns of those that are not of the suite as it is now, and leaves them out."""
+    """Read the records of a suite's runs; skip those that do not match the current suite, with a warning."""
     found: dict[str, Record] = {}
     missing = {}
     files = {_path(folder, suite.name, run.name): run for run in suite.runs()}
@@ -33,15 +33,15 @@ def read_records(folder: Path, suite: Suite) -> Records:
             record = json.loads(path.read_text(encoding="utf-8"))
             problem = _problem(suite, run, record)
         except (ValueError, TypeError, LookupError, AttributeError) as error:  # whatever the file is
-            problem = f"is no record of a run ({type(error).__name__}: {error})"
+            problem = f"is not a record of a run ({type(error).__name__}: {error})"
         if problem is None:
             found[run.name] = record
         else:
             missing[run.name] = f"{path} {problem}"
-            log.warning("left out: %s %s", path, problem)
+            log.warning("skipped: %s %s", path, problem)
     others = sorted({path.name for path in (folder / suite.name).glob("*.json") if path not in files})
     if others:
-        log.warning("left out: %s, since the rows or the seeds are not among those asked for", ", ".join(others))
+        log.warning("skipped: %s, because these rows or seeds were not requested", ", ".join(others))
     return Records(found, missing)
 
 
@@ -50,7 +50,7 @@ def _path(folder: Path, suite: str, run: str) -> Path:
 
 
 def _problem(suite: Suite, run: Run, record: Record) -> str | None:
-    """Why a record is not of this run; None where it is."""
+    """Return why a record does not match this run; None if it does."""
     changed = changes(record, recipe_of(suite, run))
     if changed:
         return f"is of another config ({'; '.join(changed)})"

@@ -1,4 +1,4 @@
-"""Bringing every run of a suite to its end, each in processes of its own, until time is up or a signal comes."""
+"""Run all trainings and validations of a suite in processes, until time is up or a signal stops them."""
 
 import logging
 import math
@@ -20,15 +20,15 @@ from rlepose.training.signals import STOP_SIGNALS, handled
 
 log = logging.getLogger(__name__)
 
-RLEPOSE = ("-m", "rlepose")  # what Python is given to be the program `rlepose`
+RLEPOSE = ("-m", "rlepose")  # Python's arguments to run the program `rlepose`
 
-# What the main thread waits for: a run that comes to its end, or the number of a signal.
+# Events for the main thread: a run that has ended, or the number of a signal.
 _Events = queue.SimpleQueue[Future[State] | int]
 
 
 @dataclass
 class Outcome:
-    """How a comparison ended, by the names of its runs; of those that are interrupted with how far they are."""
+    """The result of a comparison, by run name; interrupted runs with their progress."""
 
     finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def stopped(self) -> bool:
-        """Whether more would have been done, had nothing stopped it."""
+        """Return whether work remains because a stop was requested."""
         return bool(self.interrupted or self.not_begun)
 
     def __str__(self) -> str:
@@ -57,16 +57,16 @@ def run_all(
     records: Path | None = None,
     program: Sequence[str] = RLEPOSE,
 ) -> Outcome:
-    """Train and validate what is not finished; a run that fails stops no other.
+    """Train and validate all unfinished runs; a failed run does not stop others.
 
-    rows: their names, default all. jobs, threads: as of `places`.
-    overwrite: train anew what is there with another config; without it such a run fails. until: when nothing more is
-    begun, on the clock of `time.monotonic`. records: folder for a record of each run as soon as it is finished.
-    program: what Python is given before `train` or `validate` and their arguments. Output goes to logs/<run>.log below
-    the suite's folder.
+    rows: their names, default all. jobs, threads: see `places`.
+    overwrite: retrain runs that exist with another config; otherwise such a run fails. until: time after which nothing
+    is started, on the clock of `time.monotonic`. records: folder for a record of each run as soon as it is finished.
+    program: Python's arguments before `train` or `validate` and their arguments. Output goes to logs/<run>.log in the
+    suite's folder.
 
-    At `until`, and at SIGINT, SIGTERM, SIGUSR1 or SIGHUP, trainings save and end, and validations in progress come to
-    their end. The second SIGINT kills them all.
+    At `until`, and on SIGINT, SIGTERM, SIGUSR1 or SIGHUP, trainings save and exit, and validations in progress finish.
+    A second SIGINT kills all.
     """
     runs = {run.name: run for run in suite.runs(rows)}
     for folder in filter(None, (suite.out / "logs", records)):
@@ -92,7 +92,7 @@ def run_all(
                 elif not isinstance(problem, ProcessStoppedError):
                     log.error("%d/%d  %s FAILED: %s", number, len(runs), name, problem)
     finally:
-        # Reached early when something unforeseen ends the comparison: nothing may go on training unseen.
+        # Reached early after an unexpected error: no training may continue unobserved.
         processes.stop()
         pool.shutdown(cancel_futures=True)
     return _outcome(runs.values(), futures)
@@ -115,7 +115,7 @@ def _outcome(runs: Iterable[Run], futures: Mapping[str, Future[State]]) -> Outco
 
 @contextmanager
 def _signals_among(events: _Events) -> Iterator[None]:
-    """Put signals that ask for a stop into the queue, unless they are ignored, as nohup has SIGHUP."""
+    """Put stop signals into the queue, except ignored ones, such as SIGHUP under nohup."""
     numbers = (*STOP_SIGNALS, signal.SIGHUP)
     heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     with handled(heeded, lambda number, _: events.put(number)):
@@ -123,7 +123,7 @@ def _signals_among(events: _Events) -> Iterator[None]:
 
 
 def _as_they_end(count: int, events: _Events, processes: Processes) -> Iterator[Future[State]]:
-    """This many runs, each as it comes to its end; answers signals and the clock meanwhile."""
+    """Yield this many runs as they end; meanwhile, respond to signals and the time limit."""
     while count:
         try:
             event = events.get(timeout=processes.seconds_to_wait())
@@ -134,14 +134,14 @@ def _as_they_end(count: int, events: _Events, processes: Processes) -> Iterator[
             count -= 1
             yield event
         elif event == signal.SIGINT and processes.stopped:
-            log.warning("the second Ctrl-C: all ends at once")
+            log.warning("second Ctrl-C: killing all processes")
             processes.kill()
         else:
             _stop(processes, f"{signal.Signals(event).name} came")
 
 
 def _stop(processes: Processes, reason: str) -> None:
-    log.warning("%s: trainings save and end, validations come to their end", reason)
+    log.warning("%s: trainings save and exit, validations finish", reason)
     processes.stop()
 
 
@@ -153,21 +153,21 @@ def _finish(
     earlier: "Future[State] | None",
     overwrite: bool,
 ) -> State:
-    """The state of the finished run.
+    """Return the state of the finished run.
 
-    earlier: the run that it starts from. Raises RuntimeError where the run cannot be brought to its end, and
-    ProcessStoppedError where it shall not be.
+    earlier: the run that it starts from. Raises RuntimeError if the run cannot be finished, and ProcessStoppedError if
+    a stop was requested.
     """
-    problem = None if earlier is None else earlier.exception()  # waits for it
+    problem = None if earlier is None else earlier.exception()  # waits for the earlier run
     state, started = state_of(run), time.monotonic()
     if state.kind == "finished":
         return state
     if state.kind == "other" and not overwrite:
-        raise RuntimeError(f"{state.detail}; pass --overwrite to train it anew, or --out DIR to keep both")
+        raise RuntimeError(f"{state.detail}; pass --overwrite to retrain it, or --out DIR to keep both")
     if isinstance(problem, ProcessStoppedError):
         raise ProcessStoppedError
     if problem is not None:
-        raise RuntimeError(f"the row {run.row.after}, which it starts from, failed")
+        raise RuntimeError(f"row {run.row.after}, from which it starts, failed")
     data = run.validation.data
     if data.detections is not None and not (Path(data.root) / data.detections).is_file():
         raise RuntimeError(f"data.detections: {Path(data.root) / data.detections} does not exist")
@@ -183,6 +183,6 @@ def _finish(
     processes.run([*program, "validate", *arguments], output, resumable=False)
     state = state_of(run)
     if state.kind != "finished":
-        raise RuntimeError(f"its processes ended well, but it is {state.detail}; see {output}")
+        raise RuntimeError(f"its processes succeeded, but it is {state.detail}; see {output}")
     log.info("%s: took %.0f s", run.name, time.monotonic() - started)
     return state

@@ -1,4 +1,4 @@
-"""How far a run is, by what it left on disk."""
+"""The progress of a run, according to its files."""
 
 import json
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from rlepose.runtime.checkpoint import load_checkpoint, results_folder
 from rlepose.runtime.checkpoint_file import newest_whole
 from rlepose.validation.validations import calibration_name, default_selection
 
-# Options that change where or how fast a run computes, but not what.
+# Options that change where or how fast a run computes, but not its result.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
 
 
 @dataclass(frozen=True)
 class State:
-    """kind: how far a run is. 'other': its folder holds a run of another config. detail: the same in words.
+    """kind: progress of the run; 'other' if its folder contains a run of another config. detail: the same in words.
 
-    metrics, validation: what the validation of its best checkpoint wrote, where it is finished.
+    metrics, validation: output of the validation of its best checkpoint, if it is finished.
     """
 
     kind: Literal["new", "interrupted", "trained", "finished", "other"]
@@ -35,12 +35,12 @@ class State:
 
 
 def state_of(run: Run) -> State:
-    """By the last checkpoint's config and progress, and by a validation that is younger than the best checkpoint."""
+    """Determine the state from the last checkpoint's config and progress, and a newer validation of the best one."""
     experiment, epochs = run.experiment, run.config.train.epochs
     if not experiment.has_checkpoint():
         if experiment.has_results():
             return State(
-                "other", f"{experiment.folder} holds results, but no last.pt to tell whether they are finished"
+                "other", f"{experiment.folder} contains results, but no last.pt that shows whether training finished"
             )
         return State("new", "not begun")
     try:
@@ -49,11 +49,11 @@ def state_of(run: Run) -> State:
         return State("other", str(error))
     changed = _changed(checkpoint.config, run.config)
     if changed:
-        return State("other", f"{experiment.folder} holds a run of another config ({'; '.join(changed)})")
+        return State("other", f"{experiment.folder} contains a run of another config ({'; '.join(changed)})")
     model = run.config.model
     start = model.init_from if isinstance(model, TopDownModelConfig) else None
     if start is not None and _last_trained(Path(start).parent.parent) > _last_trained(experiment.folder):
-        return State("other", f"{experiment.folder} is older than {start}, which it starts from")
+        return State("other", f"{experiment.folder} is older than {start}, from which it starts")
     epoch = checkpoint.progress["epoch"]
     if epoch < epochs or checkpoint.progress["validated"] < epochs or not experiment.best.exists():
         return State("interrupted", f"stopped after epoch {epoch} of {epochs}")
@@ -61,7 +61,7 @@ def state_of(run: Run) -> State:
 
 
 def expected_metrics(run: Run) -> set[str]:
-    """Names that the metrics of a finished run have at least."""
+    """Return the metric names that a finished run has at least."""
     config = run.validation
     return (
         {default_selection(config)}
@@ -72,13 +72,13 @@ def expected_metrics(run: Run) -> set[str]:
 
 
 def _last_trained(folder: Path) -> float:
-    """When training last wrote a number there, s; recalibration writes a checkpoint anew, but no number."""
+    """Return when training last logged a metric, s; recalibration rewrites a checkpoint, but logs none."""
     numbers = folder / "metrics.jsonl"
     return numbers.stat().st_mtime if numbers.exists() else 0.0
 
 
 def _validated(run: Run) -> State:
-    """Of a trained run, by what validate.py wrote of its best checkpoint."""
+    """Return the state of a trained run, from the output of the validation of its best checkpoint."""
     best = run.experiment.best
     results = results_folder(best)
     about = results / VALIDATION_FILE
@@ -101,11 +101,11 @@ def _validated(run: Run) -> State:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):  # not there, or cut off
+    except (FileNotFoundError, json.JSONDecodeError):  # missing or truncated
         return None
 
 
 def _changed(old: Config, new: Config) -> list[str]:
-    """'train.epochs: 20 -> 30' for each option with an effect that differs."""
+    """Return 'train.epochs: 20 -> 30' for each option with an effect that differs."""
     lines = differences(old, new)
     return [line for line in lines if not line.startswith(tuple(f"{name}:" for name in WITHOUT_EFFECT))]

@@ -1,4 +1,4 @@
-"""What is compared: a YAML file of rows, each a config that is trained with every seed."""
+"""A suite: a YAML file of rows, each a config to train with every seed."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from rlepose.runtime.experiment import Experiment
 _SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "validate_set", "columns", "rows")
 _ROW_KEYS = ("name", "cfg", "set", "validate_set", "calibration", "after", "published")
 
-AFTER = "{after}"  # in options: the best checkpoint of the row that a row starts from
+AFTER = "{after}"  # placeholder in options for the best checkpoint of the `after` row
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One row of the table.
 
-    calibration: whether its uncertainty is judged as well.
-    overrides, validate_overrides: its own, beside the suite's.
-    after: name of an earlier row that must be trained first; `{after}` in `overrides` is its best checkpoint.
-    published: what a paper reports for it, empty for nothing.
+    calibration: whether to evaluate its uncertainty.
+    overrides, validate_overrides: its own, in addition to the suite's.
+    after: name of an earlier row to train first; `{after}` in `overrides` is its best checkpoint.
+    published: the published metrics, or ''.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Row:
 class Run:
     """One training: a row with a seed, in its own folder.
 
-    validation: the config of its last validation, which states its numbers.
+    validation: config of its last validation, which gives its metrics.
     """
 
     row: Row
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return self.config.name
 
     @property
@@ -63,10 +63,10 @@ class Run:
 class Suite:
     """A comparison.
 
-    runs_in: where the runs' folders lie, which suites may share. out: where the tables go.
+    runs_in: folder of the runs' folders, which suites may share. out: folder of the tables.
     common, overrides: options of all rows, before and after a row's own.
-    validate_overrides: options that only the last validation gets, of all rows.
-    columns: names of the table's numbers in their order, None for the usual ones.
+    validate_overrides: options of all rows that only apply to the last validation.
+    columns: metrics in the table, in this order; None for the default ones.
     """
 
     path: Path
@@ -81,40 +81,40 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """The file's, without its ending."""
+        """Name of the file without its suffix."""
         return self.path.stem
 
     def arguments(self, row: Row, seed: int) -> list[str]:
-        """What a run overrides in its row's config: `key=value` each. InputError for `{after}` without `after`."""
+        """Return a run's overrides of its row's config, as `key=value`. InputError for `{after}` without `after`."""
         given: Sequence[str] = (*self.common, *row.overrides, *self.overrides)
         start = self.start(row, seed)
         if start is not None:
             given = [text.replace(AFTER, start) for text in given]
         elif any(AFTER in text for text in given):
-            raise InputError(f"{self.path}: row {row.name}: {{after}} needs `after: ROW`, the row that it starts from")
+            raise InputError(f"{self.path}: row {row.name}: {{after}} needs `after: ROW`, the row to start from")
         return [*given, f"train.seed={seed}", f"name={run_name(row.name, seed)}", f"output_dir={self.runs_in}"]
 
     def validate_arguments(self, row: Row) -> list[str]:
-        """What the last validation of a row's runs overrides in their config: `key=value` each."""
+        """Return the overrides in the last validation of a row's runs, as `key=value`."""
         return [*self.validate_overrides, *row.validate_overrides]
 
     def start(self, row: Row, seed: int) -> str | None:
-        """Path of the checkpoint that `{after}` stands for."""
+        """Return the path of the checkpoint that replaces `{after}`."""
         return str(self.runs_in / run_name(row.after, seed) / "checkpoints" / "best.pt") if row.after else None
 
     def run(self, row: Row, seed: int) -> Run:
-        """InputError for what is wrong in the row's config."""
+        """Return a row's run with a seed; InputError for errors in the row's config."""
         config = load_config(row.cfg, self.arguments(row, seed))
         return Run(row, seed, config, with_overrides(config, self.validate_arguments(row)))
 
     def earlier(self, run: Run) -> Run | None:
-        """The run that a run starts from."""
+        """Return the run that a run starts from, or None."""
         return next((self.run(row, run.seed) for row in self.rows if row.name == run.row.after), None)
 
     def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
-        """All runs, or the runs of some rows and of what they start from; the first seed of every row first.
+        """Return all runs, or those of some rows and the rows they start from; the first seed of every row first.
 
-        Raises InputError for an unknown row and for what is wrong in a row's config.
+        Raises InputError for an unknown row and for errors in a row's config.
         """
         chosen = self.rows if rows is None else self._with_what_they_start_from(rows)
         return [self.run(row, seed) for seed in self.seeds for row in chosen]
@@ -124,7 +124,7 @@ class Suite:
         wanted: set[str] = set()
         for name in names:
             if name not in known:
-                raise InputError(f"{self.path}: no row {name}; there is {', '.join(known)}")
+                raise InputError(f"{self.path}: no row {name}; choose from {', '.join(known)}")
             row: Row | None = known[name]
             while row is not None:
                 wanted.add(row.name)
@@ -135,22 +135,22 @@ class Suite:
 def load_suite(
     path: str | Path, out: str | Path | None = None, seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
 ) -> Suite:
-    """Read a suite file. `set` of the suite, of a row, then `overrides` apply.
+    """Read a suite file. `set` of the suite, then of a row, then `overrides` apply.
 
-    `cfg` and `published` are relative to the file; `runs_in` and paths among the options to the working directory.
+    `cfg` and `published` are relative to the file; `runs_in` and paths in options to the working directory.
 
-        runs_in: exp/lspet64                  # default: where the tables go
-        seeds: [0, 1, 2]                      # default [0]; `seeds` here replaces them
-        calibration: true                     # default false: validate.py --calibration; a row may differ
+        runs_in: exp/lspet64                  # default: the folder of the tables
+        seeds: [0, 1, 2]                      # default [0]; the argument `seeds` replaces them
+        calibration: true                     # default false: `rlepose validate --calibration`; rows may differ
         set: [train.epochs=20]                # for all rows, as on the command line
-        validate_set: [data.val_annotations=annotations/val.json]  # for the last validate.py alone; a row may have more
-        columns: [gt/AP, gt/PCK@0.2, gt/NLL]  # of the table; default: the usual numbers, as far as there are any
+        validate_set: [data.val_annotations=annotations/val.json]  # only for the last validation; rows may add more
+        columns: [gt/AP, gt/PCK@0.2, gt/NLL]  # of the table; default: common metrics, if available
         rows:
           - {name: l1, cfg: ../lspet64_l1.yaml}
           - {cfg: ../lspet64_rle.yaml, set: [loss.flow.depth=4], published: ../../docs/published.md#val-rle}
 
     out: for tables and runs; default exp/<the file's name>, and the suite's `runs_in` for the runs. Raises InputError
-    for whatever is wrong in the file.
+    for any error in the file.
     """
     path = Path(path)
     tree = read_yaml(path)
@@ -163,9 +163,9 @@ def load_suite(
     for number, entry in enumerate(entries, 1):
         row = _row(path, f"row {number}: ", entry, calibration)
         if row.name in rows:
-            raise InputError(f"{path}: row {number}: the name {row.name} stands twice; give it another")
+            raise InputError(f"{path}: row {number}: the name {row.name} appears twice; rename one of them")
         if row.after is not None and row.after not in rows:
-            raise InputError(f"{path}: row {number}: after: no earlier row {row.after}; there is {', '.join(rows)}")
+            raise InputError(f"{path}: row {number}: after: no earlier row {row.after}; choose from {', '.join(rows)}")
         rows[row.name] = row
     chosen = tree.get("seeds", [0]) if seeds is None else list(seeds)
     if not isinstance(chosen, list) or not chosen or not all(type(seed) is int and seed >= 0 for seed in chosen):
@@ -188,7 +188,7 @@ def load_suite(
 
 
 def default_out(path: Path) -> Path:
-    """Where a suite's tables go by default."""
+    """Return the default folder of a suite's tables."""
     return Path("exp") / path.stem
 
 
@@ -213,14 +213,14 @@ def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:
 
 
 def run_name(row: str, seed: int) -> str:
-    """The folder of a row's run with a seed."""
+    """Return the folder name of a row's run with a seed."""
     return f"{row}_seed{seed}"
 
 
 def _check_keys(path: Path, where: str, tree: Mapping[str, Any], known: Sequence[str]) -> None:
     unknown = [str(key) for key in tree if key not in known]
     if unknown:
-        raise InputError(f"{path}: {where}{unknown[0]}: no such key; there is {', '.join(known)}")
+        raise InputError(f"{path}: {where}{unknown[0]}: no such key; expected one of {', '.join(known)}")
 
 
 def _flag(path: Path, where: str, tree: Mapping[str, Any], default: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What the finished runs of a suite gave: results.csv, results.md and plots."""
+"""Tables of the finished runs of a suite: results.csv, results.md and plots."""
 
 import csv
 import shlex
@@ -15,8 +15,7 @@ from rlepose.drawing.plots import nme_figure, save_figure
 from rlepose.evaluation.mpjpe import METRICS as MPJPE_METRICS
 from rlepose.validation.validations import selecting_metric
 
-# The columns, as far as a run has them, unless a suite names its own; a name that ends in @ stands for one at each
-# threshold.
+# Default columns, as far as a run has them; a name that ends in @ stands for one column per threshold.
 METRICS = (
     *(f"det/{name}" for name in ("AP", "AP50", "AP75", "AR")),
     *(f"gt/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@", "NME", "NME_AUC@", "NME_failures@")),
@@ -29,13 +28,14 @@ METRICS = (
     "train_images_per_second",
 )
 
-# Of each finished run, by its name.
+# Metrics of each finished run, by run name.
 Numbers = Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(suite: Suite, records: Records) -> str:
-    """Write results.csv (a line a run), results.md (a line a row) and results.png below `suite.out`, and nme_curves.png
-    where runs have an NME; -> the text of results.md. Runs without a record are named, not counted."""
+    """Write results.csv (one line per run), results.md (one line per row) and results.png to `suite.out`, and
+    nme_curves.png if runs have an NME; return the text of results.md. Runs without a record are listed, not averaged.
+    """
     runs = suite.runs()
     finished = [run for run in runs if run.name in records.found]
     numbers = {run.name: _numbers(records.found[run.name]) for run in finished}
@@ -83,13 +83,13 @@ def _markdown(
         command += f" --out {suite.out}"
     if suite.overrides:
         command += f" --set {shlex.join(suite.overrides)}"
-    note = "Mean ± standard deviation where there are several seeds." + " Published AP is in percent." * published
+    note = "Mean ± standard deviation for several seeds." + " Published AP is in percent." * published
     if suite.validate_overrides:
         note += f" Validated with `{shlex.join(suite.validate_overrides)}`."
     parts = [f"`{command}`", "\n".join(lines), note]
     unknown = [name for name in names if name not in known]
     if unknown and known:
-        parts.append(f"No finished run has {', '.join(unknown)}; there is {', '.join(known)}.")
+        parts.append(f"No finished run has {', '.join(unknown)}; available: {', '.join(known)}.")
     if missing:
         parts.append("\n".join(["Not finished:", "", *(f"* {name}: {detail}" for name, detail in missing.items())]))
     return "\n\n".join(parts) + "\n"
@@ -104,7 +104,7 @@ def _usual(known: Sequence[str]) -> list[str]:
 
 
 def _at_threshold(name: str) -> str:
-    """'gt/PCK@' of 'gt/PCK@0.2'."""
+    """Return 'gt/PCK@' for 'gt/PCK@0.2'."""
     return name[: name.find("@") + 1]
 
 
@@ -114,11 +114,11 @@ def _config(row: Row) -> str:
 
 
 def _decimals(name: str) -> int:
-    return 4 if name == "gt/NME" else 3  # papers give NME in percent, with two decimals
+    return 4 if name == "gt/NME" else 3  # papers state NME in percent, with two decimals
 
 
 def _cell(values: Sequence[float | None], decimals: int) -> str:
-    """'0.123 ± 0.004'; a dash where a run has no such number."""
+    """Return '0.123 ± 0.004', or a dash if a run lacks the metric."""
     numbers = [value for value in values if value is not None]
     if not numbers or len(numbers) < len(values):
         return "–"
@@ -127,5 +127,5 @@ def _cell(values: Sequence[float | None], decimals: int) -> str:
 
 
 def _curve(record: Record) -> list[tuple[int, float]]:
-    """(training images seen, the number that chooses the best) of each validation during training."""
+    """Return (training images seen, the selecting metric) for each validation during training."""
     return [(images, value) for _, images, value in record["validations"]]

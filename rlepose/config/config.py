@@ -19,8 +19,8 @@ from rlepose.validation.options import EvalConfig
 class Config:
     """A whole experiment."""
 
-    name: str = option("", "the experiment's folder below `output_dir`; set from the file's name")
-    output_dir: str = option("exp", "where experiments are stored")
+    name: str = option("", "folder of the experiment in `output_dir`; default: the name of the config file")
+    output_dir: str = option("exp", "folder of all experiments")
     data: DataConfig = section(DataConfig)
     augment: AugmentConfig = section(AugmentConfig)
     model: AnyModel = section(TopDownModelConfig)
@@ -31,31 +31,31 @@ class Config:
 
     @property
     def task(self) -> str:
-        """Name of what is trained: a key of jobs/train.py's `TASKS`."""
+        """Name of the task: a key of `TASKS` in jobs/train.py."""
         return self.model.name
 
     @property
     def top_down(self) -> TopDownModelConfig:
-        """The network that reads crops; InputError where the config's network reads something else."""
+        """The network of crops; InputError if the config's network has other inputs."""
         if not isinstance(self.model, TopDownModelConfig):
             raise InputError(
-                f"model.name: {self.model.name} does not read pictures, so this does not work with it; take a config "
-                "or checkpoint of model.name=top_down"
+                f"model.name: {self.model.name} reads no pictures, which this command needs; use a config or "
+                "checkpoint with model.name=top_down"
             )
         return self.model
 
     @property
     def dims(self) -> int:
-        """Coordinates of a joint: 2, or 3 with depth."""
+        """Coordinates per joint: 2, or 3 with depth."""
         return 3 if self.data.format == "h36m" else 2
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers: for YAML, JSON and checkpoints."""
+        """Return plain dicts, lists and numbers: for YAML, JSON and checkpoints."""
         return plain(dataclasses.asdict(self))
 
 
 def plain(value: Any) -> Any:
-    """An option's value, or a tree of them, with a list for each tuple, as JSON has it."""
+    """Return an option's value, or a tree of values, with lists instead of tuples, as in JSON."""
     if isinstance(value, Mapping):
         return {key: plain(below) for key, below in value.items()}
     if isinstance(value, tuple | list):

@@ -1,11 +1,11 @@
-"""What is wrong with a config that trains a lifting network."""
+"""Find contradictions in the config of a lifting network."""
 
 from collections.abc import Iterator
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
 
-# Of the sections that tasks share, the options that lifting reads.
+# Options that lifting reads, in the sections that tasks share.
 _READ = {
     "data": {
         "root",
@@ -23,10 +23,10 @@ _UNREAD = {"loss.hidden_weight", "loss.outside_weight", "loss.root_depth"}
 
 
 def lifting_contradictions(config: Config) -> Iterator[tuple[str, str]]:
-    """Each contradiction between lifting and other options: as `contradictions`."""
+    """Yield each contradiction between lifting and other options, as in `contradictions`."""
     for name in changed_options(config):
         section, _, option = name.partition(".")
         if name in _UNREAD or (section in _READ and option not in _READ[section]):
-            yield name, "lifting (model.name) sees labelled joints and no pictures, and does not read it; leave it out"
+            yield name, "is not used with model.name=lifting, which reads labelled joints and no pictures; remove it"
     if config.system.compile != "none":
-        yield "system.compile", f"{config.system.compile} is for networks of pictures, not for lifting; leave it out"
+        yield "system.compile", f"{config.system.compile} is not supported with model.name=lifting; remove it"

@@ -1,4 +1,4 @@
-"""Options by their dotted names, such as train.optimizer.lr."""
+"""Access options by dotted names, such as train.optimizer.lr."""
 
 import dataclasses
 import functools
@@ -11,27 +11,27 @@ from rlepose.options import section_classes, section_fields
 
 @functools.cache
 def option_types() -> Mapping[str, Any]:
-    """The type of each option of each variant, by its dotted name."""
+    """Return the type of each option of each variant, by dotted name."""
     return dict(_option_types((Config,), ""))
 
 
 def option_names() -> list[str]:
-    """The dotted names of all options of all variants."""
+    """Return the dotted names of all options of all variants."""
     return list(option_types())
 
 
 def option_values(config: Config) -> dict[str, Any]:
-    """The options that a config has: values in plain types, by their dotted names."""
+    """Return the options of a config: values in plain types, by dotted name."""
     return dict(_option_values(config, ""))
 
 
 def changed_options(config: Config) -> dict[str, Any]:
-    """Those of `option_values` that are not the defaults."""
+    """Return the options of a config that differ from their defaults."""
     return dict(_changed_options(config, Config(), ""))
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """'train.epochs: 20 -> 30' for each option that differs, of those that both configs have."""
+    """Return 'train.epochs: 20 -> 30' for each option that both configs have and that differs."""
     before, now = option_values(old), option_values(new)
     return [f"{name}: {before[name]} -> {now[name]}" for name in before if before[name] != now.get(name, before[name])]
 

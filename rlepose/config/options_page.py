@@ -1,4 +1,4 @@
-"""docs/options.md: every option, generated so that the page cannot fall behind."""
+"""docs/options.md: every option, generated so that the page is never out of date."""
 
 import dataclasses
 import types
@@ -15,22 +15,22 @@ COMMAND = "python scripts/list_options.py"
 
 
 def options_page() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     intro = (
         "# Options\n\n"
         "Generated from [config.py](../rlepose/config/config.py) and the `options.py` of each package by "
-        f"`{COMMAND}`; edit those, not this page.\n\n"
-        "In a YAML file an option stands below its section's name, and `--set section.key=value` changes it on the "
-        "command line. Ranges include their ends, but for >.\n\n"
-        'Some sections have variants, which the section\'s `name` chooses. An option that stands "only with" some of '
-        "them is refused with the others. A file, or `--set`, that chooses another variant than its `base` leaves "
-        "behind what the base set for its own.\n\n"
+        f"`{COMMAND}`; edit these files, not this page.\n\n"
+        "In a YAML file, an option is a key of its section; on the command line, `--set section.key=value` changes it. "
+        "Ranges include their bounds, except after >.\n\n"
+        'Some sections have variants, and the section\'s `name` selects one. The column "only with" lists the variants '
+        "that have an option; other variants reject it. If a file or `--set` selects another variant than its `base`, "
+        "options that the base set for its own variant are dropped.\n\n"
     )
     return intro + "\n".join(_section((Config,), Config, "", ""))
 
 
 def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -> list[str]:
-    """The page's text on a section, then on the sections in it. only: what has to be chosen for it to exist."""
+    """Return the text on a section and the sections in it. only: the choice that makes the section exist."""
     names = {one: one.name for one in classes} if len(classes) > 1 else {}  # type: ignore[attr-defined]
     rows, below = [], []
     for key, found in section_fields(*classes).items():
@@ -43,7 +43,7 @@ def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -
             continue
         if names and key == "name":
             values, usual = ", ".join(f"`{name}`" for name in names.values()), names[default]
-            limits, meaning = "", "which of the above"
+            limits, meaning = "", "selects one of the above"
         else:
             values, usual = _type(found.hint), _default(found.item)
             limits, meaning = _range(found.item.metadata), found.item.metadata["meaning"]
@@ -57,7 +57,7 @@ def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -
 
 
 def _base(classes: tuple[type, ...]) -> type:
-    """What a section's classes derive from first of all; its docstring says what the section is for."""
+    """Return the base class of a section's classes; its docstring describes the section."""
     return [one for one in classes[0].__mro__ if dataclasses.is_dataclass(one)][-1]
 
 
@@ -70,7 +70,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _type(hint: Any) -> str:
-    """In words, as YAML writes it."""
+    """Return the type in words, as in YAML."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return ", or ".join([*(_type(argument) for argument in arguments if argument is not type(None)), "null"])

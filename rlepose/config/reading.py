@@ -1,8 +1,8 @@
-"""From YAML and the command line to a checked `Config`.
+"""Read YAML and command-line options into a checked `Config`.
 
-A YAML file (with `base:` for what it shares with another one) and `--set section.key=value` are merged into one raw
-tree, which tree.py checks against the dataclasses in each package's options.py. A wrong entry is refused with the file,
-the key, what was expected and the nearest valid name.
+A YAML file (with `base:` for a file to inherit from) and `--set section.key=value` are merged into one raw tree, which
+tree.py checks against the dataclasses in each package's options.py. An error names the file, the key, the expected
+value and the nearest valid name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ from rlepose.errors import InputError
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, its bases, and `section.key=value` overrides.
 
-    A section's `name` chooses its variant. A file, or `--set`, that chooses another one than its base leaves behind
-    what the base set for that one alone; an option of another variant than the chosen is refused. Raises InputError
-    for whatever is wrong in them.
+    The `name` of a section selects its variant. If a file or `--set` selects another variant than its base, the options
+    that only the base's variant has are dropped; options of a variant that is not selected are rejected. Raises
+    InputError for any error.
     """
     path = Path(path)
     origin: dict[str, str] = {}
@@ -44,7 +44,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
-    """The config with `section.key=value` changes."""
+    """Return the config with `section.key=value` changes."""
     origin: dict[str, str] = {}
     tree = changeable_tree(config)
     for text in overrides:
@@ -55,7 +55,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
 def config_from_dict(
     tree: Mapping[str, Any], origin: Mapping[str, str] | None = None, source: str = "config"
 ) -> Config:
-    """Check a raw tree; `origin` maps a dotted key to the file that set it, `source` names the rest."""
+    """Check a raw tree. origin: the file that set a key, by dotted name. source: names the origin of all other keys."""
     sources = Sources(origin or {}, source)
     config = config_of_tree(tree, sources)
     for dotted, problem in contradictions(config):
@@ -65,7 +65,7 @@ def config_from_dict(
 
 def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
-        raise InputError(f"{path}: `base` leads back to this file; take one of the `base` lines out")
+        raise InputError(f"{path}: `base` leads back to this file; remove one of the `base` lines")
     tree = read_yaml(path)
     if has_all_variants(tree):
         tree = without_other_variants(tree)
@@ -80,30 +80,30 @@ def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...])
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice is an error instead of a silent overwrite."""
+    """YAML's safe loader, except that a duplicate key is an error and not a silent overwrite."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":  # `<<: *name` may stand beside keys that it also brings
+            if key.tag == "tag:yaml.org,2002:merge":  # `<<: *name` may repeat keys of its mapping
                 continue
             if key.tag != "tag:yaml.org,2002:str":
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is not text", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return node
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A file's keys and values, unchecked; InputError where it is no YAML mapping."""
+    """Return a file's keys and values, unchecked; InputError if it is no YAML mapping."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot read the config file ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: the config file is not UTF-8 text; save it as such") from error
+        raise InputError(f"{path}: the config file is not UTF-8 text; save it as UTF-8") from error
     try:
         tree = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
@@ -118,14 +118,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _merge(
     into: dict[str, Any], tree: Mapping[str, Any], source: str, origin: dict[str, str], prefix: str = ""
 ) -> None:
-    """Put `tree` over `into`. Mappings are merged; an option's empty one takes away what was there.
+    """Merge `tree` into `into`. Mappings are merged; an option's empty mapping removes the existing value.
 
-    A `name` that chooses another variant of a section leaves behind what other sources set and it does not have.
+    A `name` that selects another variant of a section drops the options of other sources that this variant lacks.
     """
     for key, value in tree.items():
         dotted = f"{prefix}{key}"
         origin[dotted] = source
-        if hasattr(dict, key):  # 'items' and the like, which EasyDict cannot hold
+        if hasattr(dict, key):  # 'items' and the like, which EasyDict cannot store
             raise InputError(f"{source}: {dotted}: no such option{nearest(dotted)}")
         if isinstance(value, Mapping) and (value or dotted not in option_types()):
             if not isinstance(into.get(key), Mapping):
@@ -139,13 +139,13 @@ def _merge(
 
 
 def _set_by(source: str, dotted: str, origin: Mapping[str, str]) -> bool:
-    """Whether this source set an option, or one in a section of this name."""
+    """Return whether this source set an option, or an option in a section of this name."""
     return any(who == source and f"{name}.".startswith(f"{dotted}.") for name, who in origin.items())
 
 
 def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:
     dotted, equals, value_text = text.partition("=")
-    if not equals or not dotted.strip():
+    if not equals or not all(key.strip() for key in dotted.split(".")):
         raise InputError(f"--set {text}: expected section.key=value, for example --set train.epochs=20")
     dotted, value_text = dotted.strip(), value_text.strip()
     value: Any
@@ -154,7 +154,7 @@ def _override(tree: dict[str, Any], text: str, origin: dict[str, str]) -> None:
         and value_text not in ("", "null")
         and value_text[0] not in "'\""
     ):
-        value = value_text  # a path or name, whatever YAML would make of `3`, `a: b` or `run #2`
+        value = value_text  # a path or a name, whatever YAML would make of `3`, `a: b` or `run #2`
     else:
         try:
             value = yaml.load(value_text, _UniqueKeyLoader)

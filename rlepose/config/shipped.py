@@ -1,4 +1,4 @@
-"""Configs that rlepose brings: package data of a wheel, and the folder configs/ of a checkout."""
+"""Configs that come with rlepose: package data of a wheel, or the folder configs/ of a checkout."""
 
 import difflib
 from pathlib import Path
@@ -12,36 +12,37 @@ _FOLDERS = ("", _SUITES, "recipes")
 
 
 def shipped_folder() -> Path:
-    """The folder of all of them. InputError where the installation has none."""
+    """Return the folder with the configs. InputError if the installation has none."""
     folder = next((place / "configs" for place in (_PACKAGE, _PACKAGE.parent) if (place / "configs").is_dir()), None)
     if folder is None:
-        raise InputError(f"{_PACKAGE}: has no configs beside or inside it; install rlepose from its wheel or checkout")
+        raise InputError(
+            f"{_PACKAGE}: no configs found beside or inside this folder; install rlepose from its wheel or checkout"
+        )
     return folder
 
 
 def shipped_configs(folder: str = "") -> dict[str, Path]:
-    """The configs by name, e.g. 'coco_res50_rle'. folder: 'suites' for the suites, 'recipes' for what configs share."""
+    """Return configs by name, e.g. 'coco_res50_rle'. folder: 'suites', or 'recipes' for the bases of configs."""
     return {path.stem: path for path in sorted((shipped_folder() / folder).glob("*.yaml"))}
 
 
 def first_comment(config: Path) -> str:
-    """What the first line of a config says about it; '' where the line is no comment."""
+    """Return the comment on the first line of a config; '' if there is none."""
     line = config.read_text(encoding="utf-8").partition("\n")[0]
     return line.removeprefix("#").strip() if line.startswith("#") else ""
 
 
 def find_config(given: str) -> Path:
-    """The config file that a user means: a path, or the name of a shipped config.
+    """Return the config file for a path or the name of a shipped config.
 
-    given: the path of a file, from any folder; otherwise coco_res50_rle, coco_res50_rle.yaml or
-    configs/coco_res50_rle.yaml, and likewise for recipes/ and suites/. InputError, with the nearest names, where there
-    is neither.
+    given: the path of a file, or coco_res50_rle, coco_res50_rle.yaml or configs/coco_res50_rle.yaml, from any folder,
+    and likewise for recipes/ and suites/. InputError, with the nearest names, if there is neither.
     """
     return _find(given, "")
 
 
 def find_suite(given: str) -> Path:
-    """The suite that a user means: as `find_config`, but a name alone, such as coco_paper, is a suite's."""
+    """Return the suite file, as `find_config`, except that a name alone, such as coco_paper, is a suite."""
     return _find(given, _SUITES)
 
 
@@ -57,7 +58,5 @@ def _find(given: str, folder: str) -> Path:
         return shipped[stem]
     near = difflib.get_close_matches(stem, shipped, n=3)
     reason = "Is a directory" if path.is_dir() else "No such file or directory"
-    fix = (
-        f"did you mean {' or '.join(near)}?" if near else "check the path, or take a name that `rlepose configs` lists"
-    )
+    fix = f"did you mean {' or '.join(near)}?" if near else "check the path, or use a name from `rlepose configs`"
     raise InputError(f"{given}: cannot read the config file ({reason}); {fix}")

@@ -1,7 +1,7 @@
-"""What goes together: tasks, heads, losses, dimensions and exports, in one table.
+"""The supported combinations of tasks, heads, losses, dimensions and exports, in one table.
 
-What is in no row is refused with a sentence. docs/support.md shows the table, and tests/config/test_support.py walks
-it. A new head, loss or task adds rows.
+Any other combination is rejected with an error message. docs/support.md shows the table, and
+tests/config/test_support.py goes through it. A new head, loss or task adds rows.
 """
 
 from typing import NamedTuple
@@ -11,10 +11,10 @@ _SIMPLE = ("l1", "l2", "gaussian", "laplace", "dle", "rle")
 
 
 class Support(NamedTuple):
-    """Each of the losses trains this head of this task in each number of dimensions.
+    """Each of these losses can train this head of this task in each of these numbers of dimensions.
 
-    task: `model.name`. head: `model.head.name`, None where there are no heads to choose from. losses: `loss.name`.
-    dims: coordinates of a joint. exports: formats of `rlepose export` that the trained network can be written in.
+    task: `model.name`. head: `model.head.name`, None for a task without heads. losses: `loss.name`. dims: coordinates
+    per joint. exports: formats of `rlepose export` that support the network.
     """
 
     task: str
@@ -35,7 +35,7 @@ SUPPORT = (
 
 
 def refusal(task: str, head: str | None, loss: str, dims: int) -> tuple[str, str] | None:
-    """Why a network cannot be trained so: (dotted name of an option, what is wrong and how to fix it); None if it can.
+    """Return why a combination is not supported: (dotted name of an option, problem and fix); None if it is.
 
     >>> refusal("top_down", "regression", "rle", 2)
     >>> refusal("top_down", "heatmap", "rle", 2)[0]
@@ -49,26 +49,26 @@ def refusal(task: str, head: str | None, loss: str, dims: int) -> tuple[str, str
         return _wrong_dimensions(task, head, loss, dims)
     can = ", ".join(name for row in losses for name in row.losses)
     if head is None:
-        return "loss.name", f"{task} cannot learn by the loss {loss}; take one of {can}"
+        return "loss.name", f"{task} cannot be trained with the loss {loss}; use one of {can}"
     return (
         "model.head.name",
-        f"the head {head} cannot learn by the loss {loss}, but by {can}; take one of these, or another head",
+        f"the head {head} cannot be trained with the loss {loss}, only with {can}; use another loss or head",
     )
 
 
 def _wrong_dimensions(task: str, head: str | None, loss: str, dims: int) -> tuple[str, str]:
     if task == "lifting":
-        return "data.format", "lifting learns from labels in space, which data.format=h36m has; set it"
+        return "data.format", "lifting needs 3-D labels; set data.format=h36m"
     if head == "heatmap":
-        return "model.head.name", "heatmap gives no depth; set model.head.name=integral or regression"
+        return "model.head.name", "heatmap predicts no depth; set model.head.name=integral or regression"
     return (
         "loss.name",
-        f"{loss} predicts through one flow, but in {dims}-D persons without depth need another; take another loss",
+        f"{loss} predicts with one flow, but in {dims}-D, persons without depth need a second one; use another loss",
     )
 
 
 def exports_of(task: str, head: str | None, loss: str, dims: int) -> tuple[str, ...]:
-    """Formats that such a network can be exported in; () where there are none."""
+    """Return the formats in which such a network can be exported; may be empty."""
     for row in SUPPORT:
         if (row.task, row.head) == (task, head) and loss in row.losses and dims in row.dims:
             return row.exports

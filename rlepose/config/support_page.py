@@ -1,4 +1,4 @@
-"""docs/support.md: the table of what goes together, generated so that the page cannot fall behind."""
+"""docs/support.md: the table of supported combinations, generated so that the page is never out of date."""
 
 from rlepose.config.support import SUPPORT
 
@@ -6,7 +6,7 @@ COMMAND = "python scripts/list_options.py"
 
 
 def support_page() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     rows = [
         [
             row.task,
@@ -19,15 +19,15 @@ def support_page() -> str:
     ]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     return (
-        "# What goes together\n\n"
+        "# Supported combinations\n\n"
         f"Generated from [support.py](../rlepose/config/support.py) by `{COMMAND}`; edit that file, not this page.\n\n"
-        "A task is chosen by `model.name`, a head by `model.head.name`, a loss by `loss.name`, and dimensions by "
-        "`data.format`: coco is 2-D, h36m 3-D. What stands in no row is refused before anything else is done, with a "
-        "sentence that says what to change. `tests/config/test_support.py` takes a step with every supported "
-        "combination, and asks for every other.\n\n"
+        "`model.name` selects the task, `model.head.name` the head, `loss.name` the loss, and `data.format` the "
+        "dimensions: coco is 2-D, h36m 3-D. Any other combination is rejected at once, with a message that names the "
+        "option to change. `tests/config/test_support.py` takes a training step with every supported combination and "
+        "checks the message of every other one.\n\n"
         "| task | head | losses | dimensions | exports |\n|---|---|---|---|---|\n"
         f"{table}\n\n"
-        "Flip test, recalibration, calibration, a report and the moving average of weights go with every row; NME with "
-        "all in 2-D. `basic` has no density to calibrate. int8 goes with onnx alone, and neither int8 nor float16 with "
-        "lifting.\n"
+        "The flip test, calibration, recalibration, reports and the moving average of weights work with every row, "
+        "except that `basic` has no density to calibrate; NME works with every 2-D row. int8 only works with onnx, and "
+        "lifting only with float32.\n"
     )

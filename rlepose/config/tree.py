@@ -1,4 +1,4 @@
-"""Raw trees of keys and values, as YAML and checkpoints have them, and the sections that they fill."""
+"""Raw trees of keys and values, from YAML and checkpoints, and the sections that they fill."""
 
 import difflib
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from rlepose.options import SectionField, default_of, section_classes, section_f
 
 @dataclass(frozen=True)
 class Sources:
-    """Who set what. by_name: the file, or --set, by dotted name. rest: who set all other options."""
+    """The origin of options. by_name: the file, or --set, by dotted name. rest: the origin of all other options."""
 
     by_name: Mapping[str, str]
     rest: str
 
     def of(self, dotted: str) -> str:
-        """The source of an option or, where it has none of its own, of the nearest section above it."""
+        """Return the source of an option or, if unknown, of the nearest section above it."""
         while dotted:
             if dotted in self.by_name:
                 return self.by_name[dotted]
@@ -29,39 +29,39 @@ class Sources:
 
 
 def config_of_tree(tree: Any, sources: Sources) -> Config:
-    """The config that a tree describes. InputError for an entry that its section does not have, or of another type."""
+    """Return the config that a tree describes. InputError for an unknown key or a value of the wrong type."""
     return _section(Config, (Config,), tree, "", sources)
 
 
 def nearest(dotted: str) -> str:
-    """'; did you mean …?' for a name that no option has, or ''."""
+    """Return '; did you mean …?' for an unknown option, or ''."""
     names = option_names()
     close = difflib.get_close_matches(dotted, names, n=1, cutoff=0.6)
     last = dotted.rpartition(".")[2]
-    # The right name in the wrong section is nearer than a similar name.
+    # The right name in the wrong section is a better guess than a similar name.
     same = [name for name in names if name.rpartition(".")[2] == last]
     best = same or close
     return f"; did you mean {best[0]}?" if best else ""
 
 
 def changeable_tree(config: Config) -> dict[str, Any]:
-    """A tree that fills this config, in which another variant may be chosen.
+    """Return a tree that describes this config and allows another variant to be selected.
 
-    It leaves out the options that not all variants of a section have, where they are at their defaults.
+    Options that not all variants of a section have are omitted if they have their default values.
     """
     return _changeable(config, (Config,))
 
 
 def without_other_variants(tree: Any) -> Any:
-    """The tree of a config of an earlier version, which gave each section the options of all variants, without those
-    that the chosen variants do not have."""
+    """Drop the options of variants that are not selected from a tree of an earlier version, whose sections had the
+    options of all variants."""
     return _own(Config, (Config,), tree)
 
 
 def options_left_behind(section: str, tree: Mapping[str, Any], name: Any) -> list[str]:
-    """Keys of a section's tree that its variant of this name does not have, but another one has.
+    """Return the keys of a section's tree that belong to another variant than the one named.
 
-    section: dotted name. [] where the section has no variants, or none of this name.
+    section: dotted name. [] if the section has no variants, or none of this name.
     """
     classes: tuple[Any, ...] = (Config,)
     for key in section.split("."):
@@ -76,13 +76,13 @@ def options_left_behind(section: str, tree: Mapping[str, Any], name: Any) -> lis
 
 
 def has_all_variants(tree: Mapping[str, Any]) -> bool:
-    """Whether an earlier version stored this tree: with options that no loss has together."""
+    """Return whether an earlier version stored this tree: with options that no single loss has."""
     loss = tree.get("loss")
     return isinstance(loss, Mapping) and loss.keys() >= {"name", "form", "q", "q_scale", "flow", "heatmap"}
 
 
 def _chosen(default: Any, classes: tuple[Any, ...], tree: Mapping[str, Any]) -> Any:
-    """The class that a section's tree is of; None where no variant has the name that it gives."""
+    """Return the class of a section's tree; None if no variant has the name in it."""
     if len(classes) == 1:
         return classes[0]
     name = tree.get("name", default.name)
@@ -120,11 +120,11 @@ def _value(found: SectionField, value: Any, dotted: str, sources: Sources) -> An
 
 
 def _of_other_variants(chosen: str, found: SectionField, dotted: str, sources: Sources) -> str:
-    """That the chosen variant does not have an option, and what to do."""
+    """Return the message that the selected variant lacks an option, with the fix."""
     section, source = dotted.rpartition(".")[0], sources.of(dotted)
     owners: list[Any] = found.owners
     names = " or ".join(owner.name for owner in owners)
-    return f"{source}: {dotted}: {chosen} does not have it; leave it out, or set {section}.name={names}"
+    return f"{source}: {dotted}: {chosen} has no such option; remove it, or set {section}.name={names}"
 
 
 def _changeable(section: Any, classes: tuple[type, ...]) -> dict[str, Any]:

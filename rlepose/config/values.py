@@ -1,4 +1,4 @@
-"""A raw value from YAML as the type of its option."""
+"""Convert a raw YAML value to the type of its option."""
 
 import types
 import typing
@@ -9,7 +9,7 @@ from rlepose.options import SectionField
 
 
 def converted(value: Any, option: SectionField) -> Any:
-    """The value as the type of its option, within its range; ValueError says what was expected."""
+    """Return the value in the type of its option; ValueError, with the expected value, if it is out of range."""
     result = _as_type(value, option.hint)
     _check_range(result, option.item.metadata)
     return result
@@ -35,7 +35,7 @@ def _as_type(value: Any, hint: Any) -> Any:
     if hint is float:
         return _number(value)
     if hint is int:
-        # bool is an int to Python, and 20.0 is one to a person
+        # bool is an int to Python, and 20.0 is a whole number to the user
         if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
             raise ValueError("a whole number")
         return int(value)
@@ -65,7 +65,7 @@ def _as_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _number(value: Any) -> float:
-    # YAML 1.1 reads 1e-3, without a dot, as text; a number is meant.
+    # YAML 1.1 reads 1e-3, without a dot, as text; accept it as a number.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("a number")
     try:

@@ -1,4 +1,4 @@
-"""Other projects' checkpoints to this project's, with the config that belongs to them."""
+"""Convert checkpoints of other projects to this project's, with a matching config."""
 
 import logging
 import re
@@ -10,6 +10,7 @@ import torch
 
 from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
+from rlepose.contents import foreign_content, head_of
 from rlepose.convert.layouts import Converted, State, convert_state
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError, first_line
@@ -21,8 +22,8 @@ from rlepose.runtime.checkpoint_file import load_state
 
 log = logging.getLogger(__name__)
 
-# mmengine's `meta` holds NumPy's arrays and numbers: plain data, which torch.load has to be allowed. The functions that
-# make them have other names in files of NumPy 1 than of NumPy 2.
+# mmengine's `meta` contains NumPy arrays and numbers: plain data, which torch.load must be allowed to load. NumPy 1 and
+# NumPy 2 use different names for the functions that create them.
 _RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 _NUMPY: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
@@ -38,23 +39,27 @@ def convert_checkpoint(
 ) -> Checkpoint:
     """Write the checkpoint `out` from a file of the authors' code or of mmpose.
 
-    input_size_hw: height and width in px of the crops that the model was trained on, which its file does not tell; None
-    takes (256, 192), or in 3-D (256, 256). annotations: COCO-format file of its joints; None takes COCO's 17, or in 3-D
-    Human3.6M's 18. Raises InputError for files of other kinds, and for those that hold more than tensors and plain
-    types: loading them could run code.
+    Args:
+        path: the file.
+        out: the checkpoint to write.
+        input_size_hw: height and width in px of the model's crops, which its file does not state; None for (256, 192),
+            or (256, 256) in 3-D.
+        annotations: COCO-format file with the model's joints; None for COCO's 17, or Human3.6M's 18 in 3-D.
+
+    Raises InputError for other files, and for files with more than tensors and plain types, which could run code.
     """
     try:
         converted = convert_state(read_state(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if converted.dims == 3 and annotations is not None:
-        raise InputError(f"--annotations: {path} is in 3-D and has Human3.6M's joints; leave it out")
+        raise InputError(f"--annotations: only for 2-D models, but {path} is 3-D; remove this option")
     where, known = ("COCO", COCO) if converted.dims == 2 else ("Human3.6M", H36M)
     where, skeleton = (where, known) if annotations is None else (str(annotations), CocoFile(annotations).skeleton())
     if len(skeleton) != converted.joints:
         raise InputError(
             f"{path}: has {converted.joints} joints, but {where} has {len(skeleton)}; pass a "
-            "file of its data set with --annotations"
+            "file of the model's data set with --annotations"
         )
     config = config_of(converted, out.stem, input_size_hw)
     model = build_model(config.top_down, len(skeleton), predict_sigma=True, pretrained=False, dims=config.dims)
@@ -77,28 +82,31 @@ def convert_checkpoint(
 
 
 def read_state(path: Path) -> State:
-    """The tensors of a file: a state dict, alone or as its entry 'state_dict'. InputError for all else."""
+    """Return the tensors of a file: a state dict, alone or under 'state_dict'. InputError for other files."""
     if not path.is_file():
         raise InputError("no such file; check the path")
     try:
         with torch.serialization.safe_globals(_NUMPY):
             tree: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a broken file can raise nearly anything
+        found = foreign_content(head_of(path))
+        if found is not None:
+            raise InputError(f"no checkpoint: it is {found}") from error
         refused = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
         raise InputError(
-            f"cannot be loaded as tensors and plain types alone ({refused[0] if refused else first_line(error)}); "
-            "loading more could run code, so if you trust the file, save its weights alone where it was made, with "
+            f"contains more than tensors and plain types ({refused[0] if refused else first_line(error)}); "
+            "loading it could run code, so if you trust the file, save only its weights where it was made, with "
             "python -c \"import torch; file = torch.load('FILE', map_location='cpu', weights_only=False); "
             "torch.save({'state_dict': file.get('state_dict', file)}, 'WEIGHTS')\""
         ) from error
     state = tree.get("state_dict", tree) if isinstance(tree, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError("holds no state dict of a model; expected names with tensors, or those under 'state_dict'")
+        raise InputError("contains no state dict; expected tensors by name, alone or under 'state_dict'")
     return state
 
 
 def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int] | None) -> Config:
-    """The config under which a converted model sees what it was trained on; None for crops of the published size."""
+    """Return a config that matches a converted model's training; input_size_hw: None for the published models' size."""
     options = converted.options
     crops = options["data"] if input_size_hw is None else options["data"] | {"input_size_hw": list(input_size_hw)}
     tree = {
@@ -111,7 +119,7 @@ def config_of(converted: Converted, name: str, input_size_hw: tuple[int, int] | 
 
 
 def load_flows(criterion: Criterion, converted: Converted, path: Path) -> None:
-    """Fill the flow of each of the criterion's likelihoods."""
+    """Load the flow of each of the criterion's likelihoods."""
     state = {
         f"likelihoods.{i}.flows.flows.0.{name}": value
         for i, flow in enumerate(converted.flows)

@@ -1,7 +1,7 @@
-"""The state dicts of other projects' RLE models, in this project's names and units.
+"""Convert state dicts of other projects' RLE models to this project's names and units.
 
-Both have torchvision's ResNet (conv1, bn1, layer1 …, which are timm's names too), and a RealNVP whose couplings data
-pass last to first. docs/convert.md lists what their conventions share with ours and what they do not.
+Both layouts have torchvision's ResNet (conv1, bn1, layer1 …, also timm's names), and a RealNVP whose couplings are in
+reverse order. docs/convert.md compares their conventions with this project's.
 """
 
 import re
@@ -16,7 +16,7 @@ from rlepose.errors import InputError
 
 State = Mapping[str, Tensor]
 
-# The number of blocks a stage, and whether they are bottlenecks.
+# Number of blocks per stage, and whether they are bottlenecks.
 _RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",
@@ -24,8 +24,8 @@ _RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((3, 4, 23, 3), True): "resnet101",
     ((3, 8, 36, 3), True): "resnet152",
 }
-_MMPOSE_HEADS = ("head.", "keypoint_head.")  # since 1.0, and before
-# What models see, by the dimensions in which they predict: crops of people and, in RGB, what is made of the pixels.
+_MMPOSE_HEADS = ("head.", "keypoint_head.")  # since version 1.0, and before
+# By number of dimensions: crop size relative to the box, and normalisation of RGB pixels.
 _COCO_CROPS = {
     "format": "coco",
     "input_size_hw": [256, 192],
@@ -45,8 +45,8 @@ class Converted:
     """A model in this project's names.
 
     backbone: the model's name in timm. model: state of a PoseModel. flows: state of the RealNVP of each likelihood,
-    coupling by coupling. options: what the config must say for the model to see what it was trained on. The size of the
-    crops, which files do not hold, is the published models'.
+    coupling by coupling. options: options that the config needs to match the model's training. The size of the crops,
+    which files do not state, is that of the published models.
     """
 
     backbone: str
@@ -58,25 +58,25 @@ class Converted:
 
 
 def convert_state(state: State) -> Converted:
-    """Whichever layout it is; InputError for others."""
+    """Convert a state dict of either layout; InputError for others."""
     names = {name.removeprefix("module."): value for name, value in state.items()}
     if "fc_coord.linear.weight" in names:
         return from_official(names)
     if any(f"{head}fc.weight" in names for head in _MMPOSE_HEADS):
         return from_mmpose(names)
     raise InputError(
-        "no weights of the authors' RLE models (fc_coord.linear.weight) or mmpose's (head.fc.weight) in it, but "
-        f"{', '.join(list(names)[:3])}; only these two kinds can be converted"
+        "expected weights of the authors' RLE models (fc_coord.linear.weight) or of mmpose's (head.fc.weight), found "
+        f"{', '.join(list(names)[:3])}; other models cannot be converted"
     )
 
 
 def from_official(state: State) -> Converted:
-    """The authors' code: preact.*, fc_coord, fc_sigma, and flow (2-D) or flow3d and flow2d (3-D).
+    """Convert the authors' layout: preact.*, fc_coord, fc_sigma, and flow (2-D) or flow3d and flow2d (3-D).
 
-    Both see RGB minus a mean; only 3-D models divide the difference by a deviation. Crops of COCO's people are larger
-    than their boxes, crops of Human3.6M's are not. The coordinate layer gets features of length 1.
+    Both subtract a mean from RGB; only 3-D models also divide by a standard deviation. Crops of COCO's people are
+    larger than their boxes, crops of Human3.6M's are not. The coordinate layer gets features of norm 1.
     """
-    # In 3-D there are two flows: the second is for labels without depth.
+    # In 3-D there are two flows: the second one is for labels without depth.
     flows = ("flow3d.", "flow2d.") if any(name.startswith("flow3d.") for name in state) else ("flow.",)
     dims = 3 if len(flows) == 2 else 2
     sigma = "fc_sigma.linear." if "fc_sigma.linear.weight" in state else "fc_sigma."
@@ -99,17 +99,18 @@ def from_official(state: State) -> Converted:
 
 
 def from_mmpose(state: State) -> Converted:
-    """mmpose: backbone.*, head.fc with rows (x, y, scale x, scale y) a joint, head.loss_module.flow_model.
+    """Convert mmpose's layout: backbone.*, head.fc with rows (x, y, scale x, scale y) per joint, and
+    head.loss_module.flow_model.
 
-    Positions are shares of the crop, so 0.5 is taken off the bias. ImageNet's mean and deviation, no feature
-    normalisation. Its loss is twice −log of G(ē) Q(ē) / Π sigma with Q a Laplace density of scale 2, up to constants:
-    `paper` is that with the normaliser.
+    Positions are fractions of the crop, so 0.5 is subtracted from the bias. ImageNet's mean and standard deviation, no
+    feature normalisation. mmpose's loss is twice −log of G(ē) Q(ē) / Π sigma with Q a Laplace density of scale 2, up to
+    constants: `paper` is the same with the normaliser.
     """
     head = next(prefix for prefix in _MMPOSE_HEADS if f"{prefix}fc.weight" in state)
     weight, bias = _get(state, f"{head}fc.weight"), _get(state, f"{head}fc.bias")
     loss = "loss_module." if any(name.startswith(f"{head}loss_module.") for name in state) else "loss."
     if len(bias) % 4 or not any(name.startswith(f"{head}{loss}flow_model.") for name in state):
-        raise InputError("mmpose's model has no flow, so it is not one of RLE; take one whose name has _rle")
+        raise InputError("the mmpose model has no flow, so it was not trained with RLE; use one with _rle in its name")
     rows = torch.arange(len(bias)).view(-1, 2, 2)  # joint; coordinates, scales; x, y
     coordinates, scales = rows[:, 0].flatten(), rows[:, 1].flatten()
     backbone, weights = _resnet(state, "backbone.")
@@ -135,26 +136,26 @@ def from_mmpose(state: State) -> Converted:
 
 def _get(state: State, name: str) -> Tensor:
     if name not in state:
-        raise InputError(f"its {name} is missing; the file is incomplete, so fetch it again")
+        raise InputError(f"{name} is missing, so the file is incomplete; download it again")
     return state[name]
 
 
 def _resnet(state: State, prefix: str) -> tuple[str, dict[str, Tensor]]:
-    """The backbone's name in timm and its weights; InputError for what is no ResNet."""
+    """Return the backbone's name in timm and its weights; InputError if it is no ResNet."""
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     found = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", name) for name in weights]
     stages: Sequence[int] = [int(match[1]) for match in found if match]
     blocks = tuple(stages.count(stage) for stage in (1, 2, 3, 4))
     name = _RESNETS.get((blocks, "layer1.0.conv3.weight" in weights))
     if name is None or "conv1.weight" not in weights:
-        raise InputError(f"its backbone is no ResNet of 18 to 152 layers ({', '.join(list(weights)[:2])}, …)")
+        raise InputError(f"expected a ResNet of 18 to 152 layers as backbone, found {', '.join(list(weights)[:2])}, …")
     return f"{name}.tv_in1k", {
         f"backbone.features.{key}": value for key, value in weights.items() if not key.startswith("fc.")
     }
 
 
 def _couplings(state: State, prefix: str) -> dict[str, Tensor]:
-    """mask, s.i.layer.kind and t.i.layer.kind in the order in which data pass, as RealNVP takes them."""
+    """Return mask, s.i.layer.kind and t.i.layer.kind in the order of the data's path, as RealNVP expects them."""
     mask = _get(state, f"{prefix}mask")
     renamed = {f"couplings.{len(mask) - 1 - theirs}.mask": row for theirs, row in enumerate(mask)}
     for theirs, ours in enumerate(reversed(range(len(mask)))):

@@ -1,4 +1,4 @@
-"""Random changes to a training crop. Every choice comes from the generator that is passed in."""
+"""Random augmentation of training crops. All random numbers come from the generator argument."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from rlepose.datasets.options import AugmentConfig
 from rlepose.pose.geometry import Floats, box_to_center_scale
 from rlepose.pose.skeleton import Skeleton
 
-# As in the original: a half needs this many visible joints, and its crop is the joints' extent times the padding.
+# As in the authors' code: a half needs this many visible joints, and its crop is the extent of the joints, padded.
 _HALF_BODY_IF_MORE_THAN = 3
 _HALF_BODY_LEAST_JOINTS = 2
 _HALF_BODY_PADDING = 1.5
-# An occluder's largest area as a share of the person's box, and the limits of its height over its width, as in Sun et
-# al.'s Integral Human Pose Regression and what follows it.
+# An occluder's largest area as a fraction of the person's box, and the limits of its height / width ratio, as in Sun et
+# al.'s Integral Human Pose Regression and its successors.
 _LARGEST_OCCLUDER = 0.7
 _OCCLUDER_RATIO = (0.3, 1 / 0.3)
 _OCCLUDER_ATTEMPTS = 100
@@ -23,7 +23,7 @@ _OCCLUDER_ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class CropChoice:
-    """What to cut out of the picture, and how."""
+    """Region of the picture to crop, with rotation and flip."""
 
     center: Floats
     scale: Floats
@@ -32,25 +32,25 @@ class CropChoice:
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of randomness of one sample in one epoch, whichever process asks."""
+    """Return the random generator of one sample in one epoch, the same in every process."""
     return np.random.default_rng((1, seed, epoch, index))
 
 
 def order_generator(seed: int, epoch: int, attempt: int = 0) -> np.random.Generator:
-    """The source of the order of an epoch's samples; its stream is none of `sample_generator`'s.
+    """Return the random generator of the order of an epoch's samples, independent of `sample_generator`.
 
-    attempt: how often the run was taken back, and wants another order than before.
+    attempt: number of rewinds of the run; each needs another order.
     """
     return np.random.default_rng((2, seed, epoch, attempt) if attempt else (2, seed, epoch))
 
 
 def extra_generator(seed: int, number: int, attempt: int = 0) -> np.random.Generator:
-    """The same for a pass over persons who fill up the batches."""
+    """Return the random generator of the order of the extra persons in pass `number`."""
     return np.random.default_rng((3, seed, number, attempt))
 
 
 def flip_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The source of which samples of an epoch are mirrored, for a data set that draws it for all at once."""
+    """Return the random generator of an epoch's flips, for a data set that draws them for all samples at once."""
     return np.random.default_rng((4, seed, epoch))
 
 
@@ -63,9 +63,9 @@ def random_crop(
     keypoints: Floats,
     visible: NDArray[np.integer],
 ) -> CropChoice:
-    """Half body, scale, rotation and flip of one person's crop.
+    """Draw half body, scale, rotation and flip for one person's crop.
 
-    center and scale (2,) px of the plain crop, keypoints (K, 2) px, visible (K,).
+    center, scale: (2,) px, the plain crop. keypoints: (K, 2) px. visible: (K,).
     """
     if rng.random() < config.half_body_prob:
         upper_first = bool(rng.random() < config.upper_body_prob)
@@ -78,7 +78,7 @@ def random_crop(
 
 
 def _draw(rng: np.random.Generator, config: AugmentConfig, size: float, largest: float) -> float:
-    """A number in ± largest: uniform, or normal with standard deviation `size` and clipped."""
+    """Draw a number in ± largest: uniform, or normal with standard deviation `size`, clipped."""
     if config.distribution == "uniform":
         return rng.uniform(-largest, largest)
     return float(np.clip(rng.normal(0, size), -largest, largest))
@@ -96,10 +96,10 @@ def half_body(
     keypoints: Floats,
     visible: NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
-    """The region around the upper or the lower body's visible joints, or the region as it was.
+    """Return the region around the visible joints of the upper or lower body, or the unchanged region.
 
-    upper_first: which half is asked for. It is taken where it has more than 2 visible joints, else the other half where
-    that has more than 2, else the upper one.
+    upper_first: whether the upper half is preferred. A half is used if it has more than 2 visible joints, the preferred
+    one first; if neither has, the upper one.
     """
     if skeleton.upper_body is None or visible.sum() <= _HALF_BODY_IF_MORE_THAN:
         return center, scale
@@ -116,9 +116,9 @@ def half_body(
 def _half_region(
     keypoints: Floats, chosen: NDArray[np.bool_], aspect_ratio: float
 ) -> tuple[Floats, Floats, NDArray[np.floating]]:
-    """Centre and scale (…, 2) px of the crop around the chosen ones of joints (…, K, 2) px, and their extent (…) px.
+    """Return centre and scale (…, 2) px of the crop around the chosen joints (…, K, 2) px, and their extent (…) px.
 
-    At least one of each person's joints is chosen.
+    At least one joint of each person must be chosen.
     """
     low = np.where(chosen[..., None], keypoints, np.inf).min(axis=-2)
     high = np.where(chosen[..., None], keypoints, -np.inf).max(axis=-2)
@@ -137,10 +137,10 @@ def reachable_region(
     keypoints: Floats,
     visible: NDArray[np.integer],
 ) -> Floats:
-    """The smallest boxes that hold every crop which `random_crop` can make of N persons.
+    """Return the smallest boxes that contain every crop that `random_crop` can draw for N persons.
 
-    center and scale (N, 2) px of the plain crops, keypoints (N, K, 2) px, visible (N, K)
-    -> (N, 4): left, top, right, bottom in px of the picture, and beyond its border.
+    center, scale: (N, 2) px, the plain crops. keypoints: (N, K, 2) px. visible: (N, K).
+    -> (N, 4): left, top, right, bottom in px of the picture, possibly outside it.
     """
     centers, scales = [center], [scale]
     if config.half_body_prob > 0 and skeleton.upper_body is not None and len(center):
@@ -154,7 +154,7 @@ def reachable_region(
             centers.append(half_center)
             scales.append(half_scale)
     all_centers, all_scales = np.stack(centers), np.stack(scales)
-    # The half diagonal of a w × h box turned by t reaches R cos(t − atan(h / w)) to the side: most for t = atan(h / w).
+    # The half diagonal of a w × h box rotated by t extends R cos(t − atan(h / w)) sideways: maximal at t = atan(h / w).
     turn = np.deg2rad(_largest_rotation_deg(config) if config.rotation_prob > 0 else 0.0)
     angle = np.arctan2(all_scales[..., ::-1], all_scales)
     radius = np.linalg.norm(all_scales, axis=-1, keepdims=True) / 2
@@ -164,7 +164,7 @@ def reachable_region(
 
 
 def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each channel of an RGB crop times its own factor in 1 ± config.color, to the nearest level from 0 to 255."""
+    """Multiply each channel of an RGB crop by a random factor in 1 ± config.color, rounded and clipped to 0 … 255."""
     if not config.color:
         return crop
     factors = rng.uniform(1 - config.color, 1 + config.color, size=3)
@@ -174,10 +174,10 @@ def random_color(rng: np.random.Generator, config: AugmentConfig, crop: NDArray[
 def random_occluder(
     rng: np.random.Generator, config: AugmentConfig, bbox_xywh: Floats, image_size_wh: NDArray[np.integer]
 ) -> NDArray[np.int64] | None:
-    """A rectangle of the picture to cover with noise, somewhere in the person's box, or None.
+    """Draw a rectangle of the picture, inside the person's box, to cover with noise, or None.
 
-    bbox_xywh (4,) px, image_size_wh (2,) px -> x1, y1, x2, y2 px: columns x1 … x2 − 1, rows y1 … y2 − 1. A rectangle
-    that is wider or higher than the box reaches beyond it. One that does not fit into the picture is drawn again.
+    bbox_xywh: (4,) px. image_size_wh: (2,) px. -> x1, y1, x2, y2 px: columns x1 … x2 − 1, rows y1 … y2 − 1. A rectangle
+    wider or higher than the box extends beyond it. Rectangles that do not fit into the picture are redrawn.
     """
     if not config.occlusion_prob or rng.random() >= config.occlusion_prob:
         return None

@@ -1,4 +1,4 @@
-"""Which persons make a batch, in which order, on which rank."""
+"""Select the persons of each batch, their order, and the rank that processes them."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,24 @@ from torch.utils.data import Sampler
 from rlepose.datasets.augment import extra_generator, order_generator
 from rlepose.errors import InputError
 
-Key = tuple[int, int]  # (epoch, person): what a sampler asks a dataset for
+Key = tuple[int, int]  # (epoch, person): the key of a sample, from sampler to data set
 
 
 class TrainBatches(Sampler[list[Key]]):
-    """Each rank's part of each global batch of an epoch.
+    """Each rank's share of each global batch of an epoch.
 
-    The order is a function of (seed, epoch, attempt). A global batch is dealt out to the ranks in turn, so one GPU and
-    eight see the same batches. An epoch that was left in the middle goes on at `first_step`. The rest that does not
-    fill a batch is left for a later epoch's order; a data set smaller than a batch makes one batch of as many persons
-    as divide by `divisor`.
+    The order is a function of (seed, epoch, attempt). The persons of a global batch are dealt to the ranks in turn, so
+    one GPU and eight GPUs see the same batches. An interrupted epoch continues at `first_step`. Persons that do not
+    fill a batch are dropped until another epoch's order includes them; a data set smaller than a batch makes one batch
+    of the largest size that is divisible by `divisor`.
 
-    num_extra: number of persons after these in the data set who make half of each batch, on each rank and in each of
-    its parts. They come in passes of their own, each in another order, and an epoch takes as many as it needs: every
-    extra person as often as any other, give or take one. A pass counts as the epoch in their keys, so that one who
-    comes twice in an epoch is augmented in two ways.
+    num_extra: number of extra persons, after the first num_persons in the data set, who make half of each batch, on
+    each rank and in each accumulated part. They are drawn in separate passes, each in another order, and an epoch uses
+    as many passes as it needs, so that all extra persons occur equally often, within one. The pass replaces the epoch
+    in their keys, so that an extra person who occurs twice in an epoch is augmented in two ways.
+
+    weights: (N,), how often each person is drawn, relative to once an epoch; None for once. Persons of equal weight are
+    drawn in passes like extra persons, and then shuffled with all others.
     """
 
     def __init__(
@@ -35,7 +38,13 @@ class TrainBatches(Sampler[list[Key]]):
         world_size: int = 1,
         divisor: int = 1,
         num_extra: int = 0,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
+        self.groups: list[tuple[NDArray[np.intp], int]] = []  # members of equal weight, and how many an epoch draws
+        if weights is not None:
+            members = [np.flatnonzero(weights == weight) for weight in np.unique(weights)]
+            self.groups = [(group, round(float(weights[group[0]]) * len(group))) for group in members]
+            num_persons = sum(drawn for _, drawn in self.groups)
         self.num_persons = num_persons
         self.num_extra = num_extra
         groups = 2 if num_extra else 1
@@ -43,7 +52,7 @@ class TrainBatches(Sampler[list[Key]]):
         self.batch_size = groups * self.share
         if not self.share:
             raise InputError(
-                f"{num_persons} training persons are fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
+                f"{num_persons} training persons, fewer than ranks × train.accumulate = {divisor}; use fewer ranks"
             )
         self.seed = seed
         self.rank = rank
@@ -51,41 +60,45 @@ class TrainBatches(Sampler[list[Key]]):
         self.epoch = self.first_step = self.attempt = 0
 
     def __len__(self) -> int:
-        """Steps of a whole epoch."""
+        """Return the number of steps in a whole epoch."""
         return self.num_persons // self.share
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = order_generator(self.seed, self.epoch, self.attempt).permutation(self.num_persons)
-        groups = [[(self.epoch, int(person)) for person in order]]
+        if self.groups:
+            drawn = [key for members, count in self.groups for key in self._passes(members, count)]
+            groups = [[drawn[number] for number in order]]
+        else:
+            groups = [[(self.epoch, int(person)) for person in order]]
         if self.num_extra:
-            groups.append(self._extra_keys())
+            extra = np.arange(self.num_persons, self.num_persons + self.num_extra)
+            groups.append(self._passes(extra, len(self) * self.share))
         for step in range(self.first_step, len(self)):
             batch = slice(step * self.share, (step + 1) * self.share)
             parts = [group[batch][self.rank :: self.world_size] for group in groups]
-            # In turn, so that the parts of an accumulated step have both kinds, too.
+            # In turn, so that each part of an accumulated step also contains both.
             yield [key for keys in zip(*parts, strict=True) for key in keys]
 
-    def _extra_keys(self) -> list[Key]:
-        """Those of the extra persons whose turn it is in this epoch."""
-        needed = len(self) * self.share
-        first = self.epoch * needed
-        passes = range(first // self.num_extra, (first + needed - 1) // self.num_extra + 1)
+    def _passes(self, members: NDArray[np.intp], needed: int) -> list[Key]:
+        """Return the keys of the members drawn in this epoch: as many as needed, where the epoch before ended."""
+        first, count = self.epoch * needed, len(members)
+        passes = range(first // count, (first + needed - 1) // count + 1)
         keys = [
-            (number, self.num_persons + int(person))
+            (number, int(members[member]))
             for number in passes
-            for person in extra_generator(self.seed, number, self.attempt).permutation(self.num_extra)
+            for member in extra_generator(self.seed, number, self.attempt).permutation(count)
         ]
-        start = first - passes[0] * self.num_extra
+        start = first - passes[0] * count
         return keys[start : start + needed]
 
 
 class EvalBatches(Sampler[list[Key]]):
-    """Every person once over all ranks; no padding twins.
+    """Every person exactly once over all ranks, without padding.
 
-    The persons of a picture follow each other in one batch, so that the picture is decoded once. A batch has at most
-    `batch_size` persons, unless they are all in one picture.
+    The persons of a picture are in one batch, next to each other, so that the picture is decoded once. A batch has at
+    most `batch_size` persons, unless one picture has more.
 
-    image_index (N,): each person's picture.
+    image_index (N,): the picture of each person.
     """
 
     def __init__(self, image_index: NDArray[np.integer], batch_size: int, rank: int = 0, world_size: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Categories of one file that have different joints, learned with one head: it predicts the union of their joints."""
+"""Categories of one file with different joints, trained with one head that predicts the union of their joints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ Category = Mapping[str, Any]
 class CategoryGroup:
     """Categories with the same joints.
 
-    name: for people. category_ids: of results the first is written. joints: each own joint's index in what the head
-    predicts, in the file's order.
+    name: for messages. category_ids: results use the first. joints: for each joint of the group, in the file's order,
+    its index in the head's output.
     """
 
     name: str
@@ -25,12 +25,12 @@ class CategoryGroup:
     joints: tuple[int, ...]
 
     def rows(self, category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which persons are of this group: (N,) categories -> (N,)."""
+        """Return which persons belong to this group: categories (N,) -> (N,)."""
         return np.isin(category_ids, self.category_ids)
 
 
 def category_groups_of(categories: Sequence[Category]) -> list[CategoryGroup]:
-    """Group entries of categories by their joints, in order of appearance. Joints of one name are the same joint."""
+    """Group category entries by their joints, in order of appearance. Joints with the same name are the same joint."""
     union = union_of_joints(categories)
     alike: dict[tuple[str, ...], list[Category]] = {}
     for category in categories:
@@ -46,12 +46,12 @@ def category_groups_of(categories: Sequence[Category]) -> list[CategoryGroup]:
 
 
 def union_of_joints(categories: Sequence[Category]) -> list[str]:
-    """Names of all joints, in order of appearance."""
+    """Return the names of all joints, in order of appearance."""
     return list(dict.fromkeys(name for category in categories for name in category["keypoints"]))
 
 
 def united(categories: Sequence[Category]) -> dict[str, Any]:
-    """One entry, as of a category, for all: the union of their joints and bones, and they themselves in `members`."""
+    """Return one category entry for all: the union of their joints and bones, and the entries in `members`."""
     union = union_of_joints(categories)
     bones = {
         tuple(union.index(category["keypoints"][end - 1]) + 1 for end in bone): None
@@ -63,7 +63,7 @@ def united(categories: Sequence[Category]) -> dict[str, Any]:
 
 
 def spread(keypoints: Sequence[float], joints: Sequence[int], count: int) -> list[float]:
-    """A person's own joints (x, y, visibility each) among the `count` of the head; the others are without label."""
+    """Place a person's joints (x, y, visibility each) among the `count` joints of the head; others are unlabelled."""
     everywhere = [0.0] * 3 * count
     for own, joint in enumerate(joints):
         everywhere[3 * joint : 3 * joint + 3] = keypoints[3 * own : 3 * own + 3]
@@ -71,9 +71,9 @@ def spread(keypoints: Sequence[float], joints: Sequence[int], count: int) -> lis
 
 
 def category_oks_sigmas(category: Category) -> list[float | None]:
-    """The built-in OKS constants of an entry's joints, None where there is none.
+    """Return the built-in OKS constants of a category entry, None for joints without one.
 
-    Those of a united entry are found category by category; a joint that several have gets the first one's.
+    The constants of a united entry are looked up category by category; a shared joint gets that of the first category.
     """
     constants: dict[str, float | None] = {}
     for member in category.get("members") or [category]:
@@ -83,7 +83,7 @@ def category_oks_sigmas(category: Category) -> list[float | None]:
 
 
 def own_joints(groups: Sequence[CategoryGroup], category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the head's joints a person of this category has: (N,) -> (N, K)."""
+    """Return which of the head's joints belong to each person's category: (N,) -> (N, K)."""
     own = np.zeros((len(category_ids), len({joint for group in groups for joint in group.joints})), np.bool_)
     for group in groups:
         own[np.ix_(group.rows(category_ids), np.array(group.joints))] = True

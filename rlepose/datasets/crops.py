@@ -1,4 +1,4 @@
-"""From a table of persons to batches of tensors."""
+"""Turn a table of persons into batches of tensors."""
 
 import logging
 import os
@@ -29,18 +29,26 @@ from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
-_SECONDS_AFTER_SIGTERM = 10  # for the step to end and a checkpoint to be written
+_SECONDS_AFTER_SIGTERM = 10  # time for the step to finish and a checkpoint to be written
 
 
 class PoseDataset(Dataset[dict[str, Any]]):
     """Crops of persons with their regression targets.
 
-    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target, weight float32 (K, D), D being 3 for a table with
-    depth, else 2; index, the person's row in the table; problem, empty or why the picture could not be read (then the
-    crop is black and all weights are 0). With `augment`, all random choices follow from (seed, epoch, person).
+    dataset[epoch, person] -> dict: image uint8 (3, H, W) RGB; target and weight float32 (K, D), with D = 3 for a table
+    with depth, else 2; index, the person's row in the table; problem, the reason why the picture is unreadable, else ''
+    (an unreadable picture gives a black crop and weights of 0). With `augment`, all random choices are a function of
+    (seed, epoch, person).
 
-    box_scale: how much larger than the boxes the crops are, a number for all persons or (N,). images: where the pixels
-    come from, None for the picture files. hidden_weight, outside_weight: as codec.encode's.
+    Args:
+        table: N persons.
+        skeleton: the K joints.
+        input_size_hw: height and width of the crops, px.
+        box_scale: size of the crops relative to the boxes, one number or (N,).
+        augment: random augmentation; None for none.
+        seed: seed of the augmentation.
+        images: source of pixels; None for the picture files.
+        hidden_weight, outside_weight: see codec.encode.
     """
 
     def __init__(
@@ -70,7 +78,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         return len(self.table)
 
     def frames(self) -> Frames:
-        """The crops of all persons (N,), without augmentation."""
+        """Return the crops of all persons (N,), without augmentation."""
         return Frames.of_crops(self.center, self.scale, self.input_size_hw)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -110,8 +118,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
 
 
 class PersonBatch:
-    """What a batch of B persons can do, whatever it holds of each. A dataclass whose fields are tensors with a row a
-    person, and `problems`, derives from it."""
+    """Common methods of batches of B persons. Derive a dataclass whose fields are `problems` and tensors with one row
+    per person."""
 
     persons: Tensor
     problems: list[str]
@@ -123,20 +131,20 @@ class PersonBatch:
         return self._changed(lambda tensor: tensor[rows], self.problems[rows])
 
     def split(self, parts: int) -> list[Self]:
-        """Batches of equal size, in order; the last may be smaller."""
+        """Return batches of equal size, in order; the last may be smaller."""
         size = -(-len(self) // parts)
         return [self[start : start + size] for start in range(0, len(self), size)]
 
     def to(self, device: torch.device) -> Self:
-        """The batch on a device; copies from pinned memory do not wait."""
+        """Return the batch on a device; copies from pinned memory do not block."""
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True), self.problems)
 
     def pin_memory(self) -> Self:
-        """The batch in memory from which copies to a GPU do not wait; a DataLoader calls it."""
+        """Return the batch in pinned memory, from which copies to a GPU do not block; a DataLoader calls this."""
         return self._changed(Tensor.pin_memory, self.problems)
 
     def tensors(self) -> list[Tensor]:
-        """All tensors of the batch."""
+        """Return all tensors of the batch."""
         return list(self._tensors_by_name().values())
 
     def _tensors_by_name(self) -> dict[str, Tensor]:
@@ -153,7 +161,7 @@ class CropBatch(PersonBatch):
     """Crops of B persons and their targets.
 
     image (B, 3, H, W) uint8 RGB; target, weight (B, K, D) float32; persons (B,) int64, their rows in the table;
-    problems (B,), empty or why a picture could not be read.
+    problems (B,), the reason why a picture is unreadable, else ''.
     """
 
     image: Tensor
@@ -164,12 +172,12 @@ class CropBatch(PersonBatch):
 
     @classmethod
     def of_tensors(cls, image: Tensor, target: Tensor, weight: Tensor) -> "CropBatch":
-        """A batch of crops that come from no table: numbered from 0, without problems."""
+        """Return a batch of crops that belong to no table: numbered from 0, without problems."""
         return cls(image, target, weight, torch.arange(len(image), device=image.device), [""] * len(image))
 
 
 def collate(items: list[dict[str, Any]]) -> CropBatch:
-    """Items to a batch; images keep the memory layout of pixels, which is channels_last."""
+    """Collate items to a batch; images keep the memory layout of pixels, which is channels_last."""
     return CropBatch(
         image=torch.stack([item["image"].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2),
         target=torch.stack([item["target"] for item in items]),
@@ -180,34 +188,46 @@ def collate(items: list[dict[str, Any]]) -> CropBatch:
 
 
 class BadImages:
-    """What to do about pictures that cannot be read: `data.on_bad_image`."""
+    """The treatment of unreadable pictures: `data.on_bad_image`."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.seen: set[str] = set()
         self._told: set[str] = set()
+        self._crops_read = 0
 
     def check(self, problems: list[str]) -> None:
-        """Take note of a batch's problems ('' for none); InputError at the first one if the mode is 'error'."""
+        """Record a batch's problems ('' for none); in mode 'error', raise InputError at the first."""
+        self._crops_read += problems.count("")
         for problem in filter(None, problems):
             if self.mode == "error":
-                raise InputError(f"{problem}; or set data.on_bad_image=skip to leave such pictures out")
+                raise InputError(f"{problem}; or set data.on_bad_image=skip to skip such pictures")
             self.seen.add(problem)
 
-    def report(self, seen_by_ranks: list[set[str]]) -> None:
-        """Log the pictures left out so far over all ranks, each once."""
-        together = set().union(*seen_by_ranks)
+    @property
+    def state(self) -> tuple[set[str], int]:
+        """Problems and number of crops read on this rank."""
+        return self.seen, self._crops_read
+
+    def report(self, states: list[tuple[set[str], int]], complete: bool = True) -> None:
+        """Log the pictures skipped so far, once each. states: of all ranks.
+
+        Raises InputError if no picture could be read, unless only some were tried (complete=False).
+        """
+        together: set[str] = set().union(*(seen for seen, _ in states))
+        if complete and together and not any(crops_read for _, crops_read in states):
+            raise InputError(f"none of {len(together)} pictures could be read, so nothing is left: {min(together)}")
         for problem in sorted(together - self._told):
-            log.warning("left out: %s", problem)
+            log.warning("skipped: %s", problem)
         if together - self._told:
-            log.warning("%d pictures could not be read and are left out", len(together))
+            log.warning("%d pictures could not be read and are skipped", len(together))
         self._told = together
 
 
 def make_loader(dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool) -> "DataLoader[Any]":
-    """A DataLoader that keeps its workers, and does not touch the global random state."""
-    # The workers are the parallelism. Here and not in the workers: a process that is forked while OpenCV has threads
-    # hangs in its first call of OpenCV, since it inherits the locks but not the threads.
+    """Return a DataLoader that keeps its workers and does not change the global random state."""
+    # The workers provide the parallelism. Called here and not in the workers: a process forked while OpenCV has threads
+    # inherits their locks but not the threads, and hangs in its first call of OpenCV.
     cv2.setNumThreads(0)
     return DataLoader(
         dataset,
@@ -222,9 +242,9 @@ def make_loader(dataset: PoseDataset, batches: Sampler[list[Key]], workers: int,
 
 
 def _leave_signals_to_the_main_process(_: int) -> None:
-    """A signal to the whole group of processes is for the main process to answer, which needs its workers meanwhile.
+    """Ignore a signal to the process group at first: the main process responds to it and needs its workers until then.
 
-    But where it fails, it ends them by SIGTERM and waits for them; so they obey, some seconds later.
+    If the main process fails, it terminates the workers by SIGTERM and joins them, so obey some seconds later.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))

@@ -1,4 +1,4 @@
-"""Which pictures of a file belong together, such as one person's or one film's, and parts that keep them together."""
+"""Groups of pictures that belong together, such as those of one person or film, and splits that keep groups whole."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from rlepose.errors import InputError
 
 
 def picture_groups(pictures: Pictures, key: str) -> NDArray[np.str_]:
-    """(M,) name of each picture's group, in the file's order: what its entry has under `key`, a whole number or text.
+    """Return (M,) the group of each picture, in the file's order: the whole number or text under `key` in its entry.
 
     The number 7 and the text 7 are the same group. Raises InputError for a picture without the key.
     """
@@ -27,19 +27,25 @@ def picture_groups(pictures: Pictures, key: str) -> NDArray[np.str_]:
 
 
 def contiguous_blocks(num_pictures: int, blocks: int) -> NDArray[np.int64]:
-    """(M,) number of each picture's block, of `blocks` as long as one another; of fewer pictures each is one."""
+    """Return (M,) the block of each picture: `blocks` blocks of equal length, or one per picture if there are fewer."""
     return np.arange(num_pictures) * min(blocks, num_pictures) // max(num_pictures, 1)
 
 
 def split_groups(
     groups: NDArray[Any], persons: NDArray[np.integer], shares: Mapping[str, float], seed: int
 ) -> NDArray[np.str_]:
-    """(M,) name of the part that each picture goes to: one of `shares`, or REST.
+    """Return (M,) the name of the part that gets each picture: a key of `shares`, or REST.
 
-    groups (M,) the pictures' groups, which stay whole; persons (M,) how many each picture has; shares: the share of all
-    persons that a part should have, 0 to 1. A part gets groups in a random order that `seed` decides, of which it takes
-    those whose persons come as near to the share as whole groups can; the smallest share chooses first.
-    Raises InputError where the nearest is no group at all, or nobody remains.
+    Groups are shuffled according to `seed`. Each part, smallest share first, gets the groups whose number of persons is
+    as close to its share as whole groups allow.
+
+    Args:
+        groups: (M,) the group of each picture. Groups stay whole.
+        persons: (M,) number of persons in each picture.
+        shares: for each part, its share of all persons, 0 to 1.
+        seed: seed of the shuffle.
+
+    Raises InputError if no group at all is the closest choice for a part, and if nobody remains for REST.
     """
     names, group = np.unique(groups, return_inverse=True)
     sizes = np.bincount(group, weights=persons, minlength=len(names)).astype(int)
@@ -50,22 +56,22 @@ def split_groups(
         chosen = _nearest_sum(sizes[free], share * total)
         if not len(chosen):
             raise InputError(
-                f"--shares: {name}={share:g} is {share * total:.1f} of {total} persons, and none of {len(free)} groups "
-                "left comes nearer to that than no group at all; raise the share, or leave this part out"
+                f"--shares: {name}={share:g} is {share * total:.1f} of {total} persons, and the smallest of the "
+                f"{len(free)} remaining groups is too large for it; raise the share, or drop this part"
             )
         part[free[chosen]] = name
         free = np.delete(free, chosen)
     if not sizes[free].sum():
         raise InputError(
-            f"--shares: {' '.join(f'{name}={share:g}' for name, share in shares.items())}: no one of {len(names)} "
-            f"groups with {total} persons remains to train on; lower the shares"
+            f"--shares: {' '.join(f'{name}={share:g}' for name, share in shares.items())}: none of {len(names)} groups "
+            f"with {total} persons remains for training; lower the shares"
         )
     return part[group].astype(np.str_)
 
 
 def _nearest_sum(sizes: NDArray[np.integer], target: float) -> NDArray[np.intp]:
-    """Indices of the sizes whose sum is nearest to `target`, among the first sizes where these suffice."""
-    limit = int(2 * target) + 1  # 0 is nearer than anything above
+    """Return indices of sizes whose sum is closest to `target`, among the first sizes if these suffice."""
+    limit = int(2 * target) + 1  # 0 is closer than any larger sum
     reached, last = np.zeros(limit + 1, bool), np.zeros(limit + 1, int)
     reached[0] = True
     for index, size in enumerate(sizes.tolist()):

@@ -1,6 +1,6 @@
 """The labelled persons of an annotation file: parsed once, then memory-mapped from arrays on disk.
 
-COCO's training file takes seconds and gigabytes to parse; its arrays open at once, and all processes share them.
+Parsing COCO's training file takes seconds and gigabytes; its arrays open at once, and all processes share them.
 """
 
 import dataclasses
@@ -16,57 +16,94 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlepose.datasets.formats.coco import persons_from_annotations
-from rlepose.datasets.formats.coco_file import CocoFile, read_file
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.formats.json_file import read_file
+from rlepose.datasets.options import MissingBoxes
+from rlepose.datasets.persons import PersonTable, counted
+from rlepose.errors import first_line
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2
-_ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name != "image_root"]
+_FORMAT = 3
+_NOT_KEPT = ("image_root", "draw_weight", "left_out", "upright", "bits")
+_ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name not in _NOT_KEPT]
+_ABOUT = "about.json"  # the category, and the annotations left out
 
 
 class Labelled(NamedTuple):
-    """The persons, and the category entry that describes their joints."""
+    """The persons, and the category entry with their joints."""
 
     table: PersonTable
     category: dict[str, Any]
 
 
-def labelled_persons(path: Path, category: str | Sequence[str] | None, image_root: Path, cache: Path) -> Labelled:
+def labelled_persons(
+    path: Path,
+    category: str | Sequence[str] | None,
+    image_root: Path,
+    cache: Path,
+    missing_boxes: MissingBoxes = "joints",
+) -> Labelled:
     """The labelled persons of a COCO-format file, from the arrays below `cache` if the file was read before.
 
-    A changed file is another file. Where the arrays cannot be written, the file is parsed each time, with a warning.
+    A changed file is another file. Where the arrays cannot be read or written, the file is parsed, with a warning.
     Raises InputError as `CocoFile` and `persons_from_annotations` do.
     """
     digest = hashlib.sha256(read_file(path, "annotation file"))
-    digest.update(f"{_FORMAT} {category}".encode())
+    digest.update(f"{_FORMAT} {category} {missing_boxes}".encode())
     folder = cache / f"{path.stem}-{digest.hexdigest()[:16]}"
-    if (folder / "category.json").exists():
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-        table = PersonTable(image_root=image_root, **arrays)
-        log.info("%s: %d persons in %d pictures, from %s", path, len(table), len(table.image_ids), folder)
-        return Labelled(table, json.loads((folder / "category.json").read_text(encoding="utf-8")))
-    coco = CocoFile(path, category)
+    kept = _kept(folder, image_root)
+    if kept is not None:
+        table, left_out = kept.table, counted(kept.table.left_out)
+        log.info(
+            "%s: %d persons in %d pictures; left out: %s; from %s",
+            *(path, len(table), len(table.image_ids), left_out, folder),
+        )
+        return kept
+    coco = CocoFile(path, category, missing_boxes=missing_boxes)
     labelled = Labelled(persons_from_annotations(coco, image_root), coco.category)
     try:
         _store(folder, labelled)
     except OSError as error:
-        log.warning("%s: cannot keep the parsed annotations (%s); set data.cache_dir", folder, error.strerror)
+        log.warning(
+            "%s: cannot store the parsed annotations (%s); set data.cache_dir to a writable folder",
+            folder,
+            error.strerror,
+        )
     return labelled
+
+
+def _kept(folder: Path, image_root: Path) -> Labelled | None:
+    """What `_store` kept, None where it is not there, or is damaged, with a warning."""
+    if not folder.exists():
+        return None
+    try:
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        table = PersonTable(image_root=image_root, left_out=about["left_out"], **arrays)
+        lengths = {len(getattr(table, name)) for name in _ARRAYS if not name.startswith("image_")}
+        if lengths != {len(table)} or len(table.image_index) != len(table):
+            raise ValueError("its arrays have different lengths")
+        return Labelled(table, about["category"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        log.warning("%s: the parsed annotations cannot be used (%s); parsing the file again", folder, first_line(error))
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def _store(folder: Path, labelled: Labelled) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that no process sees a part of it.
+    # Written to a temporary folder and renamed, so that no process sees incomplete files.
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         for name in _ARRAYS:
             np.save(aside / f"{name}.npy", getattr(labelled.table, name), allow_pickle=False)
-        (aside / "category.json").write_text(json.dumps(labelled.category), encoding="utf-8")
+        about = {"category": labelled.category, "left_out": dict(labelled.table.left_out)}
+        (aside / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
         aside.chmod(0o755)  # mkdtemp's folders are private
         aside.rename(folder)
     except OSError:
-        if not folder.exists():  # else another rank was faster
+        if not folder.exists():  # otherwise another rank was faster
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

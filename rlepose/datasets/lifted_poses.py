@@ -1,4 +1,4 @@
-"""From a table of persons with depth to batches of 2-D poses and what they are lifted to."""
+"""Turn a table of persons with depth into batches of 2-D poses and lifting targets."""
 
 import functools
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from rlepose.datasets.persons3d import Person3DTable
 class LiftingBatch(PersonBatch):
     """2-D poses of B persons and their targets.
 
-    inputs (B, 34), target, weight (B, 16, 3) float32: lifting_codec.py says what they are. persons (B,) int64, their
-    rows in the table; problems (B,), all empty.
+    inputs (B, 34); target and weight (B, 16, 3), float32: see lifting_codec.py. persons (B,) int64, their rows in the
+    table; problems (B,), all empty.
     """
 
     inputs: Tensor
@@ -31,14 +31,14 @@ class LiftingBatch(PersonBatch):
 
 
 class LiftedPoses(Dataset[LiftingBatch]):
-    """Inputs and targets of all persons of a table, a batch at a time.
+    """Inputs and targets of all persons of a table, one batch at a time.
 
-    dataset[[(epoch, person), …]] -> LiftingBatch. Who is mirrored follows from (seed, epoch, person).
+    dataset[[(epoch, person), …]] -> LiftingBatch. Mirroring is a function of (seed, epoch, person).
 
     Args:
-        table: N persons, every joint labelled.
+        table: N persons with every joint labelled.
         flip_prob: probability that a pose is mirrored.
-        seed: of the mirroring.
+        seed: seed of the mirroring.
     """
 
     def __init__(self, table: Person3DTable, flip_prob: float = 0.0, seed: int = 0) -> None:
@@ -65,14 +65,14 @@ class LiftedPoses(Dataset[LiftingBatch]):
 
 @functools.lru_cache(maxsize=2)
 def _draws(seed: int, epoch: int, count: int) -> Tensor:
-    """A number in [0, 1) for each person of an epoch: (count,). A person's does not depend on how many there are."""
+    """Draw a number in [0, 1) for each person of an epoch: (count,). A person's number does not depend on count."""
     return torch.from_numpy(flip_generator(seed, epoch).random(count))
 
 
 def make_lifting_loader(
     dataset: LiftedPoses, batches: Sampler[list[Key]], pin_memory: bool
 ) -> "DataLoader[LiftingBatch]":
-    """A DataLoader that does not touch the global random state. It has no workers: picking rows takes no time."""
+    """Return a DataLoader that does not change the global random state. It needs no workers: indexing is fast."""
     return DataLoader(
         dataset,
         sampler=batches,

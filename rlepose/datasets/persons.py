@@ -1,9 +1,10 @@
-"""All persons of a data set as flat arrays, so that worker processes share one copy."""
+"""All persons of a data set as flat arrays that worker processes share."""
 
 import dataclasses
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,23 +18,27 @@ log = logging.getLogger(__name__)
 Table = TypeVar("Table", bound="PersonTable")
 
 _FIX = "check data.root and the picture folders, or set data.on_bad_image=skip"
-_OF_PICTURES = ("image_root", "image_ids", "image_files", "image_size_wh")
+_NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "left_out", "upright", "bits")
 
 
 @dataclass(frozen=True)
 class PersonTable:
     """N persons in M pictures.
 
-    person_ids    (N,)       annotation ids, or the number of the entry in a detection file
-    category_ids  (N,)       the data set's ids of what the persons are
+    person_ids    (N,)       annotation ids, or the index of the entry in a detection file
+    category_ids  (N,)       the data set's category ids
     image_index   (N,)       row of the picture in the image arrays below
-    bbox_xywh     (N, 4)     px, cut at the picture's border
-    box_score     (N,)       the detector's score, 1 for boxes from the ground truth
-    keypoints     (N, K, 2)  px in the picture, 0 where there is no label
-    visible       (N, K)     0 no label, 1 hidden, 2 visible
-    image_ids     (M,)       the data set's ids
+    bbox_xywh     (N, 4)     px, clipped at the picture's border
+    box_score     (N,)       the detector's score, 1 for ground-truth boxes
+    keypoints     (N, K, 2)  px in the picture, 0 for unlabelled joints
+    visible       (N, K)     0 unlabelled, 1 hidden, 2 visible
+    image_ids     (M,)       the data set's image ids
     image_files   (M,)       file names relative to `image_root`
     image_size_wh (M, 2)     px, as the annotations state it
+    draw_weight   (N,)       how often a person is drawn in training, relative to once an epoch; None: all once
+    left_out                 how many persons of the file are not in the table, by reason
+    upright                  whether labels belong to pictures turned as EXIF says, instead of stored ones
+    bits                     depth of the values in pictures of 16 bits
     """
 
     image_root: Path
@@ -47,26 +52,37 @@ class PersonTable:
     image_ids: NDArray[np.int64]
     image_files: NDArray[np.str_]
     image_size_wh: NDArray[np.int32]
+    draw_weight: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    upright: bool = field(default=False, kw_only=True)
+    bits: int = field(default=16, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.person_ids)
 
     def select(self: Table, persons: NDArray[Any]) -> Table:
         """The table of some persons only: (N,) bool mask or indices. Pictures stay."""
-        names = [field.name for field in dataclasses.fields(self) if field.name not in _OF_PICTURES]
-        return dataclasses.replace(self, **{name: getattr(self, name)[persons] for name in names})
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(
+            self,
+            **{
+                name: column[persons]
+                for name, column in columns.items()
+                if name not in _NOT_OF_PERSONS and column is not None
+            },
+        )
 
     def image_path(self, person: int) -> Path:
-        """Where the picture of a person lies."""
+        """Return the path of a person's picture."""
         return self.picture_path(self.image_index[person])
 
     def picture_path(self, row: int) -> Path:
-        """Where a picture lies."""
+        """Return the path of the picture in a row."""
         return self.image_root / str(self.image_files[row])
 
     def with_pictures(self: Table, on_bad_image: str, fix: str = _FIX) -> Table:
-        """The persons whose picture is there. A missing one is an InputError, which says `fix`, or with 'skip' a
-        warning.
+        """Return the persons whose picture exists. For missing ones, raise an InputError that ends with `fix`, or with
+        on_bad_image='skip' log a warning.
         """
         used = np.unique(self.image_index)
         folders: dict[str, set[str]] = {}
@@ -74,7 +90,7 @@ class PersonTable:
         for row in used:
             folder, name = os.path.split(self.image_files[row])
             if folder not in folders:
-                # One listing a folder: asking for 100,000 files one by one takes minutes on a network disk.
+                # One listing per folder: 100,000 separate checks take minutes on a network disk.
                 there = self.image_root / folder
                 folders[folder] = {entry.name for entry in os.scandir(there)} if there.is_dir() else set()
             if name not in folders[folder]:
@@ -82,14 +98,21 @@ class PersonTable:
         if not missing:
             return self
         first = self.picture_path(missing[0])
-        message = f"{len(missing)} of {len(used)} pictures are missing, the first is {first}"
+        message = f"{len(missing)} of {len(used)} pictures are missing, first {first}"
         if on_bad_image == "error":
             raise InputError(f"{message}; {fix}")
-        log.warning("%s; their persons are left out", message)
+        log.warning("%s; their persons are skipped", message)
         if len(missing) == len(used):
             raise InputError(f"{message}, so no person remains; check data.root and the picture folders")
-        return self.select(~np.isin(self.image_index, missing))
+        there_is = ~np.isin(self.image_index, missing)
+        left_out = dict(self.left_out) | {"picture missing": int((~there_is).sum())}
+        return dataclasses.replace(self.select(there_is), left_out=left_out)
 
     def person_image_ids(self) -> NDArray[np.int64]:
-        """(N,) id of each person's picture."""
+        """Return (N,) the image id of each person."""
         return self.image_ids[self.image_index]
+
+
+def counted(left_out: Mapping[str, int]) -> str:
+    """Numbers by reason as text: '2 × crowd, 1 × no labelled joint', or 'none'."""
+    return ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"

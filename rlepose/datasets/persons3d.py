@@ -1,8 +1,9 @@
-"""Persons with a depth label and a calibrated camera, as flat arrays."""
+"""Persons with depth labels and calibrated cameras as flat arrays."""
 
 import dataclasses
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Person3DTable(PersonTable):
-    """A PersonTable whose keypoints are projections of joints in space.
+    """A PersonTable whose keypoints are projections of 3-D joints.
 
-    Persons with 2-D labels alone may follow those with depth; they have NaN, −1 as subject and '' as action below.
+    Persons with only 2-D labels may follow those with depth; below, they have NaN, −1 as subject and '' as action.
 
-    depth      (N, K)  mm, how much farther from the camera than the root joint; NaN where there is no label
-    root_depth (N,)    mm, the root's z in the camera's frame
+    depth      (N, K)  mm, depth relative to the root joint; NaN for unlabelled joints
+    root_depth (N,)    mm, z of the root in the camera's frame
     focal      (N, 2)  px
-    principal  (N, 2)  px, where the optical axis meets the picture
-    subject    (N,)    the actor's number
-    action     (N,)    name of what is done
+    principal  (N, 2)  px, the principal point
+    subject    (N,)    number of the actor
+    action     (N,)    name of the action
     """
 
     depth: NDArray[np.float32]
@@ -41,17 +42,17 @@ class Person3DTable(PersonTable):
 
     @property
     def num_with_depth(self) -> int:
-        """How many persons, the first ones, have depth labels."""
+        """Number of persons with depth labels, who come first."""
         return int(np.isfinite(self.root_depth).sum())
 
     def joints_mm(self) -> Floats:
-        """The labelled joints in the camera's frame: (N, K, 3) mm."""
+        """Return the labelled joints in the camera's frame: (N, K, 3) mm."""
         return self.in_space(self.keypoints, self.depth)
 
     def in_space(self, keypoints: ArrayLike, depth: ArrayLike) -> Floats:
-        """Predictions in the camera's frame, with the labelled depth of the root, as the RLE authors evaluate.
+        """Return predictions in the camera's frame, with the labelled depth of the root, as in the authors' evaluation.
 
-        keypoints (N, K, 2) px in the picture, depth (N, K) mm relative to the root -> (N, K, 3) mm.
+        keypoints: (N, K, 2) px in the picture. depth: (N, K) mm relative to the root. -> (N, K, 3) mm.
         """
         distance = np.asarray(depth, float) + self.root_depth[:, None]
         return back_project(keypoints, distance, self.focal, self.principal)
@@ -70,10 +71,10 @@ def persons_from_joints(
     image_size_wh: ArrayLike,
     ids: ArrayLike,
 ) -> Person3DTable:
-    """A table of N pictures with one person each, every joint labelled.
+    """Build a table of N pictures with one person each and every joint labelled.
 
-    joints (N, K, 3) mm in the camera's frame, root the index of the root joint, the rest as the table's fields. Boxes
-    are cut at the picture's border, and persons whose box is then empty are left out with a warning.
+    joints: (N, K, 3) mm in the camera's frame. root: index of the root joint. For the others, see the table's fields.
+    Boxes are clipped at the picture's border; persons whose box is then empty are skipped with a warning.
     """
     boxes = clip_boxes(bbox_xywh, image_size_wh)
     table = Person3DTable(
@@ -98,21 +99,22 @@ def persons_from_joints(
     inside = np.asarray((boxes[:, 2:] > 0).all(axis=1))
     if inside.all():
         return table
-    log.warning("%s: %d persons are left out: their box has no inside", image_root, int((~inside).sum()))
-    return table.select(inside)
+    log.warning("%s: skipped %d persons whose box is outside the picture", image_root, int((~inside).sum()))
+    left_out = dict(table.left_out) | {"box outside the picture": int((~inside).sum())}
+    return dataclasses.replace(table.select(inside), left_out=left_out)
 
 
 def with_2d_persons(table: Person3DTable, extra: PersonTable) -> Person3DTable:
-    """The persons of a table, and after them others with the same joints whose depth nobody knows."""
+    """Append persons with the same joints but without depth labels to a table."""
     root = Path(os.path.commonpath([table.image_root.absolute(), extra.image_root.absolute()]))
     tables = (table, extra)
     files = [[str(t.image_root.absolute().relative_to(root) / name) for name in t.image_files.tolist()] for t in tables]
-    first_id = int(table.image_ids.max()) + 1  # ids of different files may collide
+    first_id = int(table.image_ids.max()) + 1  # ids from different files may collide
 
-    def both(name: str) -> NDArray[Any]:
+    def both(name: str) -> Any:
         return np.concatenate([getattr(t, name) for t in tables])
 
-    def then(values: NDArray[Any], unknown: float | str) -> NDArray[Any]:
+    def then(values: NDArray[Any], unknown: float | str) -> Any:
         filling = np.full((len(extra), *values.shape[1:]), unknown, values.dtype)
         return np.concatenate([values, filling])
 
@@ -128,14 +130,15 @@ def with_2d_persons(table: Person3DTable, extra: PersonTable) -> Person3DTable:
         **{name: then(getattr(table, name), np.nan) for name in ("depth", "root_depth", "focal", "principal")},
         subject=then(table.subject, -1),
         action=then(table.action, ""),
+        left_out=dict(Counter(table.left_out) + Counter(extra.left_out)),
     )
 
 
 def check_subjects(train: Person3DTable, test: Person3DTable) -> None:
-    """InputError where a person to test on is also in the training set: the numbers would flatter."""
+    """Raise InputError if a test subject is also in the training set, which would bias the results."""
     shared = np.intersect1d(train.subject[: train.num_with_depth], test.subject)
     if len(shared):
         raise InputError(
-            f"data.train_annotations has the subjects {', '.join(map(str, shared))} of data.val_annotations; "
-            "test on people who are not in the training file"
+            f"data.train_annotations contains subjects {', '.join(map(str, shared))} of data.val_annotations; validate "
+            "on subjects who are not in the training file"
         )

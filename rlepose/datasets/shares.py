@@ -1,18 +1,18 @@
-"""Into which parts a data set is split, as a user writes them."""
+"""Shares of the parts of a data set, as given on the command line."""
 
 import re
 from collections.abc import Sequence
 
 from rlepose.errors import InputError
 
-REST = "fit"  # the part that no share asks for
-BLOCKS = 20  # contiguous blocks of a file's order, which stay together where no key names groups
+REST = "fit"  # the part with everything that is in no other part
+BLOCKS = 20  # number of contiguous blocks of pictures that are kept together if no key names groups
 
 
 def parse_shares(words: Sequence[str]) -> dict[str, float]:
-    """['tune=0.1', …] -> {'tune': 0.1, …}, the share of the persons that each part gets.
+    """Parse ['tune=0.1', …] to {'tune': 0.1, …}, the share of the persons in each part.
 
-    Raises InputError for what is no share, for a part that stands twice, and where nothing is left for REST.
+    Raises InputError for an invalid share, for a part given twice, and if nothing remains for REST.
     """
     shares: dict[str, float] = {}
     for word in words:
@@ -28,5 +28,5 @@ def parse_shares(words: Sequence[str]) -> dict[str, float]:
             )
         shares[name] = share
     if sum(shares.values()) >= 1:
-        raise InputError(f"--shares: {' '.join(words)} leave nothing to train on; lower them to below 1 together")
+        raise InputError(f"--shares: {' '.join(words)} leave nothing to train on; lower them to a sum below 1")
     return shares

@@ -1,4 +1,4 @@
-"""Pictures of poses: skeletons and ellipses of one standard deviation."""
+"""Draw poses into pictures: skeletons and ellipses of one standard deviation."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from rlepose.pose.skeleton import Skeleton
 
 Picture = NDArray[np.uint8]
 
-_SMALL = 80  # pixels of a person
-_LARGE = 1000  # pixels of a picture, above which labels grow with it
-_MARGIN = 10_000  # pixels around a picture, further than which no joint is drawn; OpenCV's coordinates have an end
+_SMALL = 80  # px, size of a person below which lines are thinner
+_LARGE = 1000  # px, size of a picture above which labels grow
+_MARGIN = 10_000  # px, maximum distance of drawn joints from the picture; OpenCV's coordinates are limited
 
-# RGB; the person's own left and right differ, so that swapped sides are seen at once.
+# RGB; the person's left and right differ, so that swapped sides are visible.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 40), (70, 170, 255), (120, 230, 120)
 _TEXT = (255, 255, 255)
 
@@ -30,7 +30,7 @@ def draw_pose(
     std: Floats | None = None,
     visible: NDArray[Any] | None = None,
 ) -> Picture:
-    """A copy of the RGB picture with bones, joints and, if given, an ellipse of half axes std at each joint.
+    """Return a copy of the RGB picture with bones, joints and, if given, an ellipse with half axes std at each joint.
 
     keypoints (K, 2) px, std (K, 2) px, visible (K,): joints with 0 are not drawn.
     """
@@ -39,7 +39,7 @@ def draw_pose(
     height, width = image.shape[:2]
     keypoints = np.clip(keypoints, -_MARGIN, np.array([width, height]) + _MARGIN)
     extent = np.ptp(keypoints[shown], axis=0).max() if shown.any() else 0
-    # Thin on small persons, whom it would hide.
+    # Thin for small persons, who would be hidden otherwise.
     thinnest = 1 if 0 < extent <= _SMALL else 2
     line = max(thinnest, min(round(max(image.shape[:2]) / 400), round(extent / _SMALL)))
     colors = [_joint_color(skeleton, joint) for joint in range(len(skeleton))]
@@ -57,9 +57,9 @@ def draw_pose(
 
 
 def draw_label(image: Picture, text: str, corner: tuple[int, int], above: bool = False) -> None:
-    """Write a text on black into the picture, its top left at `corner` (x, y), moved inside if need be.
+    """Write text on black into the picture, with its top left at `corner` (x, y), moved inside if necessary.
 
-    above: its bottom left there instead. It is larger in pictures of more than 1000 px, as the lines of a pose are.
+    above: the bottom left is at the corner instead. Text is larger in pictures of more than 1000 px, as are lines.
     """
     scale = max(1.0, max(image.shape[:2]) / _LARGE)
     font, thickness, margin = 0.45 * scale, round(scale), round(6 * scale)
@@ -90,10 +90,10 @@ def truth_and_prediction(
     tile_size_hw: tuple[int, int] = (320, 240),
     own: NDArray[np.bool_] | None = None,
 ) -> Picture:
-    """The person twice, side by side: with the labels, and with the prediction and its ellipses.
+    """Draw the person twice, side by side: with the labels, and with the prediction and its ellipses.
 
-    bbox_xywh (4,) px; truth and keypoints (K, 2), std (K, 2) px in the picture; visible (K,); own
-    (K,): the joints that such a person has, None for all -> RGB (h, 2 w, 3).
+    bbox_xywh (4,) px; truth and keypoints (K, 2), std (K, 2) px in the picture; visible (K,); own (K,): the joints of
+    the person's category, None for all -> RGB (h, 2 w, 3).
     """
     left = person_tile(image, bbox_xywh, skeleton, truth, "truth", visible=visible, tile_size_hw=tile_size_hw)
     right = person_tile(image, bbox_xywh, skeleton, keypoints, title, std, own, tile_size_hw)
@@ -110,7 +110,7 @@ def person_tile(
     visible: NDArray[Any] | None = None,
     tile_size_hw: tuple[int, int] = (320, 240),
 ) -> Picture:
-    """A person cut out of the picture and drawn, with a title: as in `truth_and_prediction` -> RGB (h, w, 3)."""
+    """Crop a person from the picture and draw it with a title: see `truth_and_prediction` -> RGB (h, w, 3)."""
     center, scale = box_to_center_scale(bbox_xywh, tile_size_hw[1] / tile_size_hw[0], 1.4)
     matrix = crop_matrix(center, scale, tile_size_hw)
     points = transform_points(matrix, keypoints)
@@ -121,7 +121,7 @@ def person_tile(
 
 
 def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
-    """Pictures of one size on a grid, row by row."""
+    """Arrange pictures of one size on a grid, row by row."""
     blank = np.zeros_like(tiles[0])
     padded = tiles + [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(padded[start : start + columns], axis=1) for start in range(0, len(padded), columns)]
@@ -129,10 +129,10 @@ def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
 
 
 def write_picture(path: Path, image: Picture) -> None:
-    """Write an RGB picture; the ending of the name chooses the format. InputError where it cannot be written."""
+    """Write an RGB picture in the format of the file's suffix. InputError if it cannot be written."""
     try:
         written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    except cv2.error:  # an ending that it does not know
+    except cv2.error:  # an unknown suffix
         written = False
     if not written:
-        raise InputError(f"{path}: the picture cannot be written; check its ending, the folder, and the disk's room")
+        raise InputError(f"{path}: cannot write the picture; check the suffix, the folder, and the disk space")

@@ -1,4 +1,4 @@
-"""Diagrams of uncertainty, with matplotlib."""
+"""Figures of uncertainty, with matplotlib."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,13 +22,13 @@ _COLUMNS = 5
 
 
 def save_figure(path: Path, figure: "Figure") -> None:
-    """Write a figure as a picture; the ending of the name chooses the format."""
+    """Save a figure in the format of the file's suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100, bbox_inches="tight")
 
 
 def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
-    """Share of labels inside the highest-density region against the region's probability; the diagonal is perfect."""
+    """Plot the fraction of labels inside highest-density regions against their probability; the diagonal is perfect."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5, 4.5))
@@ -37,15 +37,15 @@ def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
     for name, observations in curves.items():
         error = calibration_error(observations.level)
         axes.plot(LEVELS, coverage(observations.level), marker="o", label=f"{name}: mean error {error:.3f}")
-    axes.set(xlabel="predicted probability of the region", ylabel="labels inside it", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="predicted probability of the region", ylabel="fraction of labels inside", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="lower right", frameon=False)
     return figure
 
 
 def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]], risk: str) -> "Figure":
-    """Mean risk of the persons kept, when the least sure are left out: a curve for each report, by its name.
+    """Plot the mean risk of the persons that remain when the least confident are removed, one curve per report.
 
-    risk: what it is, in words.
+    risk: name of the risk, for the axis.
     """
     from matplotlib.figure import Figure
 
@@ -56,16 +56,21 @@ def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]], risk: str) ->
         areas = f"area {overall['AURC']:.3g}, best possible {overall['AURC_best']:.3g}"
         axes.plot(curve["coverage"], curve["risk"], color=color, label=f"{name}: {areas}")
         axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
-    axes.set(xlabel="share of persons kept, the surest first", ylabel=f"mean risk: {risk}", xlim=(0, 1), ylim=(0, None))
-    axes.set_title("dotted: in any order", fontsize=10)
+    axes.set(
+        xlabel="fraction of persons kept, most confident first",
+        ylabel=f"mean risk: {risk}",
+        xlim=(0, 1),
+        ylim=(0, None),
+    )
+    axes.set_title("dotted: random order", fontsize=10)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return figure
 
 
 def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]) -> "Figure":
-    """Share of persons whose NME is at most x: a colour a name, a line for each of its runs. Dotted: AUC's limits.
+    """Plot the fraction of persons whose NME is at most x: one colour per name, one line per run. Dotted: AUC limits.
 
-    errors: the persons' NME, (N,) of each run, by name. references: what these are relative to, in words.
+    errors: NME of persons, (N,) per run, by name. references: the reference lengths, in words.
     """
     from matplotlib.figure import Figure
 
@@ -81,20 +86,20 @@ def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]
             x, share = cumulative_curve(run)
             x, share = np.concatenate([[0], x, [max(limit, x[-1])]]), np.concatenate([[0], share, [1]])
             axes.plot(x, share, drawstyle="steps-post", linewidth=1.2, color=f"C{number % 10}", label=label)
-            label = "_"  # one entry of the legend for all runs
+            label = "_"  # one legend entry for all runs
     for threshold in NME_THRESHOLDS:
         axes.axvline(threshold, color="0.6", linewidth=1, linestyle=":")
     relative_to = " or ".join(sorted(set(references)))
-    axes.set(xlabel=f"NME, relative to {relative_to}", ylabel="share of persons", xlim=(0, limit), ylim=(0, 1))
+    axes.set(xlabel=f"NME, relative to {relative_to}", ylabel="fraction of persons", xlim=(0, limit), ylim=(0, 1))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return figure
 
 
 def density_figure(likelihood: LocationScale, observations: Observations, joints: Sequence[str]) -> "Figure":
-    """Where labels lie in sigmas around the prediction, and the learned density.
+    """Plot labels in sigmas around the prediction, and the learned density.
 
-    In 2-D for each joint, with contours that hold 10, 50 and 90 % of the density; as many of the points should lie
-    inside. In 3-D for each coordinate, of all joints together.
+    In 2-D, for each joint, with contours that contain 10, 50 and 90 % of the density, and should contain as many of the
+    points. In 3-D, for each coordinate, over all joints.
     """
     from matplotlib.figure import Figure
 
@@ -121,7 +126,7 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
         panel.contour(x, y, levels[densities[joint]], levels=[0.1, 0.5, 0.9], colors="tab:red", linewidths=1)
         panel.set_title(joints[joint], fontsize=10)
         panel.set_aspect("equal")
-        panel.invert_yaxis()  # as in the picture
+        panel.invert_yaxis()  # y down, as in the picture
     for panel in panels[len(present) :]:
         panel.set_axis_off()
     figure.supxlabel("(label − mu) / sigma, x")
@@ -130,7 +135,7 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
 
 
 def _marginals_figure(likelihood: LocationScale, observations: Observations) -> "Figure":
-    """Histograms of the residuals' three coordinates, and as lines what the joints' densities predict."""
+    """Plot histograms of the residuals' three coordinates, and as lines the predictions of the joints' densities."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3), layout="constrained")
@@ -147,22 +152,22 @@ def _marginals_figure(likelihood: LocationScale, observations: Observations) -> 
         predicted, _ = np.histogram(samples[..., axis], bins, weights=weights.reshape(samples.shape[:2]))
         panel.stairs(predicted / count.sum(), bins, color="tab:red", label="density")
         panel.set_xlabel(f"(label − mu) / sigma, {name}")
-    panels[0].set_ylabel("share of labels")
+    panels[0].set_ylabel("fraction of labels")
     panels[0].legend(frameon=False)
     return figure
 
 
 def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, name: str) -> "Figure":
-    """Where a person's joint is, over the part of the picture around it, with axes in the picture's pixels.
+    """Plot the density of a person's joint over the surrounding part of the picture, with axes in its pixels.
 
-    The bands hold 10, 30, 50, 70 and 90 % of the density, the dashed line holds 99 %.
+    The bands contain 10, 30, 50, 70 and 90 % of the density, the dashed line 99 %.
     """
     from matplotlib.figure import Figure
 
     x, y, log_prob = density.on_grid(joint)
     levels = region_levels(x, y, log_prob)
     person = np.ptp(density.keypoints, axis=0).max()
-    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # some of the person around a joint that is sure
+    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # shows part of the person around a certain joint
     left, top = density.keypoints[joint] - reach
     right, bottom = density.keypoints[joint] + reach
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -172,7 +177,7 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     columns = slice(max(0, int(left)), min(width, int(right) + 2))
     rows = slice(max(0, int(top)), min(height, int(bottom) + 2))
     part = pixels[rows, columns]
-    if part.size:  # else the joint is far outside the picture
+    if part.size:  # empty if the joint is far outside the picture
         # Pixel centres are at integers.
         extent = (columns.start - 0.5, columns.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
         axes.imshow(part, extent=extent, interpolation="bilinear")
@@ -180,12 +185,12 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     axes.contour(x, y, levels, levels=[0.99], colors="white", linewidths=1, linestyles="dashed")
     axes.plot(*density.keypoints[joint], marker="+", color="white", markersize=10)
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
-    axes.set_title(f"{name}: bands hold 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
+    axes.set_title(f"{name}: bands contain 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
     return figure
 
 
 def region_levels(x: Floats, y: Floats, log_prob: Floats) -> Floats:
-    """Probability of the smallest region (highest density) that reaches each point of a grid: as log_prob (Y, X)."""
+    """Return the probability of the smallest highest-density region that contains each grid point: (Y, X)."""
     share = np.exp(log_prob).ravel() * (x[1] - x[0]) * (y[1] - y[0])
     order = np.argsort(-share)
     levels = np.empty_like(share)

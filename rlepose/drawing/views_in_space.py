@@ -1,4 +1,4 @@
-"""Pictures of poses in space: seen from the front, from the side and from above."""
+"""Draw 3-D poses from the front, from the side and from above."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
 _BACKGROUND = 40  # grey
-_MARGIN = 0.12  # of a tile's side, left free on each edge
-# Axes of the camera's frame (x right, y down, z away) that go to the right and down. The front is what the camera sees;
-# from the side the camera is to the left; from above it is at the bottom.
+_MARGIN = 0.12  # fraction of a tile's side, on each edge
+# For each view, the axes of the camera's frame (x right, y down, z away) that point right and down, with signs. The
+# front is the camera's view. From the side, the camera is on the left; from above, it is at the bottom.
 VIEWS = {"the front": ((0, 1), (1, 1)), "the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
 
 
@@ -24,10 +24,10 @@ def truth_and_prediction_in_space(
     title: str | None = None,
     side: int = 240,
 ) -> Picture:
-    """Square tiles at one scale, a row for each of the views: the labels, and the prediction with its ellipses.
+    """Draw square tiles at one scale, one row per view: the truth, and the prediction with its ellipses.
 
-    truth, predicted, std: as `joints` and `std` in `view_tile`. views: of VIEWS. title: of the first prediction, in
-    place of the view -> RGB (views × side, 2 side, 3).
+    truth, predicted, std: see `joints` and `std` in `view_tile`. views: names in VIEWS. title: title of the first
+    prediction, instead of the view -> RGB (views × side, 2 side, 3).
     """
     pixels_a_mm = scale_for(np.concatenate([truth, predicted]), side)
     rows = []
@@ -40,16 +40,16 @@ def truth_and_prediction_in_space(
 
 
 def scale_for(joints: Floats, side: int) -> float:
-    """Pixels a mm at which joints (J, 3) mm fill a tile."""
+    """Return the pixels per mm at which joints (J, 3) mm fill a tile."""
     return side * (0.5 - _MARGIN) / max(float(np.abs(joints).max()), 1.0)
 
 
 def view_tile(
     joints: Floats, std: Floats | None, skeleton: Skeleton, view: str, title: str, side: int, pixels_a_mm: float
 ) -> Picture:
-    """One pose from one of VIEWS.
+    """Draw one pose from one of VIEWS.
 
-    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; std (J, 3) mm, one standard
+    joints (J, 3) mm in the camera's frame relative to the root, the skeleton's first J; std (J, 3) mm, standard
     deviation, drawn as ellipses -> RGB (side, side, 3).
     """
     axes, signs = VIEWS[view]

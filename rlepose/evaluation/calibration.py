@@ -1,4 +1,4 @@
-"""Is the model as sure as it should be? Predicted densities and confidences against what was so."""
+"""Compare predicted densities and confidences with the labels: is the uncertainty calibrated?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Observations:
-    """M labelled joints: what the model said of each, and what was so. Lengths are in px, and in 3-D in mm.
+    """M labelled joints with their predictions. Lengths are in px, and in 3-D in mm.
 
-    joint      (M,)    number of the joint
-    residual   (M, D)  (label − predicted) / sigma
-    error      (M,)    distance of prediction and label
-    deviation  (M,)    the standard deviation of that distance's vector: √(Σ over coordinates of variance)
-    size       (M,)    the person's size: √area, as in OKS; None in 3-D, where lengths need no such measure
-    nll        (M,)    nats, −log of the density a squared pixel, or a cubic mm, at the label
-    level      (M,)    probability of the smallest region that reaches the label; uniform in [0, 1] for a true density
+    joint      (M,)    index of the joint
+    residual   (M, D)  (label − prediction) / sigma
+    error      (M,)    distance between prediction and label
+    deviation  (M,)    its predicted standard deviation: √(Σ over coordinates of the variance)
+    size       (M,)    size of the person: √area, as in OKS; None in 3-D
+    nll        (M,)    nats, −log of the density per squared pixel, or per cubic mm, at the label
+    level      (M,)    probability of the smallest region that contains the label; uniform if the density is correct
     """
 
     joint: NDArray[np.int64]
@@ -37,11 +37,11 @@ class Observations:
 
     @property
     def per_size(self) -> Floats | float:
-        """(M,) what errors and deviations of persons of all sizes are divided by before they are compared."""
+        """(M,) divisor that makes errors and deviations of persons of different sizes comparable."""
         return 1.0 if self.size is None else self.size
 
     def of(self, joint: int) -> "Observations":
-        """Those of one joint."""
+        """Select the observations of one joint."""
         rows = self.joint == joint
         chosen: dict[str, Any] = {name: None if each is None else each[rows] for name, each in vars(self).items()}
         return Observations(**chosen)
@@ -49,11 +49,11 @@ class Observations:
 
 @dataclass(frozen=True)
 class Compared:
-    """N poses beside their labels, in the coordinates whose density the network predicts. Lengths are in px or mm.
+    """N poses with their labels, in the coordinates whose density the network predicts. Lengths are in px or mm.
 
     predicted, sigma, truth (N, K, D): joints are numbered as the density numbers them
-    visible    (N, K)  0 where a joint has no label, or is not predicted
-    unit       (N, 1, D)  what 1 is in the network's mu and sigma
+    visible    (N, K)  0 if a joint has no label, or is not predicted
+    unit       (N, 1, D)  the size of 1 in the network's mu and sigma
     confidence (N,)    mean of the joints' scores
     quality    (N,)    OKS, or mean error of the joints in mm
     risk       (N,)    1 − OKS, or the same
@@ -80,10 +80,10 @@ def observe(
     visible: NDArray[np.integer],
     size: Floats | None = None,
 ) -> Observations:
-    """keypoints, sigma and truth (N, K, D), visible (N, K), size (N,) px or mm -> one row for each labelled joint.
+    """Return one row for each labelled joint.
 
-    likelihood: the trained one, in evaluation mode. Its density of pixels or mm is its density of network units,
-    stretched: both divide by sigma.
+    likelihood: the trained one, in evaluation mode. keypoints, sigma, truth: (N, K, D) px or mm. visible: (N, K).
+    size: (N,) px, None in 3-D. Residuals are the same in these and in network units, because both are divided by sigma.
     """
     person, joint = np.nonzero(visible > 0)
     mu, scale, label = (torch.from_numpy(values[person, joint]).float() for values in (keypoints, sigma, truth))
@@ -101,28 +101,28 @@ def observe(
 
 
 def coverage(level: Floats) -> Floats:
-    """Share of labels inside the region of each of LEVELS: (len(LEVELS),). Equal to LEVELS if calibrated."""
+    """Return the fraction of labels inside the region of each of LEVELS, (len(LEVELS),): LEVELS, if calibrated."""
     return (level[:, None] <= np.array(LEVELS)).mean(axis=0)
 
 
 def calibration_error(level: Floats) -> float:
-    """Mean over LEVELS of |coverage − level|: 0 is perfect."""
+    """Return the mean over LEVELS of |coverage − level|: 0 is perfect."""
     return float(np.abs(coverage(level) - LEVELS).mean())
 
 
 def tail_ratio(residual: Floats) -> float:
-    """How heavy the tails of residuals (M, D) are: the 90 % quantile of |residual| over its median, mean over D.
+    """Return the tail weight of residuals (M, D): 90 % quantile of |residual| divided by its median, mean over D.
 
-    2.44 for a Gaussian, 3.32 for a Laplace density, whatever their scale.
+    2.44 for a Gaussian, 3.32 for a Laplace density of any scale.
     """
     median, far = np.quantile(np.abs(residual), [0.5, 0.9], axis=0)
     return float((far / median).mean())
 
 
 def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
-    """Mean risk of the surest persons, for growing shares of all: share (N,), risk (N,).
+    """Return the mean risk of the most confident persons for increasing fractions of all: fraction (N,), risk (N,).
 
-    Persons of equal confidence stand for each other: each counts with their mean.
+    Persons with equal confidence are interchangeable: each counts with their mean risk.
     """
     _, group, size = np.unique(-confidence, return_inverse=True, return_counts=True)
     mean_risk = np.bincount(group, weights=risk) / size
@@ -131,11 +131,12 @@ def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
 
 
 def joint_numbers(observations: Observations) -> dict[str, float | None]:
-    """Numbers of a set of labelled joints; None for correlations of what does not vary.
+    """Return metrics of a set of labelled joints; correlations with a constant are None.
 
-    NLL: nats a joint, density a squared pixel, or a cubic mm. sharpness: median predicted standard deviation. error:
-    median. NLL_relative, sharpness_relative, error_relative: the same for lengths in person sizes; not in 3-D.
-    pearson_sigma_error, spearman_sigma_error: of predicted standard deviation and error, in 2-D both in person sizes.
+    NLL: nats per joint, for a density per squared pixel, or per cubic mm. sharpness: median predicted standard
+    deviation, px or mm. error: median, px or mm. NLL_relative, sharpness_relative, error_relative: the same for lengths
+    in person sizes, only in 2-D. pearson_sigma_error, spearman_sigma_error: of predicted standard deviation and error,
+    in 2-D both in person sizes.
     """
     o = observations
     relative: dict[str, float | None] = {}
@@ -159,7 +160,7 @@ def joint_numbers(observations: Observations) -> dict[str, float | None]:
 def calibration_report(
     observations: Observations, compared: Compared, quality: str, joint_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything about a model's uncertainty, as plain numbers.
+    """Return everything about a model's uncertainty as plain numbers.
 
     observations: of the compared poses. quality: its name, OKS or MPJPE. joint_names: as the density numbers them.
     AURC is the mean of the risk-coverage curve, AURC_best the same for a perfect ranking.
@@ -179,7 +180,10 @@ def calibration_report(
 
 
 def ranking_report(confidence: Floats, risks: Floats) -> dict[str, Any]:
-    """The part of `calibration_report` that needs no sigma: whether the model knows its better poses. Both (N,)."""
+    """Return the part of `calibration_report` that needs no sigma: whether better poses have higher confidence.
+
+    confidence, risks: (N,).
+    """
     share, risk = risk_coverage(confidence, risks)
     return {
         "overall": {
@@ -193,9 +197,9 @@ def ranking_report(confidence: Floats, risks: Floats) -> dict[str, Any]:
 
 
 def _correlations(name: str, first: Floats, second: Floats) -> dict[str, float | None]:
-    from scipy.stats import pearsonr, spearmanr  # takes half a second to import
+    from scipy.stats import pearsonr, spearmanr  # the import takes half a second
 
-    # With equal values up to rounding, as from a constant scale, a correlation would be one of rounding errors.
+    # If values are equal up to rounding, as for a constant scale, the correlation would be one of rounding errors.
     varies = len(first) > 1 and all(np.ptp(values) > 1e-6 * np.abs(values).max() for values in (first, second))
     return {
         f"pearson_{name}": float(pearsonr(first, second).statistic) if varies else None,

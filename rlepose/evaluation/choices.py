@@ -1,4 +1,4 @@
-"""What a recalibration can be asked for, without the libraries that fit it."""
+"""Choices of recalibration methods, without the libraries that fit them."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""COCO's table of ten numbers, by pycocotools or by the project's own arrays."""
+"""COCO's table of ten metrics, by pycocotools or by the project's own arrays."""
 
 import contextlib
 import io
@@ -19,20 +19,22 @@ COCO_METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM",
 def evaluate_coco(
     truth: CocoTruth, results: CocoResults, oks_sigmas: Floats, backend: str = "numpy"
 ) -> dict[str, float | None]:
-    """COCO's keypoint table over all pictures of the truth, values in [0, 1].
+    """Return COCO's keypoint metrics over all pictures of the truth, in [0, 1].
 
-    A value is None where there is nothing to measure it on (no person of that size). No results: all 0.
-    backend: 'numpy' or 'pycocotools', whose figures are the same. InputError for poses in unknown pictures.
+    A metric is None if there is nothing to measure it on (no person of that size). Without results, all are 0.
+    backend: 'numpy' or 'pycocotools', with the same metrics. InputError for poses in unknown pictures.
     """
     strangers = np.setdiff1d(results.image_ids, truth.image_ids)
     if len(strangers):
-        raise InputError(f"results: no picture {strangers[0]} in the annotation file; are they of another split?")
+        raise InputError(
+            f"results: no picture {strangers[0]} in the annotation file; check that both are of the same split"
+        )
     figures = EVALUATORS[backend](truth, results, oks_sigmas)
     return {name: None if np.isnan(value) else float(value) for name, value in zip(COCO_METRICS, figures, strict=True)}
 
 
 def mean_table(tables: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    """The mean of several tables, as COCO's evaluation has it over categories: of what there is to measure."""
+    """Return the mean of several tables, like COCO's evaluation over categories, ignoring None."""
     if len(tables) == 1:
         return tables[0]
     values = {name: [value for table in tables if (value := table[name]) is not None] for name in COCO_METRICS}
@@ -40,21 +42,21 @@ def mean_table(tables: Sequence[dict[str, float | None]]) -> dict[str, float | N
 
 
 def pycocotools_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
-    """The ten numbers by the reference, (10,), NaN where there is nothing to measure. Prints nothing."""
-    # It imports matplotlib, which takes half a second.
+    """Return the ten metrics computed by pycocotools, (10,), NaN if undefined. Prints nothing."""
+    # pycocotools imports matplotlib, which takes half a second.
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         labels = COCO()
         labels.dataset = {
-            "info": {},  # pycocotools before 2.0.11 wants it
+            "info": {},  # required by pycocotools before 2.0.11
             "images": [{"id": identity} for identity in truth.image_ids.tolist()],
             "annotations": _annotations(truth, results.category_id),
             "categories": [{"id": results.category_id}],
         }
         labels.createIndex()
-        found = labels.loadRes(results.entries()) if len(results) else COCO()  # it fails on an empty list
+        found = labels.loadRes(results.entries()) if len(results) else COCO()  # loadRes fails on an empty list
         for pose, area in zip(found.anns.values(), results.area.tolist(), strict=True):
             pose["area"] = area  # loadRes writes the area of all joints of this table
         evaluation = COCOeval(labels, found, "keypoints")
@@ -62,7 +64,7 @@ def pycocotools_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # It writes −1 where there is nothing to measure.
+    # pycocotools returns −1 if there is nothing to measure.
     return np.where(evaluation.stats > -1, evaluation.stats, np.nan)
 
 
@@ -85,7 +87,7 @@ def _annotations(truth: CocoTruth, category_id: int) -> list[dict[str, Any]]:
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
         {
-            "id": number,  # from 1: pycocotools takes a match with the id 0 for none
+            "id": number,  # from 1: pycocotools treats a match with id 0 as no match
             "image_id": image,
             "category_id": category_id,
             "keypoints": keypoints,

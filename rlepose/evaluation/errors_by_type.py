@@ -1,17 +1,17 @@
-"""What kind of mistake each joint is (Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose
+"""Classify the error of each joint (Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose
 Estimation, ICCV 2017, section 3.1).
 
-A joint is judged by its similarity, exp(−d² / (2 · area · (2 oks_sigma)²)), with labels:
+A joint is classified by its similarity, exp(−d² / (2 · area · (2 oks_sigma)²)), with labels:
 
     good        at least 0.85 with its own label
-    jitter      at least 0.5 with its own
-    inversion   less than that, but at least 0.5 with its mirror twin's label of the same person
+    jitter      at least 0.5 with its own label
+    inversion   less than that, but at least 0.5 with the label of its mirror twin of the same person
     swap        the same with the label of the joint or its twin of another person in the picture
     miss        none of these
 
-Between inversion and swap the more similar label decides, as in the authors' code. That code also calls swap or
-inversion what is at another label more than at its own, however near its own is; here, as in the paper, the own label
-comes first.
+If both inversion and swap apply, the more similar label decides, as in the authors' code. That code also counts a joint
+as swap or inversion if another label is more similar than its own, however similar its own is; here, as in the paper,
+the own label comes first.
 """
 
 from typing import Literal, get_args
@@ -40,10 +40,10 @@ def error_types(
     oks_sigmas: Floats,
     flip_permutation: tuple[int, ...],
 ) -> NDArray[np.int8]:
-    """The type of each joint of N persons, all that are labelled in their pictures: (N, K), number in ERROR_TYPES.
+    """Return the error type of each joint of N persons, who must be all labelled persons of their pictures.
 
-    keypoints and truth (N, K, 2) px, visible (N, K), areas (N,) px², image_index (N,) of their pictures in any order,
-    oks_sigmas (K,). UNLABELLED where the joint has no label.
+    keypoints, truth: (N, K, 2) px. visible: (N, K). areas: (N,) px². image_index: (N,), the persons' pictures, in any
+    order. oks_sigmas: (K,). -> (N, K), index in ERROR_TYPES, or UNLABELLED.
     """
     labelled, twin = visible > 0, list(flip_permutation)
     own = joint_similarity(keypoints, truth, areas, oks_sigmas)
@@ -63,14 +63,14 @@ def error_types(
 
 
 def count_types(types: NDArray[np.int8]) -> NDArray[np.int64]:
-    """How many of each type a joint has: (N, K) -> (K, len(ERROR_TYPES)); rows add up to its labels."""
+    """Count the types of each joint: (N, K) -> (K, len(ERROR_TYPES)); rows sum to the number of labels."""
     return (types[..., None] == np.arange(len(ERROR_TYPES))).sum(axis=0)
 
 
 def corrected(keypoints: Floats, truth: Floats, types: NDArray[np.int8], *mistakes: ErrorType) -> Floats:
-    """The poses with all joints of these types put on their labels: (N, K, 2).
+    """Return the poses with all joints of these types moved to their labels: (N, K, 2).
 
-    The authors' code moves a joint only as near as the next better type is.
+    The authors' code only moves a joint as close as the next better type.
     """
     wrong = np.isin(types, [ERROR_TYPES.index(mistake) for mistake in mistakes])
     return np.where(wrong[..., None], truth, keypoints)
@@ -85,7 +85,7 @@ def _similarity_with_others(
     oks_sigmas: Floats,
     twin: list[int],
 ) -> Floats:
-    """The largest similarity of each joint with the joint and its twin of other persons: (N, K), 0 without any."""
+    """Return each joint's largest similarity with the joint and its twin of other persons: (N, K), 0 without any."""
     order = np.argsort(image_index, kind="stable")
     other, person = of_same_picture(image_index[order], image_index)
     other = order[other]

@@ -1,4 +1,4 @@
-"""How well each joint is found, alone."""
+"""AP of individual joints."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from rlepose.pose.geometry import Floats
 
 
 def joint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
-    """COCO's AP of each joint: (K,) in [0, 1], NaN where it has no label.
+    """Return COCO's AP of each joint: (K,) in [0, 1], NaN for a joint without labels.
 
-    As if a body had no other joint, ranked by this joint's score: so it shows, too, whether the model knows which of
-    these joints it has found. At a person without this label a joint counts neither way, as in COCO's evaluation.
+    Computed as if the body had no other joint, ranked by the score of this joint, so it also measures whether the model
+    knows which of these joints it has found. As in COCO's evaluation, unlabelled joints of a person are ignored.
     """
     values = []
     for joint in range(len(oks_sigmas)):

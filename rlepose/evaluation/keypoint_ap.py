@@ -1,8 +1,8 @@
-"""COCO's keypoint evaluation on flat arrays: the figures of pycocotools without its loops.
+"""COCO's keypoint evaluation on flat arrays: the metrics of pycocotools without its loops.
 
-A pose can match a person only at an OKS of 0.5 and more, and few pairs of one picture reach that. So all pairs get
-their OKS at once, and the greedy matching looks only at those few: the best pose of every picture first, then every
-picture's second, and so on, each time for all area ranges and OKS thresholds together.
+A pose can match a person only at an OKS of 0.5 or more, and few pairs in a picture reach it. So the OKS of all pairs is
+computed at once, and the greedy matching only considers these few: first the best pose of every picture, then the
+second of every picture, and so on, each time for all area ranges and OKS thresholds together.
 """
 
 from typing import NamedTuple
@@ -17,16 +17,16 @@ from rlepose.pose.geometry import Floats
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # OKS
 RECALLS = np.linspace(0, 1, 101)
-# all, medium and large persons: px², both ends included
+# all, medium and large persons: px², bounds included
 AREA_RANGES = np.array([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)], float)
-MAX_POSES = 20  # a picture
+MAX_POSES = 20  # per picture
 
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 
 class Pairs(NamedTuple):
-    """P combinations of a person and a pose of the same picture: their rows, and their OKS."""
+    """P pairs of a person and a pose in the same picture: their rows, and their OKS."""
 
     person: Indices
     pose: Indices
@@ -37,12 +37,12 @@ class Pairs(NamedTuple):
 
 
 def keypoint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> Floats:
-    """AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL: (10,), NaN where there is nothing to measure."""
+    """Return AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL: (10,), NaN if undefined."""
     poses, image_index, rank = _best_of_each_picture(truth, results)
     counted = ~(truth.crowd | ~truth.labelled.any(axis=1))[:, None] & _in_range(truth.area)
     pairs = similar_pairs(truth, poses.joints[..., :2], image_index, oks_sigmas)
     hit, ignored = _match(pairs, rank, counted, truth.crowd)
-    # A pose on nobody counts as false only in the area ranges that its own area lies in.
+    # An unmatched pose counts as false only in area ranges that contain its own area.
     wrong = ~hit & ~ignored & _in_range(poses.area)[..., None]
     order = np.argsort(-poses.scores, kind="stable")
     precision, recall = _precision_and_recall(hit[order], wrong[order], counted.sum(axis=0))
@@ -56,14 +56,14 @@ def keypoint_ap(truth: CocoTruth, results: CocoResults, oks_sigmas: Floats) -> F
 
 
 def _in_range(area: Floats) -> Bools:
-    """(N,) px² -> (N, 3)."""
+    """Return whether areas (N,) px² are in each range: (N, 3)."""
     return (area[:, None] >= AREA_RANGES[:, 0]) & (area[:, None] <= AREA_RANGES[:, 1])
 
 
 def _best_of_each_picture(truth: CocoTruth, results: CocoResults) -> tuple[CocoResults, Indices, Indices]:
-    """The poses that count, ordered by picture and falling score, with their picture's row and rank in it.
+    """Return the poses that count, by picture and descending score, with the row of the picture and their rank in it.
 
-    Of equal scores the first in the results stands first, which decides who may match.
+    Poses with equal scores keep the order of the results, which decides the matching.
     """
     image_index = np.searchsorted(truth.image_ids, results.image_ids)
     order = np.lexsort((-results.scores, image_index))
@@ -74,11 +74,11 @@ def _best_of_each_picture(truth: CocoTruth, results: CocoResults) -> tuple[CocoR
 
 
 def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks_sigmas: Floats) -> Pairs:
-    """The pairs whose OKS reaches the lowest threshold: keypoints (D, K, 2) px in pictures image_index (D,)."""
+    """Return pairs whose OKS reaches the lowest threshold. keypoints: (D, K, 2) px. image_index: (D,), pictures."""
     person, pose = of_same_picture(truth.image_index, image_index)
     labels = truth.labelled.sum(axis=1)[person]
     found = []
-    # By number of labels, so that joints without a label are not computed, and sums add up as in pycocotools.
+    # Grouped by number of labels: unlabelled joints are not computed, and sums are in the same order as in pycocotools.
     for number in np.unique(labels):
         same = np.flatnonzero(labels == number)
         for block in in_blocks(same):
@@ -91,7 +91,7 @@ def similar_pairs(truth: CocoTruth, keypoints: Floats, image_index: Indices, oks
 
 
 def of_same_picture(persons: NDArray[np.integer], poses: NDArray[np.integer]) -> tuple[Indices, Indices]:
-    """Rows of the P pairs of one picture. persons (G,): their pictures, ascending; poses (D,): theirs, in any order."""
+    """Return the rows of the P pairs in the same picture. persons (G,): pictures, ascending; poses (D,): pictures."""
     first, end = (np.searchsorted(persons, poses, side) for side in ("left", "right"))
     count = end - first
     pose = np.repeat(np.arange(len(count)), count)
@@ -99,9 +99,9 @@ def of_same_picture(persons: NDArray[np.integer], poses: NDArray[np.integer]) ->
 
 
 def _oks(truth: CocoTruth, person: Indices, keypoints: Floats, labels: int, oks_sigmas: Floats) -> Floats:
-    """OKS (P,) of poses (P, K, 2) with persons that have so many labelled joints.
+    """Return the OKS (P,) of poses (P, K, 2) with persons who have `labels` labelled joints.
 
-    For a person without labels the distance is that to its box, doubled in each direction.
+    For a person without labels, the distance is that to the box, extended by its size in each direction.
     """
     if labels:
         joint = np.nonzero(truth.labelled[person])[1].reshape(-1, labels)
@@ -118,10 +118,10 @@ def _oks(truth: CocoTruth, person: Indices, keypoints: Floats, labels: int, oks_
 
 
 def _match(pairs: Pairs, rank: Indices, counted: Bools, crowd: Bools) -> tuple[Bools, Bools]:
-    """Which of D poses match a person that counts, and which one that does not: two (D, 3 areas, 10 thresholds).
+    """Return which of D poses match a counted person, and which an ignored one: two (D, 3 areas, 10 thresholds).
 
-    A pose takes, of the persons that are free and similar enough, the most similar one that counts, else the most
-    similar of the others; of equal ones the last. A crowd is always free. rank (D,), counted (G, 3), crowd (G,).
+    Of the free persons that are similar enough, a pose matches the most similar counted one, else the most similar
+    ignored one; of equal ones the last. A crowd is always free. rank (D,), counted (G, 3), crowd (G,).
     """
     shape = (len(AREA_RANGES), len(THRESHOLDS))
     hit, ignored = np.zeros((2, len(rank), *shape), np.bool_)
@@ -132,7 +132,7 @@ def _match(pairs: Pairs, rank: Indices, counted: Bools, crowd: Bools) -> tuple[B
             continue
         person, pose, oks = pairs.take(turn)
         possible = (oks[:, None, None] >= THRESHOLDS) & (~taken[person] | crowd[person, None, None])
-        # A pose's pairs stand in a row and rise in similarity: the best is the last, and those that count beat all.
+        # The pairs of a pose are adjacent, with ascending similarity: the last is the best, and counted ones win.
         number = np.arange(len(turn))[:, None, None] + len(turn) * counted[person, :, None]
         starts = np.flatnonzero(np.diff(pose, prepend=-1))
         best = np.maximum.reduceat(np.where(possible, number, -1), starts)
@@ -144,10 +144,10 @@ def _match(pairs: Pairs, rank: Indices, counted: Bools, crowd: Bools) -> tuple[B
 
 
 def _precision_and_recall(hit: Bools, wrong: Bools, persons: Indices) -> tuple[Floats, Floats]:
-    """Precision at each of RECALLS (3, 10, 101) and the largest recall (3, 10) for poses of falling score.
+    """Return precision at each of RECALLS (3, 10, 101) and maximum recall (3, 10) for poses by descending score.
 
-    hit and wrong (D, 3, 10), persons (3,), of whom there are any, else NaN. The precision at a recall is the best at
-    this or a larger one, 0 where that is never reached.
+    hit, wrong: (D, 3, 10). persons: (3,), number of persons; NaN if 0. The precision at a recall is the maximum at this
+    or a larger recall, 0 if none is reached.
     """
     precision = np.zeros((*hit.shape[1:], len(RECALLS)))
     recall = hit.sum(axis=0) / np.where(persons, persons, np.nan)[:, None]
@@ -155,7 +155,7 @@ def _precision_and_recall(hit: Bools, wrong: Bools, persons: Indices) -> tuple[F
         if not persons[area]:
             precision[area, threshold] = np.nan
             continue
-        # Precision is largest, and recall rises, where there is a hit: nothing else needs a look.
+        # Precision has its maxima, and recall increases, only at hits, so nothing else is needed.
         hits = np.flatnonzero(hit[:, area, threshold])
         true, false = np.arange(1, len(hits) + 1), np.cumsum(wrong[:, area, threshold])[hits]
         best = np.maximum.accumulate((true / (false + true + np.spacing(1)))[::-1])[::-1]

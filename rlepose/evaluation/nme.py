@@ -1,10 +1,11 @@
-"""Normalised mean error (NME): how far joints are from their labels, relative to a length of the person.
+"""Normalised mean error (NME): the distance of joints from their labels, relative to a length of the person.
 
-A person's NME is the mean distance between its labelled joints and their labels, divided by the person's reference
-length. NME without further words is the mean over persons: each person weighs alike, however many labels it has.
+A person's NME is the mean distance between its joints and their labels, divided by the person's reference length. NME
+without qualification is the mean over persons: each person has the same weight, whatever the number of labels.
 
-The cumulative curve gives the share of persons whose NME is at most x. AUC@t is the curve's mean from 0 to t, computed
-exactly: the curve is a step function, so its integral needs no grid. failures@t is the share of persons above t.
+The cumulative curve is the fraction of persons whose NME is at most x. AUC@t is the mean of the curve from 0 to t,
+computed exactly: the curve is a step function, so its integral needs no grid. failures@t is the fraction of persons
+above t.
 """
 
 import difflib
@@ -20,23 +21,23 @@ from rlepose.errors import InputError
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
-# Where AUC and failures are given, in reference lengths.
+# Thresholds of AUC and failures, in reference lengths.
 NME_THRESHOLDS = (0.08, 0.1)
-# Names of the metrics. NME and failures are better the lower they are.
+# Names of the metrics. For NME and failures, lower is better.
 NME_ERRORS = ("NME", *(f"NME_failures@{t:g}" for t in NME_THRESHOLDS))
 NME_METRICS = ("NME", *(f"NME_AUC@{t:g}" for t in NME_THRESHOLDS), *(f"NME_failures@{t:g}" for t in NME_THRESHOLDS))
-# How many persons have no NME; it judges nobody, so it chooses no checkpoint.
+# Number of persons without an NME; it cannot select a checkpoint.
 NME_LEFT_OUT = "NME_left_out"
 
-# What `eval.nme_reference` can be.
+# Values of `eval.nme_reference`.
 Reference = str | tuple[str, str]
 
 
 def person_errors(keypoints: Floats, truth: Floats, visible: NDArray[np.integer], length: Floats) -> Floats:
-    """The NME of each person, (N,).
+    """Return the NME of each person, (N,).
 
-    keypoints and truth (N, K, 2) px; visible (N, K), 0 for a joint without label, which does not count; length (N,) px,
-    the reference. NaN for a person whose length is 0 or NaN, or who has no label.
+    keypoints, truth: (N, K, 2) px. visible: (N, K), 0 for unlabelled joints, which are ignored. length: (N,) px, the
+    reference. NaN for a person without labels, or whose length is 0 or NaN.
     """
     labelled = np.asarray(visible) > 0
     distance = np.linalg.norm(np.asarray(keypoints, float) - truth, axis=-1)
@@ -46,18 +47,18 @@ def person_errors(keypoints: Floats, truth: Floats, visible: NDArray[np.integer]
 
 
 def cumulative_curve(errors: Floats) -> tuple[Floats, Floats]:
-    """Where the cumulative curve rises, and the share of persons that it rises to: (N,) NME -> (N,) and (N,)."""
+    """Return the steps of the cumulative curve: NME (N,) -> values (N,), fraction of persons at each (N,)."""
     return np.sort(errors), np.arange(1, len(errors) + 1) / len(errors)
 
 
 def area_under_curve(errors: Floats, threshold: float) -> float:
-    """AUC@threshold: the mean of the cumulative curve of the NME (N,) from 0 to the threshold, in [0, 1]."""
-    # A person with the NME e adds a step of 1 / N that lasts from e to the threshold.
+    """Return AUC@threshold: the mean of the cumulative curve of the NME (N,) from 0 to the threshold, in [0, 1]."""
+    # A person with NME e adds a step of 1 / N from e to the threshold.
     return float(np.maximum(1 - errors / threshold, 0).mean())
 
 
 def failure_rate(errors: Floats, threshold: float) -> float:
-    """The share of persons whose NME (N,) is above the threshold."""
+    """Return the fraction of persons whose NME (N,) is above the threshold."""
     return float((errors > threshold).mean())
 
 
@@ -65,10 +66,10 @@ def failure_rate(errors: Floats, threshold: float) -> float:
 class PersonErrors:
     """The NME of N persons.
 
-    reference: in words.
-    person_ids (N,), image_ids (N,): of the data set.
-    errors (N,): the NME, NaN for a person who is left out.
-    left_out (N,): why a person is left out, '' for one who is not.
+    reference: the reference length, in words.
+    person_ids (N,), image_ids (N,): ids in the data set.
+    errors (N,): the NME, NaN for a skipped person.
+    left_out (N,): the reason why a person is skipped, else ''.
     """
 
     reference: str
@@ -79,11 +80,11 @@ class PersonErrors:
 
     @property
     def measured(self) -> Floats:
-        """The NME of those who are not left out."""
+        """The NME of persons who are not skipped."""
         return self.errors[self.left_out == ""]
 
     def metrics(self) -> dict[str, float | None]:
-        """NME_METRICS, None where everybody is left out, and NME_LEFT_OUT."""
+        """Return NME_METRICS, None if all persons are skipped, and NME_LEFT_OUT."""
         errors = self.measured
         metrics: dict[str, float | None] = dict.fromkeys(NME_METRICS)
         if len(errors):
@@ -94,7 +95,7 @@ class PersonErrors:
         return metrics | {NME_LEFT_OUT: len(self.errors) - len(errors)}
 
     def reasons(self) -> str:
-        """How many persons are left out and why: '2 × reference of length 0', or 'none'."""
+        """Return the numbers of skipped persons with reasons: '2 × reference of length 0', or 'none'."""
         counts = Counter(reason for reason in self.left_out.tolist() if reason)
         return ", ".join(f"{count} × {reason}" for reason, count in counts.items()) or "none"
 
@@ -107,10 +108,10 @@ def reference_length(
     bbox_xywh: Floats,
     area: Floats,
 ) -> Floats:
-    """The length that NME is relative to, (N,) px: NaN for a person without label of a joint that it needs.
+    """Return the reference length of NME, (N,) px: NaN for persons without a label of a joint that it needs.
 
-    reference: 'box', the diagonal of bbox_xywh (N, 4) px; 'area', the square root of area (N,) px²; or two joints'
-    names, the distance of these joints in truth (N, K, 2) px with visible (N, K).
+    reference: 'box', the diagonal of bbox_xywh (N, 4) px; 'area', the square root of area (N,) px²; or the names of two
+    joints, their distance in truth (N, K, 2) px with visible (N, K).
     """
     if reference == "box":
         return np.linalg.norm(bbox_xywh[:, 2:], axis=1)
@@ -122,25 +123,25 @@ def reference_length(
 
 
 def check_reference(reference: Reference | None, skeleton: Skeleton, groups: Sequence[CategoryGroup]) -> None:
-    """InputError where a reference needs a joint that there is not, that not every group has, or one joint twice."""
+    """Raise InputError if a reference needs an unknown joint, a joint that a group lacks, or the same joint twice."""
     if not isinstance(reference, tuple):
         return
     joints = [_joint(name, skeleton) for name in reference]
     if joints[0] == joints[1]:
         raise InputError(
-            f"eval.nme_reference: {' and '.join(reference)} are one joint, so their distance is 0; name two joints"
+            f"eval.nme_reference: {' and '.join(reference)} are the same joint, so their distance is 0; name two joints"
         )
     for group in groups:
         for name, joint in zip(reference, joints, strict=True):
             if joint not in group.joints:
                 raise InputError(
-                    f"eval.nme_reference: {name} is no joint of the category {group.name}, whose persons would have no "
-                    "length; name joints that all categories have, take box or area, or choose with data.category"
+                    f"eval.nme_reference: {name} is no joint of category {group.name}, whose persons would have no "
+                    "reference; name joints that all categories have, use box or area, or restrict data.category"
                 )
 
 
 def describe_reference(reference: Reference) -> str:
-    """The reference in words, to follow 'relative to'."""
+    """Return the reference in words, to follow 'relative to'."""
     names = {"box": "the diagonal of the box", "area": "the square root of the area"}
     return names[reference] if isinstance(reference, str) else f"the distance between {' and '.join(reference)}"
 
@@ -149,5 +150,5 @@ def _joint(name: str, skeleton: Skeleton) -> int:
     joint = skeleton.find(name)
     if joint is None:
         nearest = difflib.get_close_matches(name, skeleton.names, n=3, cutoff=0)
-        raise InputError(f"eval.nme_reference: there is no joint {name}; the nearest names are {', '.join(nearest)}")
+        raise InputError(f"eval.nme_reference: no joint {name}; the nearest names are {', '.join(nearest)}")
     return joint

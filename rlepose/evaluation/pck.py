@@ -7,9 +7,9 @@ from rlepose.errors import InputError
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
-# What is reported, in reference lengths; PCKh is PCK@0.5 relative to the head.
+# Reported thresholds, in reference lengths; PCKh is PCK@0.5 relative to the head.
 PCK_THRESHOLDS = {"box": (0.1, 0.2), "torso": (0.1, 0.2), "head": (0.1, 0.5)}
-# Names of the two joints; any of several.
+# Names of the two joints; alternatives in a tuple.
 _REFERENCE_JOINTS = {
     "torso": (("left_shoulder",), ("right_hip",)),
     "head": (("neck", "upper_neck"), ("head", "head_top")),
@@ -19,10 +19,10 @@ _REFERENCE_JOINTS = {
 def pck(
     keypoints: Floats, truth: Floats, visible: NDArray[np.integer], reference: Floats, threshold: float
 ) -> float | None:
-    """Share of labelled joints whose error is at most `threshold` times the person's reference length.
+    """Return the fraction of labelled joints whose error is at most `threshold` times the person's reference length.
 
-    keypoints and truth (N, K, 2) px, visible (N, K), reference (N,) px, NaN for a person that has none and is left out
-    -> over all joints; None where nothing is labelled.
+    keypoints, truth: (N, K, 2) px. visible: (N, K). reference: (N,) px, NaN for a person to skip. -> over all joints;
+    None without labels.
     """
     error = np.linalg.norm(keypoints - truth, axis=-1)
     counted = (visible > 0) & np.isfinite(reference)[:, None]
@@ -33,11 +33,11 @@ def pck(
 def reference_length(
     kind: str, truth: Floats, visible: NDArray[np.integer], bbox_xywh: Floats, skeleton: Skeleton
 ) -> Floats:
-    """The length that PCK is relative to, (N,) px.
+    """Return the reference length of PCK, (N,) px.
 
-    'torso': left shoulder to right hip; 'head': neck to the head's top; NaN where one of them has no label.
-    'box': the longer side of the box. MPII's own evaluation takes 0.6 of the diagonal of a rectangle around the head,
-    which COCO-like files do not have: its numbers and head's differ.
+    'torso': left shoulder to right hip; 'head': neck to head top; NaN if one of the joints has no label.
+    'box': the longer side of the box. MPII's own evaluation uses 0.6 of the diagonal of a rectangle around the head,
+    which COCO-like files lack: its numbers differ from those with 'head'.
     """
     joints = reference_joints(kind, skeleton)
     if joints is None:
@@ -48,14 +48,14 @@ def reference_length(
 
 
 def reference_joints(kind: str, skeleton: Skeleton) -> tuple[int, int] | None:
-    """Indices of the joints between which a reference length lies, None for 'box'; InputError where there are none."""
+    """Return the two joints of a reference length, None for 'box'; InputError if the skeleton lacks them."""
     if kind == "box":
         return None
     ends = _REFERENCE_JOINTS[kind]
     found = [next((i for name in names if (i := skeleton.find(name)) is not None), None) for names in ends]
     if found[0] is None or found[1] is None:
         raise InputError(
-            f"eval.pck_reference: {kind} needs joints named {' and '.join(names[0] for names in ends)}, but there are "
+            f"eval.pck_reference: {kind} needs joints {' and '.join(names[0] for names in ends)}; the joints are "
             f"{', '.join(skeleton.names)}; set eval.pck_reference=box"
         )
     return found[0], found[1]

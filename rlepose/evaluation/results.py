@@ -1,4 +1,4 @@
-"""COCO's results format: predicted poses as arrays, and as the JSON file that COCO's server takes."""
+"""COCO's results format: predicted poses as arrays, and as the JSON file for COCO's server."""
 
 import json
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ _DECIMALS = 4
 class CocoResults:
     """N poses in any order.
 
-    image_ids (N,)       ids of their pictures
-    joints    (N, K, 3)  x and y in px, and the joint's score
-    scores    (N,)       by which COCO ranks the poses
-    area      (N,)       px²; a pose that matches nobody counts as false among persons of this size
+    image_ids (N,)       ids of the pictures
+    joints    (N, K, 3)  x and y in px, and the score of the joint
+    scores    (N,)       by which COCO ranks poses
+    area      (N,)       px²; an unmatched pose counts as false among persons of this size
     """
 
     image_ids: NDArray[np.int64]
@@ -36,17 +36,17 @@ class CocoResults:
         return len(self.scores)
 
     def select(self, poses: NDArray[Any]) -> "CocoResults":
-        """Some poses only: (N,) bool mask or indices."""
+        """Select poses by a bool mask (N,) or indices."""
         return CocoResults(
             self.image_ids[poses], self.joints[poses], self.scores[poses], self.area[poses], self.category_id
         )
 
     def with_joints(self, joints: Sequence[int]) -> "CocoResults":
-        """The same poses with these joints alone, in this order; scores and areas stay the whole poses'."""
+        """Return the poses with only these joints, in this order; scores and areas remain those of the whole poses."""
         return replace(self, joints=self.joints.take(joints, axis=1))
 
     def entries(self) -> list[dict[str, Any]]:
-        """As COCO has them, but for `keypoints`, which are rows (3 K,) of an array."""
+        """Return COCO's entries, except that `keypoints` are rows (3 K,) of an array."""
         keypoints = self.joints.reshape(len(self), 3 * self.joints.shape[1])
         rows = zip(self.image_ids.tolist(), keypoints, self.scores.tolist(), strict=True)
         return [
@@ -63,10 +63,10 @@ def coco_results(
     category_id: int,
     area_joints: Sequence[int] | None = None,
 ) -> CocoResults:
-    """keypoints (N, K, 2) px, joint_scores (N, K), scores (N,), image_ids (N,) -> the poses, joints at 4 decimals.
+    """Build results from keypoints (N, K, 2) px, joint_scores (N, K), scores (N,) and image_ids (N,).
 
-    area_joints: the joints whose bounding box is a pose's area, None for all. Joints are rounded here, so that the file
-    holds what was evaluated. InputError for NaN and infinity.
+    area_joints: joints whose bounding box is the area of a pose, None for all. Joints are rounded to 4 decimals here,
+    so that the file contains what was evaluated. InputError for NaN and infinity.
     """
     joints = np.concatenate([keypoints, joint_scores[..., None]], axis=-1, dtype=np.float64)
     refuse_nonfinite(joints, scores)
@@ -77,33 +77,33 @@ def coco_results(
 
 
 def refuse_nonfinite(*predicted: Floats) -> None:
-    """InputError for predictions of NaN and infinity."""
+    """Raise InputError for predictions of NaN and infinity."""
     if not all(np.isfinite(values).all() for values in predicted):
-        raise InputError("the model predicts NaN or infinity; this checkpoint's training has diverged, take another")
+        raise InputError("the model predicts NaN or infinity, so its training has diverged; use another checkpoint")
 
 
 def pose_scores(joint_scores: Floats, box_score: Floats | None) -> Floats:
-    """The number by which COCO ranks poses: mean + maximum of the joints' scores, + the detector's score.
+    """Return the scores by which COCO ranks poses: mean + maximum of the joint scores, + the detector's score.
 
-    The original's rescoring. joint_scores (N, K), box_score (N,) or None for ground-truth boxes -> (N,).
+    The authors' rescoring. joint_scores: (N, K). box_score: (N,), or None for ground-truth boxes. -> (N,).
     """
     scores = joint_scores.mean(axis=1) + joint_scores.max(axis=1)
     return scores if box_score is None else scores + box_score
 
 
 def write_results(path: Path, *results: CocoResults) -> None:
-    """Write the file that COCO's server takes, with the poses of all `results`."""
+    """Write the file for COCO's server, with the poses of all `results`."""
     entries = [entry for part in results for entry in part.entries()]
     write_whole(path, orjson.dumps(entries, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write JSON; NaN and infinity, which JSON does not have (and orjson makes null of), are an error."""
+    """Write JSON; NaN and infinity, which JSON lacks (and orjson writes as null), are an error."""
     write_whole(path, json.dumps(tree, allow_nan=False).encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file aside, in a folder that is made, and rename it: a process that is killed leaves no half file."""
+    """Write a file atomically, and create its folder: a killed process leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
     aside.write_bytes(content)

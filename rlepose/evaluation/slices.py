@@ -1,13 +1,13 @@
-"""The parts of a benchmark that are evaluated on their own: joints of a part of the body, pictures by their crowding.
+"""Subsets of a benchmark with metrics of their own: joints of a body region, pictures by crowding.
 
-COCO-WholeBody (Jin et al., ECCV 2020; evaluation/myeval_wholebody.py of github.com/jin-s13/COCO-WholeBody): each part's
-OKS over its own joints and constants, relative to the whole person's area; who has no label of a part does not count
-for it. A pose has one score, the whole body's, for all parts, and one area, its body's 17 joints', by which it
-counts as medium or large where it matches nobody.
+COCO-WholeBody (Jin et al., ECCV 2020; evaluation/myeval_wholebody.py of github.com/jin-s13/COCO-WholeBody): the OKS of
+a region uses its joints and constants, relative to the whole person's area; persons without a label in the region are
+ignored. A pose has one score for all regions, that of the whole body, and one area, that of the body's 17 joints, by
+which it counts as medium or large if unmatched.
 
 CrowdPose (Li et al., CVPR 2019; crowdposetools/cocoeval.py of github.com/Jeff-sjtu/CrowdPose): pictures are easy,
-medium or hard by their crowd index, how much persons cover each other: below 0.2, below 0.8, and from there on. Each
-kind is evaluated as if there were no other pictures.
+medium or hard by their crowd index, the mutual overlap of persons: below 0.2, below 0.8, or above. Each class is
+evaluated as if there were no other pictures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,12 @@ from rlepose.evaluation.truth import CocoTruth
 from rlepose.pose.geometry import Floats
 from rlepose.pose.joint_sets import WHOLEBODY, WHOLEBODY_PARTS
 
-# Below which crowd index a picture is of this kind.
+# Upper limit of the crowd index for each class.
 CROWDING = {"easy": 0.2, "medium": 0.8, "hard": np.inf}
 
 
 class Slice(NamedTuple):
-    """What to evaluate: a name, persons and poses of the same joints, and these joints' OKS constants."""
+    """A subset to evaluate: name, persons and poses with the same joints, and the OKS constants of these joints."""
 
     name: str
     truth: CocoTruth
@@ -35,7 +35,7 @@ class Slice(NamedTuple):
 
 
 def crowd_index(coco: CocoFile) -> Floats | None:
-    """That of each picture of `CocoTruth.image_ids`, or None where a picture does not tell it."""
+    """Return the crowd index of each picture of `CocoTruth.image_ids`, or None if a picture lacks it."""
     values = {image["id"]: image.get("crowdIndex") for image in coco.images}
     if not all(isinstance(value, int | float) for value in values.values()):
         return None
@@ -43,16 +43,16 @@ def crowd_index(coco: CocoFile) -> Floats | None:
 
 
 def area_joints(names: Sequence[str]) -> Sequence[int]:
-    """Those of a pose's joints, names (K,), whose bounding box is its area: the body's of COCO-WholeBody, else all."""
+    """Return the joints whose bounding box is a pose's area: the body's for COCO-WholeBody, else all. names: (K,)."""
     return WHOLEBODY_PARTS["body"] if _are_wholebody(names) else range(len(names))
 
 
 def slices(
     names: Sequence[str], truth: CocoTruth, results: CocoResults, oks_sigmas: Floats, crowding: Floats | None
 ) -> Iterator[Slice]:
-    """Those that the benchmark with these joints and pictures has; of most there are none.
+    """Yield the subsets of the benchmark with these joints and pictures; most benchmarks have none.
 
-    names (K,) of the joints, oks_sigmas (K,), crowding: of `crowd_index`.
+    names: (K,), the joints. oks_sigmas: (K,). crowding: from `crowd_index`.
     """
     if _are_wholebody(names):
         for part, joints in WHOLEBODY_PARTS.items():

@@ -1,4 +1,4 @@
-"""What COCO's evaluation holds predictions against: all persons of an annotation file as arrays."""
+"""Ground truth for COCO's evaluation: all persons of an annotation file as arrays."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ from rlepose.pose.geometry import Floats
 
 @dataclass(frozen=True)
 class CocoTruth:
-    """The G persons of a file, crowds and persons without labels too, in M pictures.
+    """The G persons of a file, including crowds and persons without labels, in M pictures.
 
-    They are ordered by picture, and within it as in the file.
+    Ordered by picture, and within a picture as in the file.
 
-    image_ids   (M,)       ascending; pictures without persons too
+    image_ids   (M,)       ascending, including pictures without persons
     image_index (G,)       row of the person's picture in `image_ids`
     keypoints   (G, K, 2)  px
     labelled    (G, K)     whether the joint has a label
     bbox_xywh   (G, 4)     px
-    area        (G,)       px², of the segment
+    area        (G,)       px², area of the segment
     crowd       (G,)       whether this is a group of persons
     """
 
@@ -41,11 +41,11 @@ class CocoTruth:
         return len(self.area)
 
     def with_joints(self, joints: Sequence[int]) -> "CocoTruth":
-        """The same persons as if these were all joints: with them alone, in this order."""
+        """Return the persons with only these joints, in this order, as if they had no others."""
         return replace(self, keypoints=self.keypoints.take(joints, axis=1), labelled=self.labelled.take(joints, axis=1))
 
     def with_pictures(self, pictures: NDArray[np.bool_]) -> "CocoTruth":
-        """Some pictures, (M,), and their persons, as if there were no others."""
+        """Return some pictures, (M,), and their persons, as if there were no others."""
         persons = pictures[self.image_index]
         return CocoTruth(
             image_ids=self.image_ids[pictures],
@@ -59,16 +59,13 @@ class CocoTruth:
 
 
 def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
-    """The persons of a file, with what COCO's evaluation needs and other tools often leave out.
+    """Return the persons of a file, with the data that COCO's evaluation needs and other tools often omit.
 
-    Persons on pictures that the file does not list are left out. group: only its persons, with its joints alone. All
-    pictures stay. InputError for what are no finite numbers.
+    group: only its persons, with its joints alone. All pictures stay. InputError for invalid numbers.
     """
     image_ids = np.array(sorted(image["id"] for image in coco.images), np.int64)
     row_of_image = {identity: row for row, identity in enumerate(image_ids.tolist())}
-    persons = [a for a in coco.annotations if a.get("image_id") in row_of_image]
-    if group is not None:
-        persons = [person for person in persons if person["category_id"] in group.category_ids]
+    persons = [a for a in coco.annotations if group is None or a["category_id"] in group.category_ids]
     persons.sort(key=lambda person: row_of_image[person["image_id"]])
     joints = _floats(
         coco, persons, "keypoints", 3 * coco.num_keypoints, [_joints(p, coco.num_keypoints) for p in persons]
@@ -87,9 +84,9 @@ def truth_of(coco: CocoFile, group: CategoryGroup | None = None) -> CocoTruth:
 
 
 def annotation_area(annotation: Mapping[str, Any]) -> float:
-    """px², the segment's or, where the file has none, the box's."""
+    """Return the area in px², of the segment or, if the file has none or 0, of the box."""
     area = annotation.get("area")
-    if area is not None:
+    if area is not None and area > 0:
         return area
     _, _, width, height = _box(annotation)
     return width * height
@@ -106,7 +103,7 @@ def _box(annotation: Mapping[str, Any]) -> list[float]:
 
 
 def _floats(coco: CocoFile, persons: list[dict[str, Any]], key: str, length: int, rows: list[list[float]]) -> Floats:
-    """Rows of `length` numbers as an array (len(rows), length). All at once: one by one takes five times as long."""
+    """Convert rows of `length` numbers to an array (len(rows), length); one call is five times as fast as many."""
     try:
         values = np.array(rows, float).reshape(len(rows), length)
         if np.isfinite(values).all():

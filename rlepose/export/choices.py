@@ -1,4 +1,4 @@
-"""What an export can be asked for, without the libraries that write it."""
+"""Choices of export formats and precisions, without the libraries that write them."""
 
 from typing import Literal, get_args
 

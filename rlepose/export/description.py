@@ -1,4 +1,4 @@
-"""What an exported file says of itself: all that is needed to feed it and to read what it gives."""
+"""The description inside an exported file: everything needed to make its inputs and to interpret its outputs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from rlepose.evaluation.recalibration import Recalibration
 from rlepose.export.choices import Precision
 from rlepose.pose.skeleton import Skeleton
 
-KEY = "rlepose"  # the metadata's entry that holds the JSON
+KEY = "rlepose"  # key of the JSON in the metadata
 _LIFTING = "lifting"
 
 
@@ -19,13 +19,13 @@ class Description:
     """How to use an exported network that reads crops.
 
     skeleton:        its joints.
-    input_size_hw:   size of the crops that it takes, pixels.
-    box_scale:       how much larger than the person's box a crop is.
-    outputs:         names of what it gives: mu, sigma and score; mu and score of heatmaps; or mu alone.
-    precision:       of the backbone; inputs and outputs are the same in all.
-    loss:            what it was trained with.
-    residual_spread: K times D factors: the label's standard deviation is sigma times this, after recalibration.
-    recalibration:   the correction of sigma that the file's own sigma does NOT contain, or None.
+    input_size_hw:   size of its crops, px.
+    box_scale:       size of a crop relative to the person's box.
+    outputs:         names of the outputs: mu, sigma and score; mu and score for heatmaps; or only mu.
+    precision:       of the backbone; inputs and outputs are the same for all.
+    loss:            name of the training loss.
+    residual_spread: K × D factors: the label's standard deviation is sigma times this, after recalibration.
+    recalibration:   the correction of sigma, NOT applied to the file's sigma, or None.
     """
 
     input_name: ClassVar[str] = "image"
@@ -39,7 +39,7 @@ class Description:
     recalibration: Recalibration | None = None
 
     def to_json(self) -> str:
-        """The text that the file's metadata holds. Left/right pairs are written for readers without this package."""
+        """Return the text for the file's metadata, including left/right pairs for readers without this package."""
         return json.dumps(
             {
                 "version": rlepose.__version__,
@@ -59,7 +59,7 @@ class Description:
 
     @classmethod
     def from_json(cls, text: str | None, source: object) -> "Description":
-        """What `to_json` gave; InputError names `source` where it is something else."""
+        """Parse the output of `to_json`; an InputError names `source` if it is something else."""
         try:
             tree = json.loads(text or "null")
             height, width = tree["input_size_hw"]
@@ -74,18 +74,20 @@ class Description:
                 recalibration=Recalibration.from_dict(tree["recalibration"]) if tree["recalibration"] else None,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{source}: no description in its metadata; write it with scripts/export.py") from error
+            raise InputError(
+                f"{source}: no description in the metadata; write the file with `rlepose export`"
+            ) from error
 
 
 @dataclass(frozen=True)
 class LiftingDescription:
     """How to use an exported network that lifts 2-D poses.
 
-    joints:     names of the 17 joints that go in and come out. root: the one that the others are relative to.
-    flip_pairs: numbers of the joints on the left and on the right.
-    outputs:    names of what it gives: joints_mm and std_mm, or joints_mm alone.
-    loss:       what it was trained with.
-    flip_test:  whether the outputs are means with those of the mirrored pose.
+    joints:     names of the 17 input and output joints. root: name of the joint that the others are relative to.
+    flip_pairs: indices of the left and right joints.
+    outputs:    names of the outputs: joints_mm and std_mm, or only joints_mm.
+    loss:       loss of the training.
+    flip_test:  whether the outputs are averages with those of the mirrored pose.
     """
 
     input_name: ClassVar[str] = "keypoints"
@@ -97,12 +99,12 @@ class LiftingDescription:
     flip_test: bool
 
     def to_json(self) -> str:
-        """The text that the file's metadata holds."""
+        """Return the text for the file's metadata."""
         return json.dumps({"version": rlepose.__version__, "task": _LIFTING, **asdict(self)})
 
 
 def read_description(text: str | None, source: object) -> Description | LiftingDescription:
-    """What `to_json` of either gave; InputError names `source` where it is something else."""
+    """Parse the output of `to_json` of either class; on failure, raise InputError naming `source`."""
     try:
         tree = json.loads(text or "null")
         if not isinstance(tree, dict) or tree.get("task") != _LIFTING:
@@ -116,4 +118,4 @@ def read_description(text: str | None, source: object) -> Description | LiftingD
             flip_test=tree["flip_test"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{source}: no description in its metadata; write it with scripts/export.py") from error
+        raise InputError(f"{source}: no description in the metadata; write the file with `rlepose export`") from error

@@ -1,4 +1,4 @@
-"""The file formats: how each is written and run. All take crops, or 2-D poses, in batches of any size."""
+"""File formats for export: how to write and run each. All accept crops, or 2-D poses, in batches of any size."""
 
 import importlib.util
 import logging
@@ -22,8 +22,8 @@ from rlepose.pose.geometry import Floats
 Run = Callable[[NDArray[Any]], dict[str, Floats]]
 AnyDescription = Description | LiftingDescription
 
-_OPSET = 18  # the one that torch's exporter is written in; every onnxruntime since 1.14 reads it
-_jit: Any = torch.jit  # whose functions have no types
+_OPSET = 18  # native opset of torch's exporter; supported by onnxruntime since 1.14
+_jit: Any = torch.jit  # its functions are untyped
 _EXTRA_FILE = f"{KEY}.json"
 
 
@@ -35,8 +35,8 @@ class Exported(NamedTuple):
 
 
 class FileFormat(NamedTuple):
-    """suffix of the file; libraries that writing and checking needs; write(network, example, path, description), where
-    the example is an input of two; open(path) -> Exported."""
+    """suffix: of the file. libraries: needed to write and check it. write(network, example, path, description): example
+    is an input batch of two. open(path) -> Exported."""
 
     suffix: str
     libraries: tuple[str, ...]
@@ -45,18 +45,18 @@ class FileFormat(NamedTuple):
 
 
 def require(*libraries: str) -> None:
-    """InputError where a library of the extra `onnx` is not installed."""
+    """Raise InputError if a library of the extra `onnx` is not installed."""
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"ONNX files need {' and '.join(missing)}; pip install {' '.join(missing)}")
+        raise InputError(f"ONNX files need {' and '.join(missing)}; run pip install {' '.join(missing)}")
 
 
 def write_onnx(network: ExportedModule, example: Tensor, path: Path, description: AnyDescription) -> None:
-    """By torch's exporter on top of torch.export; it folds batch normalisation into the convolutions."""
+    """Write a file with torch's exporter via torch.export; it folds batch normalisation into the convolutions."""
     for name in ("onnx_ir", "onnxscript"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they tell every folded node
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log every folded node
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about its own parts
+        warnings.simplefilter("ignore")  # torch's warnings about its own code
         program = torch.onnx.export(
             network,
             (example,),
@@ -73,19 +73,19 @@ def write_onnx(network: ExportedModule, example: Tensor, path: Path, description
 
 
 def open_onnx(path: Path) -> Exported:
-    """Through onnxruntime on the CPU, with as many threads as torch uses. InputError for what is no such file."""
+    """Open a file with onnxruntime on the CPU, with as many threads as torch. InputError for an unreadable file."""
     require("onnxruntime")
     import onnxruntime
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file; scripts/export.py --format onnx writes one")
+        raise InputError(f"{path}: no such file; write one with `rlepose export --format onnx`")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        raise InputError(f"{path}: onnxruntime cannot read it ({first_line(error)}); export it anew") from error
+    except Exception as error:  # onnxruntime's exceptions have no common base class
+        raise InputError(f"{path}: onnxruntime cannot read the file ({first_line(error)}); export it again") from error
     description = read_description(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.outputs)
 
@@ -98,7 +98,7 @@ def open_onnx(path: Path) -> Exported:
 
 def _write_torchscript(network: ExportedModule, example: Tensor, path: Path, description: AnyDescription) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that TorchScript is deprecated, which docs/deployment.md says
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; docs/deployment.md says so
         traced = _jit.trace(network, (example,), strict=False, check_trace=False)
         _jit.save(traced, str(path), _extra_files={_EXTRA_FILE: description.to_json()})
 

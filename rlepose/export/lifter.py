@@ -1,4 +1,4 @@
-"""The lifting network as it is exported: from joints on the plane to joints in mm, with nothing left to compute."""
+"""The lifting network for export: from joints on the image plane to final joints in mm."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from rlepose.runtime.trained_lifter import TrainedLifter
 
 
 class ExportedLifter(ExportedModule):
-    """A trained lifter whose outputs have names and are final: what `Lifter.predict` gives.
+    """A trained lifter with named, final outputs: those of `Lifter.predict`.
 
     forward: keypoints (B, 17, 2) float32, (px − principal point) / focal length -> joints_mm, std_mm (B, 17, 3) mm;
-    joints_mm alone where there is no sigma. InputError for an isotonic recalibration.
+    only joints_mm if there is no sigma. InputError for an isotonic recalibration.
     """
 
     length_unit = "mm"
@@ -31,7 +31,7 @@ class ExportedLifter(ExportedModule):
         super().__init__()
         recalibration = lifter.recalibration
         if recalibration is not None and recalibration.method == "isotonic":
-            raise InputError("an isotonic correction of sigma goes into no file; recalibrate by scale or joint_scale")
+            raise InputError("an isotonic recalibration cannot be exported; recalibrate with scale or joint_scale")
         self.network = lifter.network
         self._mirrored = lifter.config.eval.flip_test
         self._gives_std = lifter.gives_sigma

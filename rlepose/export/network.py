@@ -1,4 +1,4 @@
-"""The network as it is exported: outputs by name, and the precision of its backbone."""
+"""The exported network: named outputs, and the precision of its backbone."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ from rlepose.pose.geometry import Floats
 
 
 class ExportedModule(nn.Module, ABC):
-    """A network as it is exported: one input, and outputs with names.
+    """A network for export: one input, and named outputs.
 
-    length_unit: of `distances`, in words. network_unit: what 1 network unit is in its outputs.
+    length_unit: name of the unit of `distances`. network_unit: value of 1 network unit in the outputs.
     """
 
     length_unit: ClassVar[str]
@@ -29,14 +29,14 @@ class ExportedModule(nn.Module, ABC):
 
     @abstractmethod
     def distances(self, found: dict[str, Floats], expected: dict[str, Floats], given: NDArray[Any]) -> Floats:
-        """How far joints lie apart in two outputs for an input: (N, K)."""
+        """Return the distances of joints, (N, K), between two outputs for the inputs `given`."""
 
 
 class ExportedNetwork(ExportedModule):
-    """A pose model whose outputs have names.
+    """A pose model with named outputs.
 
-    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu and score for heatmaps; mu
-    alone where the model has no sigma, since a score would be the same for every joint.
+    forward: image (B, 3, H, W) RGB uint8 -> mu (B, K, D), sigma (B, K, D), score (B, K); mu and score for heatmaps;
+    only mu if the model has no sigma, because the score would be constant.
     """
 
     length_unit = "crop pixels"
@@ -61,8 +61,8 @@ class ExportedNetwork(ExportedModule):
 
 
 def with_half_backbone(model: PoseModel) -> PoseModel:
-    """A copy that normalises and extracts features in float16. The head stays in float32: the norm of 2,048 features
-    overflows float16, and mu would be rounded to a twentieth of a pixel."""
+    """Return a copy that normalises and extracts features in float16. The head stays in float32: the norm of 2,048
+    features overflows float16, and mu would be rounded to a twentieth of a pixel."""
     model = copy.deepcopy(model)
     model.backbone.half()
     model.pixel_mean, model.pixel_std = model.pixel_mean.half(), model.pixel_std.half()

@@ -1,4 +1,4 @@
-"""Eight-bit weights and activations for an ONNX file, by onnxruntime's static quantisation."""
+"""Quantise an ONNX file to eight-bit weights and activations with onnxruntime's static quantisation."""
 
 import tempfile
 from pathlib import Path
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BATCH = 16
-_SCOPES = "pkg.torch.onnx.name_scopes"  # torch's exporter writes here which modules a node comes from
+_SCOPES = "pkg.torch.onnx.name_scopes"  # metadata of torch's exporter: the modules of a node
 _BACKBONE = "'model.backbone'"
 
 
 def quantize(path: Path, crops: NDArray[np.uint8]) -> None:
     """Replace a float32 ONNX file by its int8 version.
 
-    crops (N, 3, H, W) RGB uint8: what activations are like. Their smallest and largest value set each tensor's range;
-    weights get a range a channel. Only the backbone is quantised: the normalisation has eight bits of input anyway, and
-    the head costs nothing but would round mu.
+    crops (N, 3, H, W) RGB uint8: examples for the range of activations, minimum to maximum of each tensor; weights have
+    one range per channel. Only the backbone is quantised: the normalisation has eight-bit inputs anyway, and the head
+    costs little time but would round mu.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quant_pre_process, quantize_static
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = str(Path(folder) / "prepared.onnx")
-        # Shapes only: torch's exporter has folded the batch normalisation already, and the optimiser drops scopes.
+        # Only shape inference: torch's exporter has already folded batch normalisation, and the optimiser drops scopes.
         quant_pre_process(str(path), prepared, skip_optimization=True, skip_symbolic_shape=True)
         nodes = onnx.load(prepared).graph.node
         quantize_static(
@@ -33,7 +33,7 @@ def quantize(path: Path, crops: NDArray[np.uint8]) -> None:
             _Batches(crops),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,  # with signed weights: what x86's VNNI instructions multiply
+            activation_type=QuantType.QUInt8,  # with signed weights, for x86's VNNI instructions
             weight_type=QuantType.QInt8,
             nodes_to_exclude=[node.name for node in nodes if not _in_backbone(node)],
             calibrate_method=CalibrationMethod.MinMax,
@@ -45,7 +45,7 @@ def _in_backbone(node: Any) -> bool:
 
 
 class _Batches:
-    """onnxruntime's CalibrationDataReader: inputs by name, None at the end."""
+    """onnxruntime's CalibrationDataReader: returns inputs by name, None at the end."""
 
     def __init__(self, crops: NDArray[np.uint8]) -> None:
         self._batches = iter([crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH)])

@@ -1,4 +1,4 @@
-"""Trained models on any pictures: `Predictor`."""
+"""Predict poses in pictures and videos with a trained model: `Predictor`, `Lifter`."""
 
 from rlepose.inference.detector import Detector
 from rlepose.inference.lifter import Lifter

@@ -1,4 +1,4 @@
-"""Where the boxes of a picture's persons come from: given, found by a detector, or the whole picture."""
+"""Person boxes of a picture: given by the caller, found by a detector, or the whole picture."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlepose.datasets.formats.coco_file import read_json
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.inference.media import InputPicture
 from rlepose.pose.geometry import Floats, clip_boxes
 
 
 class Boxes(NamedTuple):
-    """bbox_xywh (N, 4) px, score (N,) of a detector, 0 without one, and what is wrong with those that were left out."""
+    """bbox_xywh (N, 4) px, score (N,) of the detector or 0, and problems, one sentence per omitted box."""
 
     bbox_xywh: Floats
     score: Floats
@@ -28,19 +28,22 @@ BoxSource = Callable[[int, InputPicture], Boxes]
 GivenBoxes = None | str | ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 _EXPECTED = (
-    "boxes: expected 'whole', 'detector' or boxes (x, y, width, height in px and perhaps a score: (N, 4) or (N, 5) for "
-    "one picture, a list of such for several, or a dict by file name), got"
+    "boxes: expected 'whole', 'detector' or boxes (x, y, width, height in px and optionally a score: (N, 4) or (N, 5) "
+    "for one picture, a list of these for several pictures, or a dict by file name), got"
 )
 
 
 def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Detect]) -> BoxSource:
-    """The boxes of picture number i.
+    """Return a function that gives the boxes of picture number i.
 
-    boxes: None or 'detector': what `detect()` finds; 'whole': the picture itself; else x, y, width and height in px and
-    perhaps a score, (N, 4) or (N, 5): of the one picture, in a list of as many as there are pictures, or by a file's
-    name, with as many of its folders as tell it from others. pictures: how many there are, None where that is not known
-    before.
-    Raises InputError for boxes of another kind, or for more or fewer pictures.
+    Args:
+        boxes: None or 'detector' for the output of `detect()`; 'whole' for one box around the picture; else x, y, width
+            and height in px and optionally a score, (N, 4) or (N, 5): for one picture, in a list with one entry per
+            picture, or in a dict by file name, with as many folders as needed to make the names unique.
+        pictures: number of pictures, None if it is not known in advance.
+        detect: loads the detector.
+
+    Raises InputError for invalid boxes and for a wrong number of entries.
     """
     if boxes is None or (isinstance(boxes, str) and boxes == "detector"):
         return _of_detector(detect())
@@ -59,11 +62,11 @@ def box_source(boxes: GivenBoxes, pictures: int | None, detect: Callable[[], Det
     if pictures == 1 and not (len(in_order) == 1 and _dimensions(in_order[0]) == 2):
         return lambda _, frame: _boxes(boxes, frame.name)
     if pictures is not None and pictures != len(in_order):
-        raise InputError(f"boxes: {len(in_order)} entries for {pictures} pictures; give an entry a picture")
+        raise InputError(f"boxes: {len(in_order)} entries for {pictures} pictures; give one entry per picture")
 
     def of_number(number: int, frame: InputPicture) -> Boxes:
         if number >= len(in_order):
-            raise InputError(f"boxes: a list of {len(in_order)} is too short for {frame.name}; give an entry a picture")
+            raise InputError(f"boxes: no entry for {frame.name} in a list of {len(in_order)}; give one per picture")
         return _boxes(in_order[number], frame.name)
 
     return of_number
@@ -74,7 +77,7 @@ def _of_detector(detector: Detect) -> BoxSource:
         found = detector(_pixels(frame))
         if not isinstance(found, Boxes):
             raise InputError(
-                f"detector: {frame.name}: expected rlepose.inference.boxes.Boxes from it, got {type(found).__name__}"
+                f"detector: {frame.name}: expected rlepose.inference.boxes.Boxes as result, got {type(found).__name__}"
             )
         return found
 
@@ -82,17 +85,17 @@ def _of_detector(detector: Detect) -> BoxSource:
 
 
 def _dimensions(values: ArrayLike) -> int:
-    """How many axes an array of these values has, 0 where they make none."""
+    """Return the number of axes of an array of these values, 0 if they do not form an array."""
     try:
         return np.ndim(values)
-    except ValueError:  # rows of several lengths
+    except ValueError:  # rows of different lengths
         return 0
 
 
 def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
-    """The boxes under the name that the picture's path ends with, else the boxes of the only file that is called so.
+    """Look boxes up by the end of the picture's path, else by a file name that occurs only once.
 
-    An empty list says that nobody is there; a name that is missing is a mistake.
+    An empty list means that there is no person; a missing name is an error.
     """
     given: dict[str, ArrayLike] = {}
     of_same_name: dict[str, list[str]] = {}
@@ -106,10 +109,10 @@ def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
         path = Path(frame.name).absolute()
         names = of_same_name.get(path.name, [])
         if not names:
-            return Boxes(*NO_BOXES, (f"{frame.name}: the given boxes have no entry for it; add one, if an empty one",))
+            return Boxes(*NO_BOXES, (f"{frame.name}: no entry in the given boxes; add one, [] if there is no person",))
         name = max(names, key=lambda name: _parts_at_end(path, Path(name)))
         if len(names) > 1 and not _parts_at_end(path, Path(name)):
-            problem = f"{frame.name}: the given boxes have it in several folders: {', '.join(names)}; rename its folder"
+            problem = f"{frame.name}: several entries in the given boxes match: {', '.join(names)}; rename its folder"
             return Boxes(*NO_BOXES, (problem,))
         return _boxes(given[name], frame.name)
 
@@ -117,7 +120,7 @@ def _by_name(boxes: Mapping[str, ArrayLike]) -> BoxSource:
 
 
 def _parts_at_end(path: Path, end: Path) -> int:
-    """How many parts `end` has if the path ends with it, else 0."""
+    """Return the number of components of `end` if the path ends with it, else 0."""
     return len(end.parts) if path.parts[-len(end.parts) :] == end.parts else 0
 
 
@@ -128,17 +131,17 @@ def _boxes(values: Any, name: str) -> Boxes:
     except (TypeError, ValueError, OverflowError):
         array = np.zeros((1, 0))
     if array.ndim != 2 or array.shape[1] not in (4, 5) or not np.isfinite(array).all():
-        raise InputError(f"boxes: {name}: expected numbers (N, 4): x, y, width, height in px, and perhaps a score")
+        raise InputError(f"boxes: {name}: expected numbers (N, 4): x, y, width, height in px, and optionally a score")
     return Boxes(array[:, :4], array[:, 4:].sum(axis=1))
 
 
 def inside_picture(boxes: Boxes, frame: InputPicture) -> Boxes:
-    """The boxes cut at the picture's border as in training; boxes without an inside are left out and named."""
+    """Clip boxes at the picture's border, as in training; omit and report boxes outside it."""
     width, height = _size_wh(frame)
     clipped = clip_boxes(boxes.bbox_xywh, (width, height)).astype(np.float32)
     inside = clipped[:, 2:].min(axis=1) > 0
     problems = tuple(
-        f"{frame.name}: the box {[round(float(side), 1) for side in box]} has no inside in the picture of "
+        f"{frame.name}: the box {[round(float(side), 1) for side in box]} does not overlap the picture of "
         f"{width}x{height} px; give x, y, width, height in px of the upright picture"
         for box in boxes.bbox_xywh[~inside]
     )
@@ -146,11 +149,12 @@ def inside_picture(boxes: Boxes, frame: InputPicture) -> Boxes:
 
 
 def read_boxes(path: Path) -> dict[str, list[list[float]]]:
-    """Boxes by file name, from JSON: {name: [[x, y, w, h], …]}, or a file in COCO's layout with images and annotations.
+    """Read boxes by file name from JSON: {name: [[x, y, w, h], …]}, or a COCO file with images and annotations.
 
-    Names are as in the file, with their folders. Of a COCO file come the boxes of the categories with keypoints, else
-    of 'person', else all, with the annotation's score, 0 without one; crowds are left out. Raises InputError for other
-    content, and for entries that are no boxes.
+    Names are those of the file, including folders. From a COCO file, boxes of the categories with keypoints are used,
+    else of 'person', else all boxes, with the annotation's score or 0; crowds are omitted.
+
+    Raises InputError for other content and for invalid boxes.
     """
     boxes = _boxes_in(path)
     for name, values in boxes.items():
@@ -173,7 +177,7 @@ def _boxes_in(path: Path) -> dict[str, list[list[float]]]:
                     boxes[names[annotation["image_id"]]].append([x, y, width, height, annotation.get("score", 0)])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{path}: not in COCO's layout ({type(error).__name__}: {error}); check the file"
+                f"{path}: expected COCO's layout ({type(error).__name__}: {error}); check the file"
             ) from error
         return boxes
     if isinstance(tree, dict) and all(isinstance(value, list) for value in tree.values()):
@@ -184,7 +188,7 @@ def _boxes_in(path: Path) -> dict[str, list[list[float]]]:
 
 
 def _person_categories(categories: list[dict[str, Any]]) -> set[int]:
-    """Ids of those with keypoints, else of 'person'; perhaps none."""
+    """Return the ids of the categories with keypoints, else of 'person'; may be empty."""
     with_keypoints = {category["id"] for category in categories if category.get("keypoints")}
     return with_keypoints or {category["id"] for category in categories if category.get("name") == "person"}
 

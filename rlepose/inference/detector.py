@@ -1,4 +1,4 @@
-"""Persons in a picture, found by one of torchvision's detectors."""
+"""Find the persons in a picture with one of torchvision's detectors."""
 
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,20 @@ from numpy.typing import NDArray
 from rlepose.errors import InputError, first_line
 from rlepose.inference.boxes import Boxes
 
-_PERSON = 1  # in COCO's numbering, which all of torchvision's detectors follow
+_PERSON = 1  # in COCO's numbering, which all of torchvision's detectors use
 _FAMILIES = ("fasterrcnn", "fcos", "retinanet", "ssd")
 
 
 class Detector:
-    """Boxes of persons with scores: detector(pixels (H, W, 3) RGB uint8) -> Boxes.
+    """A person detector: detector(pixels (H, W, 3) RGB uint8) -> Boxes.
 
-    name:      a detection model of torchvision.
-    weights:   a file with its state dict, or the name of weights that torchvision downloads.
-    threshold: boxes of a lower score are dropped.
+    Args:
+        name: a detection model of torchvision.
+        weights: a file with a state dict, or the name of weights that torchvision downloads.
+        threshold: minimum score of a box.
+        device: device of the model.
 
-    Raises InputError for models that torchvision does not have, and where weights cannot be fetched.
+    Raises InputError for an unknown model, and for weights that cannot be loaded or downloaded.
     """
 
     def __init__(
@@ -52,22 +54,24 @@ def _load(name: str, weights: str) -> Any:
 
     names = [model for model in list_models(module=detection) if model.startswith(_FAMILIES)]
     if name not in names:
-        raise InputError(f"detector: torchvision has no detector '{name}'; there is {', '.join(names)}")
+        raise InputError(f"detector: unknown detector '{name}'; choose one of {', '.join(names)}")
     if Path(weights).suffix in (".pth", ".pt"):
         model = get_model(name, weights=None, weights_backbone=None)
         try:
             model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:  # loading a broken file can raise nearly anything
-            raise InputError(f"detector: {weights} does not hold weights of {name} ({first_line(error)})") from error
+            raise InputError(f"detector: {weights} contains no weights of {name} ({first_line(error)})") from error
         return model
     known = get_model_weights(name)
     if weights not in known.__members__:
-        raise InputError(f"detector: {name} has no weights '{weights}'; there is {', '.join(known.__members__)}")
+        raise InputError(
+            f"detector: {name} has no weights '{weights}'; give a file, or one of {', '.join(known.__members__)}"
+        )
     try:
         return get_model(name, weights=known[weights])
     except OSError as error:  # urllib's errors are OSErrors
         raise InputError(
-            f"detector: cannot download the weights of {name} ({first_line(error)}); fetch {known[weights].url} "
-            "elsewhere and give that file (--detector-weights), or give boxes (--boxes FILE), or take one person a "
-            "picture (--boxes whole)"
+            f"detector: cannot download the weights of {name} ({first_line(error)}); get {known[weights].url} "
+            "elsewhere and pass the file (--detector-weights), or give boxes (--boxes FILE), or use one box around "
+            "each picture (--boxes whole)"
         ) from error

@@ -1,4 +1,4 @@
-"""A JSON list that is whole after each entry, so that a run which is killed leaves what it has done."""
+"""Write a JSON list that is valid after each entry, so that an interrupted run leaves a readable file."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class JsonList:
-    """Write entries into a list in a new file, one a line. A context manager."""
+    """Write entries into a list in a new file, one per line. A context manager."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -22,7 +22,7 @@ class JsonList:
         self._file.close()
 
     def add(self, entries: Sequence[Any]) -> None:
-        """Append plain types; NaN and infinity, which JSON does not have, are a ValueError."""
+        """Append entries of plain types. Raises ValueError for NaN and infinity, which JSON lacks."""
         if not entries:
             return
         text = ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries)
@@ -33,4 +33,4 @@ class JsonList:
 
     def _close_list(self) -> None:
         self._file.write(b"\n]\n")
-        self._file.flush()  # in one write with what stands before it, unless an entry is larger than the buffer
+        self._file.flush()  # together with the entry before, unless the entry exceeds the buffer

@@ -1,4 +1,4 @@
-"""2-D poses in, joints in space with their uncertainty out."""
+"""Lift 2-D poses to 3-D, with uncertainty."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.datasets.lifting_codec import inputs_of
 from rlepose.errors import InputError
 from rlepose.evaluation.results import refuse_nonfinite
+from rlepose.inference.arguments import check_opening
 from rlepose.pose.geometry import Floats
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
@@ -24,41 +25,44 @@ _BATCH = 4096
 
 
 class Lifter:
-    """Joints in space of 2-D poses, as a checkpoint of the task `lifting` sees them.
+    """Lift 2-D poses to 3-D with a checkpoint of the task `lifting`.
 
-    Raises InputError for any other argument, and for a checkpoint of another task.
+    Raises InputError for an invalid argument and for a checkpoint of another task.
 
-    >>> lifter = Lifter("exp/h36m_lifting_rle/checkpoints/best.pt")
-    >>> joints_mm, std_mm = lifter.predict(keypoints, focal=(1147, 1146), principal=(514, 507))
+    Example::
+
+        lifter = Lifter("exp/h36m_lifting_rle/checkpoints/best.pt")
+        joints_mm, std_mm = lifter.predict(keypoints, focal=(1147, 1146), principal=(514, 507))
 
     Args:
-        checkpoint: file that training wrote.
+        checkpoint: checkpoint file that training wrote.
         device: auto, cuda or cpu.
-        overrides: 'section.key=value', as `--set` takes them, for example eval.flip_test=false.
+        overrides: 'section.key=value', as for `--set`, for example eval.flip_test=false.
     """
 
     def __init__(self, checkpoint: str | Path, device: str = "auto", overrides: Sequence[str] = ()) -> None:
+        check_opening(checkpoint, overrides)
         loaded = load_checkpoint(checkpoint)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
         self._model = open_lifter(checkpoint, self.config, loaded, choose_device(self.config.system.device))
 
     def predict(self, keypoints: ArrayLike, focal: ArrayLike, principal: ArrayLike) -> tuple[Floats, Floats | None]:
-        """Joints relative to the root, and a standard deviation for each coordinate.
+        """Return joints relative to the root, and a standard deviation for each coordinate.
 
-        InputError for arrays of other shapes, for numbers that are none, and for a focal length that is not above 0.
+        Raises InputError for arrays of other shapes, for NaN and infinity, and for a focal length of 0 or less.
 
         Args:
             keypoints: (N, 17, 2) px in the picture, Human3.6M's joints in the order of `rlepose.pose.skeleton.H36M`.
-            focal: px, the focal length in x and y: a number, (2,), or (N, 2) where each pose has a camera of its own.
-            principal: px, where the optical axis meets the picture: (2,) or (N, 2).
+            focal: px, focal length in x and y: a number, (2,), or (N, 2) with one row per pose.
+            principal: px, the principal point: (2,), or (N, 2) with one row per pose.
 
         Returns:
-            (N, 17, 3) mm in the camera's frame, x right, y down, z away from the camera, 0 for the root; and as many
-            standard deviations, None where the loss learns no sigma.
+            joints (N, 17, 3) mm in the camera's frame, x right, y down, z away from the camera, 0 for the root; and
+            standard deviations of the same shape, or None if the loss learns no sigma.
         """
         points = _finite("keypoints", keypoints)
         if points.ndim != 3 or points.shape[1:] != (len(METRIC_JOINTS), 2):
-            raise InputError(f"keypoints: expected (N, {len(METRIC_JOINTS)}, 2) px, got the shape {points.shape}")
+            raise InputError(f"keypoints: expected (N, {len(METRIC_JOINTS)}, 2) px, got shape {points.shape}")
         cameras = []
         for name, given in (("focal", focal), ("principal", principal)):
             values = _finite(name, given)
@@ -66,8 +70,7 @@ class Lifter:
                 cameras.append(np.broadcast_to(values, (len(points), 2)))
             except ValueError:
                 raise InputError(
-                    f"{name}: expected (2,) px, or (2,) for each of the {len(points)} poses, got the shape "
-                    f"{values.shape}"
+                    f"{name}: expected (2,) px, or (2,) for each of the {len(points)} poses, got shape {values.shape}"
                 ) from None
         if not (cameras[0] > 0).all():
             raise InputError(f"focal: expected focal lengths above 0 px, got {cameras[0].min():g}")

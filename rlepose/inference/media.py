@@ -1,4 +1,4 @@
-"""Pictures and videos as they come: files, arrays, lists, folders. What cannot be read is named; the rest goes on."""
+"""Read pictures and videos: files, arrays, lists, folders. An unreadable picture is reported, not fatal."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Images = Single | Sequence[Single]
 
 
 class InputPicture(NamedTuple):
-    """One picture: its name, RGB uint8 (H, W, 3) or None, and why it is None."""
+    """One picture: its name, its RGB uint8 pixels (H, W, 3) or None, and the reason for None."""
 
     name: str
     pixels: NDArray[np.uint8] | None
@@ -29,10 +29,10 @@ class InputPicture(NamedTuple):
 
 
 def frames_of(images: Images, max_pixels: int = MAX_PIXELS) -> Iterator[InputPicture]:
-    """The pictures of a file, a folder (by name), a video, an array, an image of PIL, or a list of such (no folders).
+    """Yield the pictures of a file, folder (by name), video, array or PIL image, or of a list of these (no folders).
 
-    Files and PIL's images are turned upright as their EXIF entry says. Arrays are RGB, grey or RGBA, uint8 or uint16.
-    Raises InputError for a folder without pictures, a video that cannot be opened, and what is none of these.
+    Files and PIL images are rotated upright according to their EXIF entry. Arrays are RGB, grey or RGBA, uint8 or
+    uint16. Raises InputError for a folder without pictures, a video that cannot be opened, and any other argument.
     """
     if isinstance(images, str | Path):
         yield from _frames_of_path(Path(images), max_pixels)
@@ -68,7 +68,7 @@ def is_folder(path: Path) -> bool:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder whose names end as pictures' do, by name; InputError if there are none."""
+    """Return the files of a folder with a picture's suffix, by name; InputError if there are none."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
         raise InputError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(PICTURE_SUFFIXES))}")
@@ -76,20 +76,20 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 class Video:
-    """The frames of a video file, from its beginning. A context manager.
+    """The frames of a video file, from the beginning. A context manager.
 
-    fps: frames a second, as the file says. count: frames that the file says it has, or 0 where it does not say.
-    Raises InputError for what cannot be opened. A video that ends early ends with a InputPicture that says so.
+    fps: frames per second, according to the file. count: number of frames according to the file, 0 if unknown.
+    Raises InputError for a file that cannot be opened. If a video ends early, the last InputPicture reports it.
     """
 
     def __init__(self, path: Path) -> None:
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise InputError(f"{path}: no such video; check the path")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg talks to stderr; we say what matters
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for overlong names
+            raise InputError(f"{path}: no such video file; check the path")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; problems are reported below
         self._capture = cv2.VideoCapture(str(path))
         self._first = self._read() if self._capture.isOpened() else None
         if self._first is None:
-            raise InputError(f"{path}: cannot be opened as a video; it may be cut off, so fetch it again")
+            raise InputError(f"{path}: cannot be opened as a video; the file may be truncated, so copy it again")
         self.path = path
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
         self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -106,9 +106,9 @@ class Video:
         while pixels is not None:
             yield InputPicture(f"{self.path.name}#{number}", pixels)
             pixels, number = self._read(), number + 1
-        # Containers count a frame too many now and then.
+        # Containers sometimes count one frame too many.
         if number < self.count - max(1, self.count // 100):
-            problem = f"{self.path}: the video ends after {number} of {self.count} frames; fetch it again"
+            problem = f"{self.path}: the video ends after {number} of {self.count} frames; copy it again"
             yield InputPicture(f"{self.path.name}#{number}", None, problem)
 
     def _read(self) -> NDArray[np.uint8] | None:
@@ -128,13 +128,13 @@ def _frame_of_pixels(image: Any, name: str) -> InputPicture:
         return _frame_of_array(image, name)
     if not isinstance(image, Image.Image):
         raise InputError(
-            f"{name}: cannot predict with a {type(image).__name__}; give a path, a NumPy array or a PIL image, or a "
+            f"{name}: cannot read a {type(image).__name__}; give a path, a NumPy array or a PIL image, or a "
             "list of these"
         )
     try:
         upright = ImageOps.exif_transpose(image)
         return _frame_of_array(np.asarray(upright if upright.mode.startswith("I;16") else upright.convert("RGB")), name)
-    except Exception as error:  # PIL reads its pixels only now, and each of its formats has its own errors
+    except Exception as error:  # PIL decodes the pixels only now, and each of its formats raises its own errors
         return InputPicture(
             name, None, f"{name}: cannot be decoded as a picture ({first_line(error)}); fetch the file again"
         )

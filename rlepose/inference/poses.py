@@ -1,4 +1,4 @@
-"""What the Predictor finds: persons with their joints, how sure each joint is, and the density behind it."""
+"""Output of the Predictor: persons with joints, the uncertainty of each joint, and densities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from rlepose.pose.geometry import Floats
 class PersonPose:
     """One person.
 
-    bbox_xywh     (4,)    px, the box cut at the picture's border
+    bbox_xywh     (4,)    px, the box, clipped at the picture's border
     keypoints     (K, 2)  px
-    std           (K, 2)  px, one standard deviation, recalibrated if the checkpoint is; None if the loss learns none
-    joint_scores  (K,)    in [0, 1]; all 1 where the model has neither a sigma nor heatmaps
-    score                 by which COCO ranks poses: the box's score, if a detector gave one, plus the mean and the
-                          maximum of the joints' scores
-    density               None where std is, in 3-D, and for the loss `basic`, which has none around a prediction
-    depth         (K,)    in 3-D: mm behind the root; inference/space.py makes joints in space of it. None in 2-D
-    depth_std     (K,)    in 3-D: mm, as std is
+    std           (K, 2)  px, standard deviation, recalibrated if the checkpoint is; None if the loss learns none
+    joint_scores  (K,)    in [0, 1]; all 1 if the model has neither sigma nor heatmaps
+    score                 by which COCO ranks poses: the detector's score of the box, if there is one, plus the mean and
+                          the maximum of the joint scores
+    density               None if std is None, in 3-D, and for the loss `basic`, which has none around a prediction
+    depth         (K,)    3-D: mm behind the root; inference/space.py converts to joints in 3-D. None in 2-D
+    depth_std     (K,)    3-D: mm, standard deviation of depth
     """
 
     bbox_xywh: Floats
@@ -39,7 +39,7 @@ class PersonPose:
 
 @dataclass(frozen=True, eq=False)
 class PicturePoses:
-    """The persons of one picture, upright. problems: what was left out of it and why, a sentence each."""
+    """The persons of one picture, upright. problems: one sentence for each thing omitted, with the reason."""
 
     name: str
     size_wh: tuple[int, int]
@@ -50,11 +50,11 @@ class PicturePoses:
 def coco_entries(
     pictures: Sequence[PicturePoses], image_ids: Sequence[int], category_id: int = 1
 ) -> list[dict[str, Any]]:
-    """All persons in COCO's results format, as plain types for JSON.
+    """Return all persons in COCO's results format, as plain types for JSON.
 
-    With keys more, which COCO's tools do not look at: `file_name`, `std` (2 K numbers, px, or null), `box` (x, y,
-    width, height, px; not called `bbox`, since a result with that key counts as a box) and, in 3-D, `depth` and
-    `depth_std` (K numbers, mm; the latter may be null).
+    Extra keys, which COCO's tools ignore: `file_name`, `std` (2 K numbers, px, or null), `box` (x, y, width, height,
+    px; not `bbox`, because a result with that key counts as a box) and, in 3-D, `depth` and `depth_std` (K numbers, mm;
+    depth_std may be null).
     """
     persons = [
         (image_id, picture, p) for image_id, picture in zip(image_ids, pictures, strict=True) for p in picture.persons

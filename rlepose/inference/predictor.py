@@ -1,4 +1,4 @@
-"""Pictures in, poses with their uncertainty out."""
+"""Predict poses with uncertainty in pictures."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from rlepose.config.reading import with_overrides
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
+from rlepose.inference.arguments import check_opening
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
 from rlepose.inference.detector import Detector
 from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
@@ -27,19 +28,23 @@ from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
 from rlepose.runtime.trained_model import open_checkpoint
 
-_HELD_PIXELS = 50_000_000  # of pictures that wait for their batch to fill
+_HELD_PIXELS = 50_000_000  # maximum size of the pictures that wait for their batch to fill
 
 
 class Predictor:
-    """Poses of the persons in any pictures, as a checkpoint sees them.
+    """Predict the poses of persons in pictures with a checkpoint.
 
-    checkpoint: file that training wrote. device: auto, cuda or cpu. overrides: 'section.key=value', as `--set` takes
-    them, for example eval.flip_test=false. detector: finds persons where no boxes are given; None for torchvision's
-    default, which is loaded (and perhaps downloaded) when it is first needed. max_pixels: larger pictures are refused
-    before they are decoded.
+    A 3-D model also predicts depth; inference/space.py converts its poses to joints in 3-D.
 
-    A model in 3-D gives depth besides; joints in space come from inference/space.py.
-    Raises InputError for any other argument, and for what is no checkpoint of this project.
+    Args:
+        checkpoint: checkpoint file that training wrote.
+        device: auto, cuda or cpu.
+        overrides: 'section.key=value', as for `--set`, for example eval.flip_test=false.
+        detector: finds persons if no boxes are given; None for torchvision's default, which is loaded (and if necessary
+            downloaded) on first use.
+        max_pixels: larger pictures are rejected before they are decoded.
+
+    Raises InputError for an invalid argument and for a file that is no checkpoint of this project.
 
     Example:
         >>> predictor = Predictor("exp/demo/checkpoints/best.pt", device="cpu")
@@ -57,7 +62,8 @@ class Predictor:
         detector: Detect | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        _refuse_wrong_arguments(checkpoint, overrides, detector, max_pixels)
+        check_opening(checkpoint, overrides)
+        _check_pictures(detector, max_pixels)
         path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
@@ -69,18 +75,22 @@ class Predictor:
         self.gives_sigma = self._model.gives_sigma
 
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
-        """One PicturePoses for each picture, in order; those that cannot be read have no persons, and say why.
+        """Return one PicturePoses per picture, in order; an unreadable picture has no persons and reports the reason.
 
-        images: path of a picture, a folder or a video; RGB pixels uint8 (H, W, 3), also grey, RGBA or uint16; an image
-        of PIL; or a list of paths, arrays and images. InputError for anything else. Coordinates belong to the upright
-        picture, after its EXIF rotation.
-        boxes: 'whole', 'detector' (None is the same), or x, y, width, height in px and perhaps a score: (N, 4) or
-        (N, 5) for one picture, a list of such for several, or a dict by file name. InputError for anything else.
+        Coordinates refer to the upright picture, after its EXIF rotation.
+
+        Args:
+            images: path of a picture, a folder or a video; pixels (H, W, 3) RGB uint8, also grey, RGBA or uint16; a PIL
+                image; or a list of paths, arrays and PIL images.
+            boxes: 'whole', 'detector' (same as None), or x, y, width, height in px and optionally a score: (N, 4) or
+                (N, 5) for one picture, a list of these for several pictures, or a dict by file name.
+
+        Raises InputError for other images or boxes.
         """
         return [poses for _, poses in self.stream(images, boxes)]
 
     def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[InputPicture, PicturePoses]]:
-        """The same, with each picture's pixels, while they come: for videos and large folders.
+        """Yield each picture with its poses as soon as they are known: for videos and large folders.
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
@@ -97,8 +107,8 @@ class Predictor:
 
     @cached_property
     def _residuals(self) -> ResidualDensity | None:
-        """None in 3-D, where joints have densities of different dimensions, and for `basic`, which has a density of
-        absolute positions, none around a prediction."""
+        """None in 3-D, where joints have densities of different dimensions, and for `basic`, whose density is of
+        absolute positions and not around a prediction."""
         if self.config.dims == 3 or not self._model.has_likelihood:
             return None
         return ResidualDensity(self._model.likelihood, self._model.spread)
@@ -119,7 +129,7 @@ class Predictor:
         return _Waiting(picture, boxes, frames, crops)
 
     def _finish(self, waiting: "list[_Waiting]") -> Iterator[tuple[InputPicture, PicturePoses]]:
-        """Predict the waiting persons and hand out their pictures."""
+        """Predict the waiting persons and yield their pictures."""
         crops = [crop for one in waiting for crop in one.crops]
         persons = iter(self._persons(waiting, np.stack(crops)) if crops else ())
         for picture, boxes, _, of_picture in waiting:
@@ -151,7 +161,7 @@ class Predictor:
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
-        """Crops (N, 3, H, W) uint8, in batches -> mu, sigma (N, K, D) in network units, the joints' scores (N, K)."""
+        """Predict crops (N, 3, H, W) uint8 in batches -> mu, sigma (N, K, D) in network units, joint scores (N, K)."""
         parts: list[list[Tensor | None]] = []
         for part in torch.split(images, self.config.eval.batch_size):
             output = self._model.predict(part.to(self.device))
@@ -161,19 +171,11 @@ class Predictor:
         return mu, sigma, scores
 
 
-def _refuse_wrong_arguments(checkpoint: object, overrides: object, detector: object, max_pixels: object) -> None:
-    """InputError for an argument of the Predictor that is of another kind than it takes."""
-    if not isinstance(checkpoint, str | Path):
-        raise InputError(f"checkpoint: expected the path of a file that training wrote, got {checkpoint!r}")
-    if (
-        isinstance(overrides, str)
-        or not isinstance(overrides, Sequence)
-        or not all(isinstance(text, str) for text in overrides)
-    ):
-        raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+def _check_pictures(detector: object, max_pixels: object) -> None:
+    """InputError unless `detector` is a function or None, and `max_pixels` a whole number above 0."""
     if detector is not None and not callable(detector):
         raise InputError(
-            "detector: expected a function of RGB pixels (H, W, 3) that gives rlepose.inference.boxes.Boxes, got "
+            "detector: expected a function that maps RGB pixels (H, W, 3) to rlepose.inference.boxes.Boxes, got "
             f"{detector!r}"
         )
     if not isinstance(max_pixels, int) or max_pixels < 1:
@@ -186,7 +188,7 @@ def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
 
 
 class _Waiting(NamedTuple):
-    """A picture whose persons wait for a full batch: N boxes, N frames, N crops (H, W, 3)."""
+    """A picture that waits for a full batch: N boxes, N frames, N crops (H, W, 3)."""
 
     picture: InputPicture
     boxes: Boxes
@@ -195,7 +197,7 @@ class _Waiting(NamedTuple):
 
 
 def _count(images: Images) -> int | None:
-    """How many pictures there are; None for folders and videos."""
+    """Return the number of pictures; None for folders and videos."""
     if isinstance(images, str | Path):
         return None if is_folder(Path(images)) or is_video(Path(images)) else 1
     return len(images) if isinstance(images, Sequence) else 1

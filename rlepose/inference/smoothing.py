@@ -1,4 +1,4 @@
-"""Calmer poses in videos: each joint follows its measurements as far as they are sure."""
+"""Smooth poses in videos: each joint follows its measurements according to their certainty."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from rlepose.errors import InputError
 from rlepose.inference.poses import PersonPose
 from rlepose.pose.geometry import Floats
 
-_SAME_PERSON = 0.3  # least overlap of a person's boxes in successive frames
-_FRAMES_TO_KEEP = 5  # for which an unseen person is remembered
+_SAME_PERSON = 0.3  # minimum IoU of a person's boxes in successive frames
+_FRAMES_TO_KEEP = 5  # number of frames for which an unseen person is remembered
 
-NO_SIGMA = "--smooth weighs joints by their sigma, but this model has none; give it one by scripts/recalibrate.py"
+NO_SIGMA = "--smooth: weighs joints by their sigma, but this model has none; add one with `rlepose recalibrate`"
 
 
 @dataclasses.dataclass
 class _Track:
-    """A person's joints (K, 2) px, how unsure they are (K, 2) px², the last box, and frames since it was seen."""
+    """A person's joints (K, 2) px, their variance (K, 2) px², the last box, and the number of frames since."""
 
     keypoints: Floats
     variance: Floats
@@ -26,15 +26,17 @@ class _Track:
 
 
 class Smoother:
-    """A Kalman filter of each coordinate, for joints that walk at random; call it with the persons of each next frame.
+    """A Kalman filter for each coordinate, with a random walk as motion model; call it with the persons of each frame.
 
-    A joint may move with standard deviation `drift` · s a frame, s being the longer side of the person's box, so its
-    variance v grows by (drift · s)². A measurement z with standard deviation sigma then moves it by v / (v + sigma²) of
-    the way to z, and v becomes v sigma² / (v + sigma²): the mean of all measurements so far, weighted by 1 / sigma² and
-    by how old they are. Sure joints follow at once; unsure ones stay where surer frames saw them, and lag behind.
+    A joint may move with standard deviation `drift` · s per frame, where s is the longer side of the person's box, so
+    its variance v grows by (drift · s)². A measurement z with standard deviation sigma then moves the joint by
+    v / (v + sigma²) of the distance to z, and v becomes v sigma² / (v + sigma²): the mean of all measurements so far,
+    weighted by 1 / sigma² and by age. Certain joints follow at once; uncertain joints stay where more certain frames
+    placed them, and lag behind.
 
-    Persons are the same where boxes of successive frames overlap by 30 % or more, best pairs first. Only `keypoints`
-    change. `std` stays the frame's own: errors of successive frames are alike, so the filter's v promises too much.
+    Boxes of successive frames that overlap by 30 % or more belong to the same person, best pairs first. Only
+    `keypoints` change. `std` remains that of the frame: errors of successive frames are correlated, so the filter's v
+    is too small.
     """
 
     def __init__(self, drift: float = 0.02) -> None:
@@ -42,7 +44,7 @@ class Smoother:
         self._tracks: list[_Track] = []
 
     def __call__(self, persons: Sequence[PersonPose]) -> tuple[PersonPose, ...]:
-        """The same persons, smoothed. Raises InputError for poses without std."""
+        """Return the same persons, smoothed. Raises InputError for poses without std."""
         for track in self._tracks:
             track.variance = track.variance + (self.drift * track.bbox_xywh[2:].max()) ** 2
             track.unseen += 1
@@ -75,7 +77,7 @@ def _variance(person: PersonPose) -> Floats:
 
 
 def _overlaps(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
-    """Intersection over union of boxes xywh: (M, N)."""
+    """Return the intersection over union of boxes xywh: (M, N)."""
     a, b = np.array(first, float).reshape(-1, 1, 4), np.array(second, float).reshape(1, -1, 4)
     low = np.maximum(a[..., :2], b[..., :2])
     high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])

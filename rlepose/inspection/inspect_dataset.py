@@ -1,4 +1,4 @@
-"""Looking at a keypoint file before training on it: what was understood, what looks wrong, samples, and a config."""
+"""Check a keypoint file before training: content, suspicious labels, samples, and a config."""
 
 import logging
 from collections import Counter
@@ -19,6 +19,7 @@ from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.evaluation.truth import annotation_area
 from rlepose.inspection.overview import format_overview, overview
+from rlepose.inspection.pair_sides import doubtful_sides, pair_sides
 from rlepose.inspection.ready_config import ready_config
 from rlepose.inspection.repeats import estimate_oks_sigmas
 from rlepose.inspection.suspicions import Suspicion, suspicions
@@ -26,7 +27,7 @@ from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
-_TOLD = 5  # of a kind; report.json has all
+_TOLD = 5  # of each kind of suspicion; report.json has all
 _DRAWN = 12
 
 
@@ -37,10 +38,10 @@ def inspect_dataset(
     category: str | Sequence[str] | None = None,
     val: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
-    """Log what a file holds; write report.json and, given the folder of its pictures, config.yaml, samples.png and
-    suspicious.png. -> the report.
+    """Log the content of a file; write report.json and, given the folder of its pictures, config.yaml, samples.png and
+    suspicious.png; return the report.
 
-    val: annotations and pictures that the config is to validate on. Raises InputError for what training refuses, too.
+    val: annotations and pictures of the config's validation. Raises InputError for files that training also rejects.
     """
     coco = CocoFile(annotations, category)
     table = persons_from_annotations(coco, images or annotations.parent)
@@ -52,8 +53,12 @@ def inspect_dataset(
     report = overview(coco, table, skeleton)
     report["estimated_oks_sigmas"] = dict(zip(skeleton.names, estimated, strict=True))
     report["repeated_labels"] = dict(zip(skeleton.names, repeats, strict=True))
+    sides = pair_sides(table, skeleton)
+    report["pair_sides"] = [pair._asdict() for pair in sides]
     report["suspicions"] = [asdict(suspicion) for suspicion in found]
     log.info("%s", format_overview(report))
+    for doubt in doubtful_sides(sides):
+        log.warning("sides           %s", doubt)
     _tell_estimates(estimated, repeats, skeleton)
     _tell_suspicions(found)
     out.mkdir(parents=True, exist_ok=True)
@@ -68,7 +73,7 @@ def inspect_dataset(
 
 
 def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: list[float | None]) -> Skeleton:
-    """Estimates take the place of the default only: with other constants than the known ones AP is nobody else's."""
+    """Replace only defaults by estimates: with other constants than the built-in ones, AP would not be comparable."""
     sigmas = tuple(
         new if new is not None and built_in is None else old
         for built_in, new, old in zip(known, estimated, skeleton.oks_sigmas, strict=True)
@@ -78,7 +83,7 @@ def _with_estimates(skeleton: Skeleton, known: list[float | None], estimated: li
 
 def _tell_estimates(estimated: list[float | None], repeats: list[int], skeleton: Skeleton) -> None:
     if not any(estimated):
-        log.info("OKS sigmas      no joint was labelled ten times again, so none is estimated from the labels")
+        log.info("OKS sigmas      not estimated: no joint has ten repeated labels")
         return
     log.info("OKS sigmas      estimated from repeated labels (joint, sigma, repeats):")
     for name, sigma, count in zip(skeleton.names, estimated, repeats, strict=True):
@@ -95,7 +100,7 @@ def _tell_suspicions(found: list[Suspicion]) -> None:
 
 
 def _draw(table: PersonTable, skeleton: Skeleton, found: list[Suspicion], out: Path) -> list[str]:
-    """-> why pictures could not be read."""
+    """Draw sheets of persons; return why pictures could not be read."""
     row_of = {identity: row for row, identity in enumerate(table.person_ids.tolist())}
     suspected = {row_of[s.annotation]: s.kind for s in found if s.annotation in row_of}
     spread = np.unique(np.linspace(0, len(table) - 1, _DRAWN).astype(int)).tolist()

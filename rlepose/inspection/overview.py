@@ -1,4 +1,4 @@
-"""What a keypoint file holds, in numbers."""
+"""Statistics of a keypoint file."""
 
 from typing import Any
 
@@ -7,18 +7,17 @@ from numpy.typing import NDArray
 
 from rlepose.datasets.category_groups import category_oks_sigmas
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons import PersonTable, counted
 from rlepose.pose.skeleton import Skeleton
 
 
 def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str, Any]:
-    """Plain types, for JSON: the category, pictures, persons and boxes of a file.
+    """Return category, pictures, persons and boxes of a file, in plain types for JSON.
 
-    table: the persons that training takes of it. Quartiles are [least, lower quartile, median, upper quartile, most].
+    table: the persons that training uses. Quartiles are [minimum, lower quartile, median, upper quartile, maximum].
     """
     names, known = skeleton.names, category_oks_sigmas(coco.category)
     sizes, boxes = table.image_size_wh, table.bbox_xywh
-    annotations = coco.annotations
     return {
         "file": str(coco.path),
         "category": coco.category["name"],
@@ -31,16 +30,16 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
             for k, name in enumerate(names)
         },
         "pairs": [[names[i], names[j]] for i, j in skeleton.flip_pairs],
-        "without_twin": skeleton.without_twin + skeleton.unnoticed_twins,
+        "without_twin": skeleton.without_twin + skeleton.possible_twins,
         "unknown_oks_sigmas": [name for name, sigma in zip(names, known, strict=True) if sigma is None],
         "bones": [[names[i], names[j]] for i, j in skeleton.bones],
         "pictures": len(sizes),
         "pictures_without_persons": len(sizes) - len(np.unique(table.image_index)),
         "picture_width_px": _quartiles(sizes[:, 0]),
         "picture_height_px": _quartiles(sizes[:, 1]),
-        "annotations": len(annotations),
-        "crowds": sum(bool(annotation.get("iscrowd")) for annotation in annotations),
+        "annotations": len(table) + sum(table.left_out.values()),
         "persons": len(table),
+        "left_out": dict(table.left_out),
         "persons_a_picture": _quartiles(np.unique(table.image_index, return_counts=True)[1]),
         "joints_a_person": _quartiles((table.visible > 0).sum(axis=1)),
         "box_width_px": _quartiles(boxes[:, 2]),
@@ -50,7 +49,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
 
 
 def format_overview(report: dict[str, Any]) -> str:
-    """The numbers as text, a subject a line."""
+    """Format the statistics as text, one subject per line."""
     name = report["category"]
     category = name if isinstance(name, str) else " + ".join(name)
     lines = [
@@ -58,22 +57,23 @@ def format_overview(report: dict[str, Any]) -> str:
         "pairs           " + (", ".join(f"{i} – {j}" for i, j in report["pairs"]) or "none"),
     ]
     if report["without_twin"]:
-        lines.append(f"without twin    {', '.join(report['without_twin'])}: mirrored pictures would teach them wrongly")
+        lines.append(f"without twin    {', '.join(report['without_twin'])}: mirrored pictures train them wrongly")
     if report["unknown_oks_sigmas"]:
-        lines.append(f"OKS sigmas      not known for {', '.join(report['unknown_oks_sigmas'])}")
+        lines.append(f"OKS sigmas      unknown for {', '.join(report['unknown_oks_sigmas'])}")
     lines += [
         f"pictures        {report['pictures']}, {report['pictures_without_persons']} without persons",
-        f"persons         {report['persons']} of {report['annotations']} annotations; {report['crowds']} are crowds",
+        f"persons         {report['persons']} of {report['annotations']} annotations",
+        f"left out        {counted(report['left_out'])}",
         "                            least  quartile    median  quartile      most",
     ]
     for name, unit in (
         ("picture_width_px", "picture width, px"),
         ("picture_height_px", "picture height, px"),
-        ("persons_a_picture", "persons a picture"),
-        ("joints_a_person", "joints a person"),
+        ("persons_a_picture", "persons per picture"),
+        ("joints_a_person", "joints per person"),
         ("box_width_px", "box width, px"),
         ("box_height_px", "box height, px"),
-        ("box_width_to_height", "box width to height"),
+        ("box_width_to_height", "box width / height"),
     ):
         lines.append(f"  {unit:<22}" + "".join(f"{value:10.4g}" for value in report[name]))
     width = max(map(len, report["joints"]))

@@ -1,4 +1,4 @@
-"""A config for a keypoint file that nobody has trained on yet."""
+"""Write a config for a new keypoint file."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,10 @@ from rlepose.config.reading import config_from_dict
 
 
 def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: tuple[Path, Path] | None) -> str:
-    """YAML text: the file's paths and joints, crops of its boxes' shape, a schedule for its number of persons.
+    """Return YAML text: the file's paths and joints, crops with the shape of its boxes, a schedule for its size.
 
-    report: of `overview`. val: annotations and pictures to validate on; None takes the training persons, and says so.
+    report: from `overview`. val: annotations and pictures to validate on; None for the training persons, with a
+    comment that says so.
     """
     paths = [annotations, images, *(val or (annotations, images))]
     root = Path(os.path.commonpath([path.absolute().parent if path.is_file() else path.absolute() for path in paths]))
@@ -37,14 +38,14 @@ def ready_config(report: dict[str, Any], annotations: Path, images: Path, val: t
         },
     }
     if report["without_twin"] or not report["pairs"]:
-        # A mirrored hand is the other hand: without pairs there is nothing that changes places.
+        # A mirrored hand is the other hand: without pairs, mirroring swaps nothing.
         tree |= {"augment": {"flip_prob": 0}, "eval": {"flip_test": False}}
     config_from_dict(tree | {"name": annotations.stem}, source="the config written")
-    lines = [f"# Written by scripts/inspect_dataset.py for {annotations.name}: {report['persons']} persons."]
+    lines = [f"# Written by `rlepose inspect` for {annotations.name}: {report['persons']} persons."]
     if val is None:
-        lines.append("# It validates on what it trains on, so its AP says nothing about new persons: give --val.")
+        lines.append("# Validates on the training data, so AP says nothing about new persons: pass --val FILE.")
     if report["unknown_oks_sigmas"]:
-        lines.append(f"# oks_sigmas, on which AP depends, are in the order {', '.join(report['joints'])}.")
+        lines.append(f"# oks_sigmas, on which AP depends, in the order {', '.join(report['joints'])}.")
     return "\n".join([*lines, yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)])
 
 

@@ -1,16 +1,16 @@
-"""Persons who were labelled more than once, and what that shows of the labels' precision."""
+"""Persons who were labelled more than once, and the precision of labels that they show."""
 
 import numpy as np
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.geometry import Floats
 
-_SAME_BOX = 0.8  # least intersection over union
-_FEWEST = 10  # repeats of a joint that an estimate needs
+_SAME_BOX = 0.8  # minimum intersection over union
+_FEWEST = 10  # minimum number of repeats of a joint for an estimate
 
 
 def repeated_labels(table: PersonTable) -> list[list[int]]:
-    """Groups of rows with nearly the same box in one picture, at least two a group."""
+    """Return groups of rows with nearly the same box in one picture, at least two rows each."""
     groups: list[list[int]] = []
     order = np.argsort(table.image_index, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1):
@@ -25,12 +25,12 @@ def repeated_labels(table: PersonTable) -> list[list[int]]:
 
 
 def estimate_oks_sigmas(table: PersonTable, area: Floats) -> tuple[list[float | None], list[int]]:
-    """OKS constants of the joints from repeated labels, as COCO's were found: sigma² = E[d² / area] (cocodataset.org,
-    keypoint evaluation), d being the distance of a label from the person's true joint.
+    """Estimate OKS constants from repeated labels, like COCO's: sigma² = E[d² / area] (cocodataset.org, keypoint
+    evaluation), where d is the distance of a label from the true joint.
 
-    The mean of a person's n labels stands for the truth, so squares are divided by n − 1. Labels that are exactly alike
-    are copies and not counted. area (N,) px², the persons'.
-    -> for each joint the constant, None with fewer than ten repeats, and the number of repeats, Σ (n − 1).
+    The mean of a person's n labels replaces the true joint, so sums of squares are divided by n − 1. Identical labels
+    are copies and are not counted. area: (N,) px², of the persons.
+    -> for each joint, the constant, None with fewer than ten repeats; and the number of repeats, Σ (n − 1).
     """
     joints = table.visible.shape[1]
     squares, repeats = np.zeros(joints), np.zeros(joints, int)

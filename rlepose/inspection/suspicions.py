@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, found by what bodies and boxes cannot do."""
+"""Find labels that are probably wrong, from implausible bodies and boxes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from rlepose.inspection.repeats import repeated_labels
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 
-_OUTSIDE = 0.1  # of the box's longer side
-_TOO_LONG = 1.5  # times what 19 of 20 bones of this kind have
-_BONES_TO_KNOW = 20  # labels that tell how long a bone usually is
+_OUTSIDE = 0.1  # relative to the box's longer side
+_TOO_LONG = 1.5  # relative to the 95 % quantile of this bone's length
+_BONES_TO_KNOW = 20  # minimum number of labels to estimate the usual length of a bone
 _SAME_PX = 0.5
-_WIDE = 0.15  # of the box's longer side: shoulders and hips narrower than this may cross by turning
+_WIDE = 0.15  # relative to the box's longer side: narrower shoulders and hips may cross in a rotated body
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """One label: its kind, the annotation's id, and what is strange, as a sentence part."""
+    """A suspicious label: kind, the annotation's id, and a description."""
 
     kind: str
     annotation: int
@@ -29,7 +29,7 @@ class Suspicion:
 
 
 def suspicions(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> list[Suspicion]:
-    """All of a file; `table` has the persons that training takes of it."""
+    """Return all suspicious labels of a file; `table` has the persons that training uses."""
     return [
         *_boxes_without_inside(coco),
         *_joints_outside_boxes(table, skeleton),
@@ -45,9 +45,9 @@ def _boxes_without_inside(coco: CocoFile) -> Iterator[Suspicion]:
         x, y, width, height = box = annotation.get("bbox") or [0, 0, 0, 0]
         picture = sizes.get(annotation.get("image_id"))
         if width <= 1 or height <= 1:
-            yield Suspicion("empty box", annotation["id"], f"its box is {box}")
+            yield Suspicion("empty box", annotation["id"], f"the box is {box}")
         elif picture and (x >= picture[0] or y >= picture[1] or x + width <= 0 or y + height <= 0):
-            yield Suspicion("box outside", annotation["id"], f"its box {box} lies outside the picture of {picture} px")
+            yield Suspicion("box outside", annotation["id"], f"the box {box} is outside the picture of {picture} px")
 
 
 def _joints_outside_boxes(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
@@ -70,7 +70,7 @@ def _duplicates(table: PersonTable) -> Iterator[Suspicion]:
 
 
 def _swapped_limbs(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
-    """Pairs whose bones are too long as labelled and are not when left and right change places."""
+    """Find pairs whose bones are too long as labelled, but not if left and right are swapped."""
     bones = np.array(skeleton.bones, np.int64).reshape(-1, 2)
     size = table.bbox_xywh[:, 2:].max(axis=1, keepdims=True)
     labelled = (table.visible[:, bones] > 0).all(axis=-1)
@@ -92,19 +92,19 @@ def _swapped_limbs(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion
         for person in np.flatnonzero(both & (excess > _TOO_LONG) & (excess_swapped < 1)):
             what = (
                 f"the bones of {skeleton.names[left]} and {skeleton.names[right]} are up to {excess[person]:.1f} times "
-                "as long as usual, but not if both change places"
+                "as long as usual, but not if both are swapped"
             )
             yield Suspicion("swapped sides", int(table.person_ids[person]), what)
 
 
 def _bone_lengths(keypoints: Floats, bones: NDArray[np.int64]) -> Floats:
-    """px (N, bones)."""
+    """Return the lengths of bones, px (N, bones)."""
     ends = keypoints[:, bones]
     return np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
 
 
 def _crossed_torsos(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicion]:
-    """Bodies whose left and right flank cross although shoulders and hips are wide."""
+    """Find bodies whose left and right flanks cross although shoulders and hips are wide."""
     found = [skeleton.find(f"{side}_{part}") for side in ("left", "right") for part in ("shoulder", "hip")]
     corners = [corner for corner in found if corner is not None]
     if len(corners) < 4:
@@ -118,12 +118,12 @@ def _crossed_torsos(table: PersonTable, skeleton: Skeleton) -> Iterator[Suspicio
     cross = _segments_cross(left_shoulder, left_hip, right_shoulder, right_hip)
     labelled = (table.visible[:, corners] > 0).all(axis=1)
     for person in np.flatnonzero(labelled & wide & opposite & cross):
-        what = "the lines from shoulder to hip of both sides cross; either shoulders or hips may have changed places"
+        what = "the lines from shoulder to hip of both sides cross; shoulders or hips may be swapped"
         yield Suspicion("swapped sides", int(table.person_ids[person]), what)
 
 
 def _segments_cross(a: Floats, b: Floats, c: Floats, d: Floats) -> NDArray[np.bool_]:
-    """Whether the segments a – b and c – d cross: (N, 2) each -> (N,)."""
+    """Return whether the segments a – b and c – d cross: (N, 2) each -> (N,)."""
 
     def side(p: Floats, q: Floats, r: Floats) -> Floats:
         return (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])

@@ -1,4 +1,4 @@
-"""Exporting a checkpoint: written, compared with the model, and only then given its name."""
+"""Export a checkpoint: write the file, compare it with the model, and only then rename it to its final name."""
 
 import logging
 from pathlib import Path
@@ -25,26 +25,26 @@ def export_checkpoint(
     precision: Precision,
     out: Path | None = None,
 ) -> Difference:
-    """Write a checkpoint's network to `out` and compare both on crops, or 2-D poses, of the validation data (random
-    ones where there are none); -> how they differ.
+    """Write a checkpoint's network to `out`, compare both on crops or 2-D poses of the validation data (on random ones
+    if there are none), and return the differences.
 
     out: default export/<checkpoint's name>[_<precision>].<suffix> beside the checkpoint's folder.
-    Raises InputError for what cannot be exported, for int8 without training data, and where a float32 file differs by
-    more than parity.TOLERANCE from the model or does not run: it keeps `.rejected` in its name then.
+    Raises InputError for a network that cannot be exported, for int8 without training data, and if a float32 file does
+    not run or differs by more than parity.TOLERANCE from the model: its name then ends in `.rejected`.
     """
     kind = FORMATS[file_format]
     require(*kind.libraries)
     if precision == "int8" and file_format != "onnx":
-        raise InputError(f"--precision int8 is there for --format onnx, not for {file_format}; take one of both")
+        raise InputError(f"--precision: int8 needs --format onnx, not {file_format}; change one of them")
     out = out or _default_out(path, precision, kind.suffix)
     if out.suffix != kind.suffix:
-        raise InputError(f"--out: the name of a file of --format {file_format} ends in {kind.suffix}, got {out}")
+        raise InputError(f"--out: expected a name ending in {kind.suffix} for --format {file_format}, got {out}")
     given = to_export(path, config, checkpoint, file_format, precision)
     out.parent.mkdir(parents=True, exist_ok=True)
     unchecked = out.with_stem(f"{out.stem}.unchecked")
     try:
         kind.write(given.exported, torch.from_numpy(given.inputs[:2]), unchecked, given.description)
-    except Exception as error:  # the exporters raise all kinds
+    except Exception as error:  # the exporters raise many types of errors
         raise InputError(
             f"{path}: torch cannot write {given.name} as {file_format} ({first_line(error)}); try another --format"
         ) from error
@@ -53,15 +53,15 @@ def export_checkpoint(
     try:
         found = difference(given.original, kind.open(unchecked).run, given.inputs)
         wrong = f"{found}; allowed is {TOLERANCE:g}" if precision == "float32" and not found.tolerable else ""
-    except Exception as error:  # so do the runtimes, where the file holds a batch of two as a constant for example
+    except Exception as error:  # runtimes, too, for example if the file has a constant batch size
         wrong = first_line(error)
     if wrong:
         rejected = unchecked.replace(out.with_name(f"{out.name}.rejected"))
-        raise InputError(f"{rejected}: does not compute what {path} does ({wrong}); try another --format")
+        raise InputError(f"{rejected}: its outputs differ from those of {path} ({wrong}); try another --format")
     unchecked.replace(out)
     log.info("compared with the model on %d %s: %s", len(given.inputs), given.called, found)
     if precision != "float32":
-        log.info("what that costs  scripts/validate.py tells, with --onnx for an ONNX file")
+        log.info("accuracy        to measure the effect, run `rlepose validate`, with --onnx for an ONNX file")
     log.info("exported        %s (%.1f MB)", out, out.stat().st_size / 1e6)
     return found
 

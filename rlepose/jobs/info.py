@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: its network, what goes in and out, and its options."""
+"""Describe a checkpoint: its network, inputs and outputs, and options."""
 
 import dataclasses
 import json
@@ -13,15 +13,15 @@ from rlepose.tasks.card_texts import card_texts
 
 
 def trained_config(checkpoint: Checkpoint, overrides: Sequence[str] = ()) -> Config:
-    """A checkpoint's config, which also says how many joints the network has. overrides: as `--set` takes them."""
+    """Return a checkpoint's config with `data.num_keypoints` set. overrides: as for `--set`."""
     config = with_overrides(checkpoint.config, overrides)
     return dataclasses.replace(config, data=dataclasses.replace(config.data, num_keypoints=len(checkpoint.skeleton)))
 
 
 def describe_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
-    """Lines to be read: the network and its epoch, what goes in and out, what sigma is, and the changed options.
+    """Describe the network and its epoch, inputs and outputs, sigma, and the changed options, as text.
 
-    path: of the checkpoint, for the first line.
+    path: the checkpoint, for the first line.
     """
     config = checkpoint.config
     texts, epoch = card_texts(config, checkpoint.skeleton), checkpoint.progress.get("epoch")

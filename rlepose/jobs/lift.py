@@ -1,4 +1,4 @@
-"""Poses of a file, lifted to 3-D: from COCO's results format to the same entries with joints in space."""
+"""Lift the poses of a file to 3-D: COCO's results format, with 3-D joints added to each entry."""
 
 import logging
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rlepose.datasets.formats.coco_file import read_json
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.inference.lifter import Lifter
@@ -18,19 +18,20 @@ from rlepose.pose.skeleton import H36M
 log = logging.getLogger(__name__)
 
 _DECIMALS = 2
+_LARGEST = 1e9  # px; JSON has whole numbers that no float holds
 _COUNTS = (len(METRIC_JOINTS), len(H36M))
 
 
 def lift_file(lifter: Lifter, poses: Path, out: Path, focal: Sequence[float], principal: Sequence[float]) -> int:
-    """Lift all poses of a file and write them to `out`; -> their number.
+    """Lift all poses of a file, write them to `out`, and return their number.
 
     poses: JSON list in COCO's results format, with Human3.6M's 17 joints or with Thorax as the 18th. Each entry of
-    `out` is the entry of `poses` and `joints_mm`, 17 times x, y, z relative to the root, and `std_mm`, as many standard
-    deviations or null. focal, principal: of the camera that took all pictures, as `Lifter.predict` takes them.
-    InputError for a file that is none of this kind.
+    `out` is the entry of `poses` with `joints_mm`, 17 times x, y, z relative to the root, and `std_mm`, their standard
+    deviations or null. focal, principal: of the camera of all pictures, as for `Lifter.predict`.
+    InputError for a file of another format.
     """
     if out.resolve() == poses.resolve():
-        raise InputError(f"--out: {out} is the file of the poses; choose another name")
+        raise InputError(f"--out: {out} is also the input file; choose another name")
     entries = read_json(poses, "file of poses", "check the path")
     if not isinstance(entries, list):
         raise InputError(f"{poses}: expected a list in COCO's results format, got {type(entries).__name__}")
@@ -46,9 +47,11 @@ def lift_file(lifter: Lifter, poses: Path, out: Path, focal: Sequence[float], pr
 
 
 def _keypoints(path: Path, number: int, entry: Any) -> Floats:
-    """The 17 joints (17, 2) of an entry."""
+    """Return the 17 joints (17, 2) of an entry."""
     values: Any = entry.get("keypoints") if isinstance(entry, dict) else None
-    good = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    good = isinstance(values, list) and all(
+        isinstance(value, int | float) and abs(value) < _LARGEST for value in values
+    )
     if not good or len(values) not in [3 * count for count in _COUNTS]:
         got = f"{len(values)} numbers" if good else "something else"
         raise InputError(

@@ -1,4 +1,4 @@
-"""Poses of files, drawn and listed: pictures or a video, and results.json beside them."""
+"""Predict poses in files: draw them into pictures or a video, and list them in results.json."""
 
 import logging
 import time
@@ -30,23 +30,23 @@ _TOLD = 10  # reasons in the log
 def predict_files(
     predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False, min_score: float = 0.0
 ) -> int:
-    """Draw the poses of a picture, a folder or a video into the folder `out`; -> how much was left out.
+    """Draw the poses of a picture, a folder or a video into the folder `out`; return the number of things left out.
 
     Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
-    COCO's results format; of a 3-D model also NAME_space.png, the persons of a picture from the side and from above, at
-    the size of adults (inference/space.py).
-    A picture's id in results.json is the number that its name is, as in COCO, or counts from 1 where names are no
-    numbers; a frame's is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is
-    whole after each picture, and the mp4 is closed when Ctrl-C or an error ends the run. What cannot be read, boxes
-    without an inside and pictures without persons are logged; if they are many, left_out.txt has all.
+    COCO's results format; for a 3-D model also NAME_space.png, with the persons of a picture from the side and from
+    above, scaled to adults (inference/space.py).
+    A picture's id in results.json is the number in its name, as in COCO, or counts from 1 if names are not numbers; a
+    frame's id is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is valid
+    after each picture, and the mp4 is closed after Ctrl-C or an error. Unreadable pictures, boxes outside the picture
+    and pictures without persons are logged; if there are many, left_out.txt lists all.
     """
     if not source.exists():
-        raise InputError(f"{source}: no such file or folder; give a picture, a video or a folder of pictures")
+        raise InputError(f"{source}: no such file or folder; pass a picture, a video or a folder of pictures")
     if out.resolve() == (source if source.is_dir() else source.parent).resolve():
-        raise InputError(f"--out: {out} is where the input lies; choose another folder")
+        raise InputError(f"--out: {out} is the folder of the input; choose another folder")
     video = is_video(source)
     if smooth and not video:
-        raise InputError(f"--smooth: {source} is no video; leave it out")
+        raise InputError(f"--smooth: {source} is not a video; remove this option")
     if smooth and not predictor.gives_sigma:
         raise InputError(NO_SIGMA)
     problems: list[str] = []
@@ -57,9 +57,9 @@ def predict_files(
     log.info("results         %s", out / "results.json")
     if len(problems) > _TOLD:
         (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
-        log.warning("%d left out; the first reasons stand above, all in %s", len(problems), out / "left_out.txt")
+        log.warning("%d left out; see the first reasons above and all in %s", len(problems), out / "left_out.txt")
     elif problems:
-        log.warning("%d left out; the reasons stand above", len(problems))
+        log.warning("%d left out; see the reasons above", len(problems))
     return len(problems)
 
 
@@ -85,18 +85,18 @@ def _pictures(
 
 
 def _results(out: Path) -> JsonList:
-    """An empty list in the folder, which is made. It replaces an older one, so first the input is found good."""
+    """Create the folder with an empty list. Replaces an existing list, so the input must be checked before."""
     out.mkdir(parents=True, exist_ok=True)
     return JsonList(out / "results.json")
 
 
 def _drawn_name(name: str) -> str:
-    """PGM has no colour: such a picture becomes a PNG."""
+    """Return the name of a drawn picture: PGM has no colour, so it becomes PNG."""
     return f"{name}.png" if name.lower().endswith(".pgm") else name
 
 
 def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
-    """Draw the persons of a 3-D model from the side and from above; -> why some are left out of that picture."""
+    """Draw the persons of a 3-D model from the side and from above; return why some are left out."""
     tiles, problems = [], []
     for number, person in enumerate(poses.persons, 1):
         if person.depth is None:
@@ -104,7 +104,7 @@ def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> li
         try:
             tiles.append(draw_in_space(person, predictor))
         except InputError as error:
-            problems.append(f"{poses.name}: person {number} in space: {error}")
+            problems.append(f"{poses.name}: person {number} in 3-D: {error}")
     if tiles:
         write_picture(path, np.concatenate(tiles))
     return problems
@@ -139,21 +139,21 @@ def _video(
                     if not writer.isOpened():
                         size = "{}x{}".format(*poses.size_wh)
                         raise InputError(
-                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames a second; give its "
+                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames per second; pass its "
                             "frames as a folder of pictures"
                         )
                 writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor, min_score), cv2.COLOR_RGB2BGR))
                 results.add(coco_entries([poses], [number]))
     finally:
         if writer is not None:
-            writer.release()  # writes the index, without which no player opens the file
+            writer.release()  # writes the index, which players need
     if empty:
         log.info("no person in %d frames", empty)
     log.info("video           %s", path)
 
 
 def _writable_fps(fps: float) -> float:
-    """The nearest rate that MPEG-4 has: a fraction of numbers below 2^16. OpenCV makes it one of a decimal number."""
+    """Return the closest rate that MPEG-4 supports: a fraction of integers below 2^16, which OpenCV derives from it."""
     largest = 2**16 - 1
     fps = min(fps, largest)
     digits = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= largest)
@@ -161,7 +161,7 @@ def _writable_fps(fps: float) -> float:
 
 
 def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min_score: float = 0.0) -> Picture:
-    """The picture with every person's skeleton, ellipses of one standard deviation, and mean of the joints' scores.
+    """Draw every person's skeleton, ellipses of one standard deviation, and the mean of the joint scores.
 
     Joints with a score below `min_score` are not drawn.
     """
@@ -173,9 +173,9 @@ def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min
 
 
 def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
-    """A person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+    """Draw a person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
 
-    InputError for a pose that no size of an adult fits, as `relative_mm` says.
+    InputError for a pose that does not fit an adult of any size, see `relative_mm`.
     """
     joints, std = relative_mm(person), None
     if person.std is not None and person.depth_std is not None:
@@ -189,13 +189,13 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
 
 
 def _tell(problems: Iterable[str], left_out: list[str]) -> None:
-    """Log what is left out, as long as there is not too much of it, and add it to `left_out`."""
+    """Add problems to `left_out`, and log them unless there are too many."""
     for problem in problems:
         left_out.append(problem)
         if len(left_out) <= _TOLD:
             log.warning("left out: %s", problem)
         elif len(left_out) == _TOLD + 1:
-            log.warning("more is left out, which left_out.txt tells at the end")
+            log.warning("more is left out; see left_out.txt at the end")
 
 
 def _image_ids(files: list[Path]) -> list[int]:
@@ -205,9 +205,9 @@ def _image_ids(files: list[Path]) -> list[int]:
 
 
 def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:
-    """The items, with a progress bar, and the pictures a second logged at the end."""
+    """Yield the items with a progress bar, and log the pictures per second at the end."""
     start, done = time.perf_counter(), 0
     for item in tqdm(items, total=count or None, unit="picture", disable=None, leave=False):
         done += 1
         yield item
-    log.info("speed           %d pictures, %.1f a second", done, done / max(time.perf_counter() - start, 1e-9))
+    log.info("speed           %d pictures, %.1f per second", done, done / max(time.perf_counter() - start, 1e-9))

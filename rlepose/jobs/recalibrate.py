@@ -1,4 +1,4 @@
-"""Fitting a correction of sigma to a checkpoint on some persons, and judging it on others."""
+"""Fit a correction of sigma to a checkpoint on some persons, and evaluate it on others."""
 
 import dataclasses
 import logging
@@ -38,17 +38,17 @@ def recalibrate_checkpoint(
 ) -> dict[str, Any]:
     """Fit a correction of sigma, and write the checkpoint with it to `to`.
 
-    fit_on: annotation file and picture folder, relative to `data.root`, of the persons to fit on; the correction is
-    judged on the persons of `data.val_annotations`. None: it is fitted on the persons of every other picture of the
-    latter and judged on the rest. -> {'before': …, 'after': …}: the calibration report's overall numbers on the persons
-    judged on. The diagram recalibration.png below `out` shows both.
+    fit_on: annotation file and picture folder, relative to `data.root`, to fit on; the correction is then evaluated on
+    `data.val_annotations`. None: fit on every second picture of `data.val_annotations`, evaluate on the rest.
+    -> {'before': …, 'after': …}: overall metrics of the calibration report on the persons for evaluation. The figure
+    recalibration.png in `out` shows both.
     """
     checkpoint = dataclasses.replace(checkpoint, recalibration=None)
     model = open_for_validation(path, config, checkpoint, ranks.device, None)
     likelihood = model.likelihood
     if method == "isotonic" and not likelihood.needs_sigma:
         raise InputError(
-            f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); take another method"
+            f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); use another method"
         )
     validation = validation_of(path, config, checkpoint, "gt", ranks)
     evaluator = validation.evaluator
@@ -74,14 +74,14 @@ def recalibrate_checkpoint(
     if ranks.is_main:
         save_checkpoint(to, dataclasses.replace(checkpoint, recalibration=recalibration))
         log.info("fitted on %d persons of %s", num_fitted, fitting.evaluator.path)
-        log.info("judged on %d others of %s", len(compared.risk), evaluator.path)
+        log.info("evaluated on %d others of %s", len(compared.risk), evaluator.path)
         log.info("%-22s %10s %10s", "", "before", "after")
         for name in (name for name in _SHOWN if name in before["overall"]):
             log.info("%-22s %s %s", name, *(_cell(report["overall"][name]) for report in (before, after)))
         if after["overall"]["NLL"] > before["overall"]["NLL"]:
             log.warning(
-                "the correction does not carry over to the others: the model was calibrated already, or %d persons "
-                "are too few to fit %s on; do without it",
+                "the correction does not improve the other persons: the model was already calibrated, or %d persons "
+                "are too few to fit %s; keep the model without it",
                 num_fitted,
                 method,
             )
@@ -93,15 +93,17 @@ def recalibrate_checkpoint(
 
 
 def _every_other_picture(evaluator: Evaluator[Any]) -> NDArray[np.bool_]:
-    """(N,) the persons to fit on, of a file whose other persons are judged on."""
+    """Return (N,) the persons to fit on; the others of the file are for evaluation."""
     _, picture = np.unique(evaluator.labels.image_index, return_inverse=True)
     if picture.max() == 0:
-        raise InputError(f"{evaluator.path}: one picture is too few to fit on one half and judge on the other")
+        raise InputError(
+            f"{evaluator.path}: one picture cannot be split for fitting and evaluation; use --fit-annotations"
+        )
     return picture % 2 == 0
 
 
 def _refuse_shared_pictures(fitting: Evaluator[Any], judging: Evaluator[Any]) -> None:
-    """InputError where a correction would be judged on what it was fitted on, which flatters it."""
+    """Raise InputError if a correction would be evaluated on the data that it was fitted on."""
     files = [
         {table.picture_path(row).resolve() for row in np.unique(table.image_index)}
         for table in (fitting.labels, judging.labels)
@@ -110,12 +112,12 @@ def _refuse_shared_pictures(fitting: Evaluator[Any], judging: Evaluator[Any]) ->
     if shared:
         raise InputError(
             f"--fit-annotations: {len(shared)} pictures of {fitting.path} are also in {judging.path}, on which the "
-            f"correction is judged, the first is {shared[0]}; leave it out, or set data.val_annotations to another file"
+            f"correction is evaluated, first {shared[0]}; remove it, or set data.val_annotations to another file"
         )
 
 
 def _fit(method: Method, likelihood: LocationScale, compared: Compared) -> Recalibration:
-    """The correction that fits these poses best, in network units."""
+    """Return the best correction for these poses, in network units."""
     mu, sigma, target = (each / compared.unit for each in (compared.predicted, compared.sigma, compared.truth))
     return fit_recalibration(method, likelihood, mu, sigma, target, compared.visible)
 

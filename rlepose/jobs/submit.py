@@ -1,4 +1,4 @@
-"""The submission file for COCO's test-dev server: poses on pictures whose labels only the server has."""
+"""Write the submission file for COCO's test-dev server, which alone has the labels."""
 
 import logging
 import zipfile
@@ -8,7 +8,10 @@ from typing import Any
 from rlepose.config.config import Config
 from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco import persons_from_detections
-from rlepose.datasets.formats.coco_file import Pictures, entries, read_json
+from rlepose.datasets.formats.coco_entries import entries
+from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.json_file import read_json
+from rlepose.datasets.of_config import read_as
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_results
 from rlepose.jobs.validate import open_network
@@ -30,32 +33,33 @@ def submit_checkpoint(
     ranks: Ranks,
     onnx: Path | None = None,
 ) -> Path:
-    """Predict on the test pictures, in the boxes of a detection file; -> the zip file to upload, written below `out`.
+    """Predict on the test pictures, in the boxes of a detection file; return the zip file to upload, written to `out`.
 
-    boxes: the file, None takes the config's. The names are the server's: person_keypoints_test-dev2017_NAME_results,
-    .json and .zip. InputError where boxes, pictures, the `person` category or COCO's joints are missing.
+    boxes: the file, None for the config's. The names are those that the server expects:
+    person_keypoints_test-dev2017_NAME_results, .json and .zip. InputError if boxes, pictures, the category `person` or
+    COCO's joints are missing.
     """
+    if checkpoint.skeleton.names != COCO.names:
+        raise InputError(
+            f"--split test-dev: {path} predicts the joints {', '.join(checkpoint.skeleton.names)}, but the server "
+            f"expects COCO's {len(COCO)} in their order; use a checkpoint that was trained on COCO"
+        )
     data = config.data
     root = Path(data.root)
     boxes = boxes or (data.test_detections and str(root / data.test_detections))
     if boxes is None or boxes == "gt":
         raise InputError(
-            "--split test-dev: its pictures have no annotated boxes; name a detection file in COCO results format with "
+            "--split test-dev: the pictures have no annotated boxes; pass a detection file in COCO results format with "
             "--boxes FILE or --set data.test_detections=FILE"
-        )
-    if checkpoint.skeleton.names != COCO.names:
-        raise InputError(
-            f"--split test-dev: {path} knows the joints {', '.join(checkpoint.skeleton.names)}, but the server wants "
-            f"the {len(COCO)} of COCO in their order; submit a checkpoint that was trained on COCO"
         )
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree)
     group = CategoryGroup("person", (category_id,), tuple(range(len(COCO))))
     clip = data.detection_boxes == "clipped"
-    table = persons_from_detections(pictures, root / data.test_images, boxes, [group], clip)
+    table = read_as(data, persons_from_detections(pictures, root / data.test_images, boxes, [group], clip))
     if not len(table):
-        raise InputError(f"{boxes}: no boxes of category {category_id}; is it the detection file of another category?")
+        raise InputError(f"{boxes}: no boxes of category {category_id}; check that it detects persons")
     source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)
     poses = source.predict(open_network(path, config, checkpoint, ranks.device, onnx))
     submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"
@@ -75,6 +79,6 @@ def _category_id(info: Path, tree: dict[str, Any]) -> int:
     if "person" not in categories:
         raise InputError(
             f"{info}: no category 'person', only {', '.join(map(str, categories)) or 'an empty list'}; "
-            "fetch COCO's image info file again, or set data.test_image_info to where it lies"
+            "download COCO's image info file again, or set data.test_image_info to its path"
         )
     return categories["person"]

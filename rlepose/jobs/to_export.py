@@ -1,4 +1,4 @@
-"""What of a checkpoint is exported, by its task, and on what the file is compared with it."""
+"""The network and description to export for a checkpoint, and the inputs for comparing the file with it."""
 
 import logging
 from pathlib import Path
@@ -33,9 +33,9 @@ _CALIBRATION_CROPS = 128
 
 
 class ToExport(NamedTuple):
-    """original: computes what the file must. exported: is written; the same but for its precision.
+    """original: the reference for the file. exported: the network to write; the same except for its precision.
 
-    name: of the network, for messages. inputs: to compare on; called: what they are. calibration: crops for int8.
+    name: of the network, for messages. inputs: for the comparison; called: their name. calibration: crops for int8.
     """
 
     original: ExportedModule
@@ -50,13 +50,15 @@ class ToExport(NamedTuple):
 def to_export(
     path: Path, config: Config, checkpoint: Checkpoint, file_format: FormatName, precision: Precision
 ) -> ToExport:
-    """What is exported of a checkpoint; InputError for what no file can hold."""
+    """Return what to export for a checkpoint; InputError for what no file can contain."""
     if isinstance(config.model, LiftingModelConfig):
         return _lifter(path, config, checkpoint, precision)
     network = network_from_checkpoint(checkpoint, config, path)
     model = open_checkpoint(path, config, checkpoint, torch.device("cpu"), network)
     if file_format not in exports_of(config.task, config.top_down.head.name, config.loss.name, config.dims):
-        raise InputError(f"{path}: loss.name=basic predicts through its flow, which no file holds; train another loss")
+        raise InputError(
+            f"{path}: loss.name=basic needs its flow at inference, which is not exported; train with another loss"
+        )
     calibration = crops_of(config, "train", _CALIBRATION_CROPS) if precision == "int8" else None
     original = ExportedNetwork(network)
     exported = ExportedNetwork(with_half_backbone(network)) if precision == "float16" else original
@@ -74,7 +76,7 @@ def to_export(
 def describe(
     config: Config, checkpoint: Checkpoint, spread: Floats, network: ExportedNetwork, precision: Precision
 ) -> Description:
-    """What the exported file will say of itself; spread: (K, D) standard deviations in units of sigma."""
+    """Return the description in the exported file; spread: (K, D) standard deviations in units of sigma."""
     return Description(
         skeleton=checkpoint.skeleton,
         input_size_hw=config.data.input_size_hw,
@@ -91,14 +93,16 @@ def _check_crops(config: Config) -> NDArray[np.uint8]:
     try:
         return crops_of(config, "val", _CHECKED)
     except InputError as error:
-        log.warning("no crops to compare on (%s), so random pictures are taken", error)
+        log.warning("no crops to compare on (%s), so using random pictures", error)
         size = (_CHECKED, 3, *config.data.input_size_hw)
         return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
 
 
 def _lifter(path: Path, config: Config, checkpoint: Checkpoint, precision: Precision) -> ToExport:
     if precision != "float32":
-        raise InputError(f"--precision {precision}: {path} lifts 2-D poses, in float32 alone; leave it out")
+        raise InputError(
+            f"--precision {precision}: not supported for lifting models such as {path}; remove this option"
+        )
     exported = ExportedLifter(open_lifter(path, config, checkpoint, torch.device("cpu")))
     description = LiftingDescription(
         joints=tuple(H36M.names[joint] for joint in METRIC_JOINTS),
@@ -116,7 +120,7 @@ def _check_poses(config: Config) -> NDArray[np.float32]:
     try:
         table = read_h36m(root / config.data.val_annotations, root / config.data.val_images)
     except InputError as error:
-        log.warning("no poses to compare on (%s), so random ones are taken", error)
+        log.warning("no poses to compare on (%s), so using random ones", error)
         return np.random.default_rng(0).normal(0, 0.1, (_CHECKED, len(METRIC_JOINTS), 2)).astype(np.float32)
     some = table.select(np.unique(np.linspace(0, len(table) - 1, _CHECKED).astype(int)))
     return on_plane(some.keypoints[:, METRIC_JOINTS], some.focal, some.principal).astype(np.float32)

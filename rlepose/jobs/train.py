@@ -1,4 +1,4 @@
-"""Training a config in its experiment folder."""
+"""Train a config in its experiment folder."""
 
 import contextlib
 from collections.abc import Callable
@@ -26,16 +26,16 @@ def train(
     requeue: bool = False,
     profile: int | None = None,
 ) -> dict[str, Any]:
-    """Run a config in its experiment folder; -> the last validation's metrics.
+    """Train a config in its experiment folder, and return the last validation's metrics.
 
-    Everything is checked before an earlier run's files are touched. requeue: resume if there is a checkpoint to go on
-    from, else begin. profile: do not train, but tell what this many steps wait for.
+    Everything is checked before files of an earlier run are changed. requeue: resume if there is a checkpoint, else
+    start. profile: do not train, but report what this many steps wait for.
     """
     experiment = Experiment.of(config)
     ranks.on_main(lambda: experiment.check(resume, overwrite, requeue))
     with contextlib.ExitStack() as until_the_end:
         ranks.on_main(lambda: until_the_end.enter_context(experiment.alone()))
-        if requeue:  # asked here, where no other run can save any more
+        if requeue:  # checked inside the lock, where no other run can save
             resume = ranks.on_main(experiment.has_checkpoint)
         trainer = build_trainer(config, ranks, resume)
         ranks.on_main(lambda: experiment.open(config, resume))
@@ -51,9 +51,9 @@ def train(
 
 
 def build_trainer(config: Config, ranks: Ranks, resume: bool = False) -> Trainer:
-    """The trainer of a config; InputError for whatever does not go together.
+    """Return the trainer of a config; InputError for data and options that do not go together.
 
-    resume: go on from the experiment's newest whole checkpoint.
+    resume: continue from the experiment's newest complete checkpoint.
     """
     task = TASKS[config.task](config, ranks, resume)
     return Trainer(task, config.train, Experiment.of(config), ranks, config.system.timeout_s, resume)

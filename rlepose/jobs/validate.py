@@ -1,4 +1,4 @@
-"""Validating a checkpoint: numbers, COCO results, pictures, and what its uncertainty is worth."""
+"""Validate a checkpoint: metrics, COCO results, pictures, and calibration."""
 
 import logging
 from pathlib import Path
@@ -45,20 +45,20 @@ def validate_checkpoint(
     calibration: bool = False,
     onnx: Path | None = None,
 ) -> dict[str, Any]:
-    """Validate a checkpoint with each kind of boxes; -> the metrics.
+    """Validate a checkpoint with each source of boxes, and return the metrics.
 
-    Writes metrics.json, validation.json (where its numbers come from), the poses (COCO results, or joints in space) and
-    pictures and, with `calibration`, for ground-truth boxes, calibration.json and its diagrams, and the calibration in
-    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file that was
-    exported from the checkpoint predicts in its place. InputError where something asked for is not available.
+    Writes metrics.json, validation.json (the origin of the metrics), the poses (COCO results, or 3-D joints) and
+    pictures. With `calibration`, for ground-truth boxes, also calibration.json and its figures, and the calibration in
+    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file exported
+    from the checkpoint predicts in its place. InputError if something requested is not available.
     """
     if calibration and "gt" not in boxes:
         raise InputError(
-            f"--calibration: uncertainty is judged in the labelled boxes, not in those of {', '.join(boxes)}; "
-            "leave --boxes out, or pass --boxes gt"
+            f"--calibration: evaluates annotated boxes, not those of {', '.join(boxes)}; remove --boxes, or pass "
+            "--boxes gt"
         )
     model = open_for_validation(path, config, checkpoint, ranks.device, onnx)
-    # All that can be wrong with the input is found before the first prediction.
+    # All errors in the input are found before the first prediction.
     validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
     likelihood = model.likelihood if calibration else None
     metrics: dict[str, Any] = {}
@@ -79,10 +79,13 @@ def validate_checkpoint(
                 metrics |= {calibration_name(config, name): value for name, value in uncertainty.items()}
     if ranks.is_main:
         about = out / VALIDATION_FILE
-        about.unlink(missing_ok=True)  # where it exists, it describes the metrics.json beside it
+        about.unlink(missing_ok=True)  # if it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
         persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
-        write_json(about, {"config": config.to_dict(), "persons": persons, "origin": origin(ranks)})
+        left_out = {validation.evaluator.prefix: dict(validation.table.left_out) for validation in validations}
+        write_json(
+            about, {"config": config.to_dict(), "persons": persons, "left_out": left_out, "origin": origin(ranks)}
+        )
         log.info("results         %s", out)
         log.info("%s", validations[0].evaluator.format_table(metrics))
         if uncertainty:
@@ -98,13 +101,13 @@ def validate_checkpoint(
 def open_for_validation(
     path: Path, config: Config, checkpoint: Checkpoint, device: torch.device, onnx: Path | None
 ) -> TrainedModel | TrainedLifter:
-    """What predicts in the validation of a config's task; as `open_network`."""
+    """Return the predictor for the validation of a config's task; see `open_network`."""
     if not isinstance(config.model, LiftingModelConfig):
         return open_network(path, config, checkpoint, device, onnx)
     if onnx is not None:
         raise InputError(
-            f"--onnx: {path} lifts 2-D poses and is validated itself, since export has compared the file with it; "
-            "leave it out"
+            f"--onnx: not supported for lifting models such as {path}, because export compares the file with the "
+            "network; remove this option"
         )
     return open_lifter(path, config, checkpoint, device)
 
@@ -112,20 +115,20 @@ def open_for_validation(
 def open_network(
     path: Path, config: Config, checkpoint: Checkpoint, device: torch.device, onnx: Path | None
 ) -> TrainedModel:
-    """The trained model, or one in which a file exported from the checkpoint predicts."""
+    """Return the trained model, or one in which a file exported from the checkpoint predicts."""
     network = None if onnx is None else OnnxModel(onnx, checkpoint.skeleton, config.data.input_size_hw)
     return open_checkpoint(path, config, checkpoint, device, network)
 
 
 def validation_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str, ranks: Ranks) -> Validation[Any]:
-    """The validation of a checkpoint; InputError where the data has other joints."""
+    """Return the validation of a checkpoint; InputError if the data have other joints."""
     validation = build_validation(config, boxes, ranks)
     skeleton = validation.evaluator.skeleton
     if skeleton.names != checkpoint.skeleton.names:
         raise InputError(
             f"{path}: trained on {len(checkpoint.skeleton)} joints ({', '.join(checkpoint.skeleton.names)}), but "
             f"{validation.evaluator.path} has {len(skeleton)} ({', '.join(skeleton.names)}); "
-            "pass --cfg or --set data.… of the data that it was trained for"
+            "pass --cfg or --set data.… for the data of its training"
         )
     return validation
 

@@ -1,5 +1,4 @@
-"""What is minimised. The names are build.py's, which loads torch when the first is asked for: options.py needs
-none."""
+"""Training losses. Names come from build.py, imported on first use: build.py needs torch, options.py must not."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""From options to a criterion. `LOSSES` and `FLOWS` map the names of variants to classes."""
+"""Build a criterion from options. `LOSSES` and `FLOWS` map variant names to classes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ FLOWS: dict[str, Callable[..., Flow]] = {"realnvp": RealNVP, "nsf": NSF, "maf": 
 
 
 def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Criterion:
-    """The loss of a config. In 3-D, joints without depth label, as the root may be, have a likelihood of x and y."""
+    """Return the loss of a config. In 3-D, a second, planar likelihood scores joints without a depth label."""
     if isinstance(config, HeatmapMSEConfig):
         return HeatmapMSE(config.heatmap.sigma, config.heatmap.centers == "rounded")
     likelihoods = [build_likelihood(config, num_joints, d) for d in ([3, 2] if dims == 3 else [dims])]
@@ -37,7 +37,7 @@ def build_criterion(config: LossConfig, num_joints: int, dims: int = 2) -> Crite
 
 
 def build_likelihood(config: LossConfig, num_joints: int, dims: int) -> JointLikelihood:
-    """The likelihood of joints all of whose coordinates are labelled; the loss is one of LIKELIHOODS."""
+    """Return the likelihood of joints with all coordinates labelled; the config's loss is one of LIKELIHOODS."""
     likelihood: Any = LIKELIHOODS[config.name]
     if not isinstance(config, FlowLossConfig):
         return likelihood(dims, **own_options(config, LossConfig))

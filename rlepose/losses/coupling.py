@@ -1,21 +1,22 @@
-"""The affine couplings of RealNVP with few operators, and their gradient written out.
+"""The affine couplings of RealNVP with few operators and an explicit backward pass.
 
-On a GPU an operator costs its launch rather than its numbers, and separate networks, masks and sums that autograd goes
-through take about 70 a coupling. Here both networks of a coupling are one batched product, masks are in the weights
-already (`RealNVP` says how), and points are columns, (D, N), so that weights need no turning and a row is one piece.
+On a GPU, the cost of an operator here is its launch, not its arithmetic, and separate networks, masks and sums under
+autograd take about 70 operators per coupling. Here, one batched product evaluates both networks of a coupling, the
+masks are already in the weights (see `RealNVP`), and points are columns, (D, N), so that no weight is transposed and
+each row is contiguous.
 
-A coupling computes r and n from its input x by two networks, side by side, and with u = tanh(r)
+A coupling computes r and n from its input x with two networks. With u = tanh(r),
 
     to normal:   x -> y = (x + n) e,        e = exp(−bound u),   log |det| = −bound Σ u
     to data:     x -> y − n with y = x e,   e = exp(+bound u),   log |det| = +bound Σ u
 
-Let g be the gradient of what comes out, and g_u that of Σ u. Then, with ± as in e,
+Let g be the gradient of the output and g_u that of Σ u. Then, with ± as in e, the gradients are
 
-    of x:  g e  (and what comes back through the networks)
+    of x:  g e, plus the gradient through the networks
     of n:  g e  to normal,  −g to data
     of r:  (g_u ± bound g y) (1 − u²)
 
-and a layer a = W h + b passes its gradient d on as ever: d hᵀ to W, Σ d to b, Wᵀ d to h.
+A linear layer a = W h + b passes its gradient d on as usual: d hᵀ to W, Σ d to b, Wᵀ d to h.
 """
 
 from collections.abc import Callable
@@ -29,12 +30,12 @@ _aten = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation: as a module, as a function that may overwrite its input, and its gradient."""
+    """An activation: its module, a function that may overwrite its input, and its gradient."""
 
     module: type[nn.Module]
     apply: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
-    """(gradient of the output, the output, or the input if `of_input`) -> gradient of the input"""
+    """(gradient of the output, output or, if `of_input`, input) -> gradient of the input"""
     of_input: bool = False
 
 
@@ -49,10 +50,10 @@ ACTIVATIONS = {
 
 
 class Couplings(torch.autograd.Function):
-    """Points x (D, N) through all couplings: y (D, N), and Σ u over couplings and coordinates (N,).
+    """Map points x (D, N) through all couplings: y (D, N), and Σ u over couplings and coordinates (N,).
 
-    layers: W, b of the first, the second and the last layer, each (depth, 2, …): r's network, n's network.
-    to_data: the inverse, last coupling first. keep: whether a gradient will be asked for; it can be, once.
+    layers: W and b of the first, second and last layer, each (depth, 2, …), in the order r's network, n's network.
+    to_data: the inverse map, last coupling first. keep: whether to save tensors for one backward pass.
     """
 
     @staticmethod

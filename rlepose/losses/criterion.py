@@ -1,4 +1,4 @@
-"""From a batch of predictions and labels to its loss: score what is labelled, sum."""
+"""Compute the loss of a batch: score the labelled joints and sum."""
 
 import copy
 from collections.abc import Sequence
@@ -10,20 +10,22 @@ from rlepose.errors import InputError
 from rlepose.losses.likelihood import JointLikelihood, LocationScale
 from rlepose.pose.codec import PoseOutput
 
-# A sigma below counts as this: some ten-thousandths of a pixel. Keeps a saturated sigmoid from giving log 0.
+# Lower bound of sigma: some ten-thousandths of a pixel. Prevents log 0 when a sigmoid saturates.
 SMALLEST_SIGMA = 1e-6
 
 
 class Criterion(nn.Module):
-    """The loss of each person, Σ over labelled joints of weight × the likelihood's loss.
+    """The loss of each person: Σ over labelled joints of weight × the likelihood's loss.
 
-    likelihoods: one for D coordinates, then, for 3-D, one for joints whose label lacks the depth.
-    planar: numbers of the joints whose labels always lack the depth, because it is known: the second scores them.
-    A joint is scored by the likelihood of the first coordinates where its weight is above 0; what a coordinate without
-    weight holds (NaN, infinity) reaches neither loss nor gradient: harmless numbers stand in for it from the start.
+    A joint counts as labelled where its weight is above 0, and is scored by the likelihood of its labelled coordinates.
+    Values of unlabelled coordinates (NaN, infinity) affect neither loss nor gradient: constants replace them first.
 
-    Every likelihood gets a row for every joint, so shapes depend on the batch's size alone, and nothing waits for the
-    device to count labels: a step can be compiled, or recorded as a CUDA graph.
+    Every likelihood gets one row per joint, so shapes depend only on the batch size, and no count of labels makes the
+    host wait for the device: a step can be compiled or recorded as a CUDA graph.
+
+    Args:
+        likelihoods: the likelihood of D coordinates and, in 3-D, a second one for joints without a depth label.
+        planar: indices of joints whose depth is known and therefore never a label: the second likelihood scores them.
 
     Example:
         >>> from rlepose.losses import RLE, JointFlows, RealNVP
@@ -40,32 +42,33 @@ class Criterion(nn.Module):
         super().__init__()
         self.likelihoods = nn.ModuleList(likelihoods)
         self.planar = list(planar)
-        # A row a likelihood: which coordinates' labels it scores.
+        # One row per likelihood: the coordinates whose labels it scores.
         axes = torch.arange(max(likelihood.dims for likelihood in likelihoods))
         labels = torch.stack([axes < likelihood.dims for likelihood in likelihoods])
         self.register_buffer("labels", labels, persistent=False)
 
     @property
     def main(self) -> JointLikelihood:
-        """The likelihood of a joint whose D coordinates are labelled; in 3-D other joints have another."""
+        """Return the likelihood of joints with all D coordinates labelled."""
         return self._likelihood(0)
 
     @property
     def has_density(self) -> bool:
-        """Whether `main` is a density of the residual, which says how far a label lies from a prediction."""
+        """Whether `main` is a density of the residual between label and prediction."""
         return isinstance(self.main, LocationScale)
 
     def copied_density(self) -> LocationScale:
-        """A copy of `main` on the CPU, in evaluation mode; InputError for `basic`, a density of absolute positions."""
+        """Return a copy of `main` on the CPU, in evaluation mode; InputError for `basic`, a density of positions."""
         main = self.main
         if not isinstance(main, LocationScale):
-            raise InputError("loss.name: basic has no density of the residual to calibrate; take another loss")
+            raise InputError("loss.name: basic has no density of the residual to calibrate; use another loss")
         return copy.deepcopy(main).cpu().eval()
 
     def residual_spread(self, joints: int) -> Tensor:
-        """Standard deviation of target − mu in units of sigma, in the density that scores each joint: (K, D).
+        """Return the standard deviation of target − mu in units of sigma, for each joint: (K, D).
 
-        joints: K. That of a joint's labels as they are when nothing is missing. The depth of planar joints is known: 0.
+        Each joint uses the density that scores its complete label. The depth of planar joints is known: 0.
+        joints: K.
         """
         spread = self.main.residual_spread().expand(joints, -1)
         if self.planar:
@@ -81,15 +84,15 @@ class Criterion(nn.Module):
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """Names of the terms that `losses` gives: in 3-D of the joints with depth labels and of the joints without."""
+        """Names of the terms that `losses` returns: in 3-D, joints with and joints without a depth label."""
         return () if len(self.likelihoods) == 1 else ("in_space", "in_plane")
 
     def forward(self, output: PoseOutput, target: Tensor, weight: Tensor) -> Tensor:
-        """output.mu, output.sigma, target, weight (B, K, D) -> (B,). Training minimises their mean."""
+        """Return the loss of each person, (B,), for output.mu, output.sigma, target and weight (B, K, D)."""
         return self.losses(output, target, weight)[0]
 
     def losses(self, output: PoseOutput, target: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """What `forward` gives, and its terms by name, (B,) each, through which no gradient passes."""
+        """Return the loss as `forward` does, and its named terms, (B,) each, detached."""
         if output.sigma is None and self.main.needs_sigma:
             raise ValueError(f"{type(self.main).__name__} needs a sigma; build the head with predict_sigma=True")
         sigma = torch.ones_like(output.mu) if output.sigma is None else _with_floor(output.sigma)
@@ -101,7 +104,7 @@ class Criterion(nn.Module):
         for likelihood, labels in zip(self.likelihoods, self.labels, strict=True):
             assert isinstance(likelihood, JointLikelihood)
             others = (labelled != labels).any(dim=1)
-            # Fill first: infinity times a weight of 0 is NaN.
+            # Fill before multiplying: infinity times a weight of 0 is NaN.
             mu_d, sigma_d, target_d = (
                 values[:, : likelihood.dims].masked_fill(others.unsqueeze(1), harmless)
                 for values, harmless in ((mu, 0), (sigma, 1), (target, 0))
@@ -113,5 +116,5 @@ class Criterion(nn.Module):
 
 
 def _with_floor(sigma: Tensor) -> Tensor:
-    """Values at least SMALLEST_SIGMA; the gradient passes, so that what is too small can grow again."""
+    """Clamp sigma to SMALLEST_SIGMA, but pass the gradient on, so that a small sigma can grow again."""
     return sigma + (sigma.clamp(min=SMALLEST_SIGMA) - sigma).detach()

@@ -1,4 +1,4 @@
-"""Losses without a learned scale: how far the prediction is. As densities they have sigma = 1, a crop's size."""
+"""Losses without a learned scale: the distance to the label. As densities, they have sigma = 1, the size of a crop."""
 
 from torch import Tensor
 

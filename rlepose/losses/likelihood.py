@@ -1,7 +1,7 @@
-"""Densities of a joint's label given its prediction. Each is a loss: the negative log-density, in nats.
+"""Densities of a joint's label given its prediction. Each is a loss: the negative log density, in nats.
 
-All write the residual as (target − mu) / sigma and take and give network units (codec.py): sigma is a scale, and a
-density is per unit of crop width and height. A negative loss is no error: a density may exceed 1.
+All use the residual (target − mu) / sigma and network units (codec.py): sigma is a scale, and a density is per unit of
+crop width and height. A loss may be negative, since a density may exceed 1.
 """
 
 from abc import ABC, abstractmethod
@@ -14,15 +14,15 @@ from rlepose.losses.densities import DENSITIES, SimpleDensity, log_gaussian
 from rlepose.losses.flows import JointFlows
 from rlepose.pose.codec import PoseOutput
 
-SAMPLES = 1 << 15  # for what is estimated by drawing from a density: spreads, and levels to about 0.003
+SAMPLES = 1 << 15  # random points for estimates from a density: spreads, and levels to about 0.003
 
 
 class JointLikelihood(nn.Module, ABC):
     """The density p(target | mu, sigma) of a joint in `dims` coordinates.
 
-    Below, mu, sigma and target are (N, D), one row a joint, and joint (N,) holds the joints' numbers.
+    In all methods, mu, sigma and target are (N, D), one row per joint, and joint (N,) contains joint indices.
 
-    needs_sigma: whether the network has to give one. about_sigma: what it is then, for the model card.
+    needs_sigma: whether the network must predict sigma. about_sigma: the meaning of sigma, for the model card.
     """
 
     needs_sigma: ClassVar[bool] = True
@@ -34,18 +34,18 @@ class JointLikelihood(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
-        """Normalised log density at the target, nats: (N,)."""
+        """Return the normalised log density at the target, nats: (N,)."""
 
     def loss(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
-        """What training minimises: (N,). The negative log density, where a class does not say otherwise."""
+        """Return the loss that training minimises: (N,). The negative log density unless a class overrides it."""
         return -self.log_prob(mu, sigma, target, joint)
 
     @abstractmethod
     def residual_spread(self) -> Tensor:
-        """Standard deviation of target − mu in units of sigma: (1, D), or (K, D) with a flow a joint."""
+        """Return the standard deviation of target − mu in units of sigma: (1, D), or (K, D) with a flow per joint."""
 
     def predict(self, output: PoseOutput) -> PoseOutput:
-        """The predicted positions and scales: what the network gives, but for `Basic`."""
+        """Return predicted positions and scales: the network's output, except for `Basic`."""
         return output
 
 
@@ -54,23 +54,23 @@ class LocationScale(JointLikelihood):
 
     @abstractmethod
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        """Normalised log density p̄ of residuals (N, D): (N,), nats."""
+        """Return the normalised log density p̄ of residuals (N, D): (N,), nats."""
 
     def unnormalised_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        """`residual_log_prob` up to a number for each density; for RLE without the integral."""
+        """Return `residual_log_prob` up to a constant per density: for RLE, without the integral."""
         return self.residual_log_prob(residual, joint)
 
     @abstractmethod
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        """Random residuals of one joint: (count, D), on the generator's device."""
+        """Draw residuals of one joint: (count, D), on the generator's device."""
 
     @property
     def num_densities(self) -> int:
-        """How many densities p̄ there are: 1 that all joints share, or K, of which joint k has the k-th."""
+        """Number of densities p̄: 1 that all joints share, or K, one per joint."""
         return 1
 
     def density_of(self, joint: Tensor) -> Tensor:
-        """The number of each row's density p̄: joint (N,) -> (N,)."""
+        """Return the index of each row's density p̄: joint (N,) -> (N,)."""
         return torch.zeros_like(joint)
 
     def log_prob(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
@@ -78,11 +78,11 @@ class LocationScale(JointLikelihood):
 
     @torch.no_grad()
     def region_level(self, mu: Tensor, sigma: Tensor, target: Tensor, joint: Tensor) -> Tensor:
-        """Probability of the smallest region (highest density) with the target on its border: (N,) in [0, 1].
+        """Return the probability of the highest-density region whose border contains the target: (N,) in [0, 1].
 
-        Uniform over [0, 1] where targets follow the density.
+        Uniform over [0, 1] if targets follow the density.
         """
-        # The regions of x are the residual's: one set of samples serves all rows of a joint.
+        # Regions of x correspond to regions of the residual, so one set of samples serves all rows of a joint.
         observed = self.unnormalised_log_prob((target - mu) / sigma, joint)
         density = self.density_of(joint)
         samples = self.sample_densities(mu.device).flatten(0, 1)
@@ -98,14 +98,14 @@ class LocationScale(JointLikelihood):
         return self.sample_densities().std(dim=1)
 
     def mean_residual(self) -> Tensor:
-        """The mean of |residual|: (1, D), or (K, D) with a flow a joint."""
+        """Return the mean of |residual|: (1, D), or (K, D) with a flow per joint."""
         return self.sample_densities().abs().mean(dim=1)
 
     @torch.no_grad()
     def sample_densities(self, device: torch.device | None = None) -> Tensor:
-        """Random residuals of each density p̄: (num_densities, SAMPLES, D), the same at every call.
+        """Draw residuals of each density p̄: (num_densities, SAMPLES, D), the same in every call.
 
-        device: the flow's; it need be given where a likelihood without parameters works on another than the CPU.
+        device: device of the flow; only needed by a likelihood without parameters that is not on the CPU.
         """
         device = device or next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
         generator = torch.Generator(device).manual_seed(0)
@@ -113,7 +113,7 @@ class LocationScale(JointLikelihood):
 
 
 class FixedDensity(LocationScale):
-    """Independent coordinates with a density that is not learned."""
+    """Independent coordinates with a fixed density."""
 
     density: ClassVar[SimpleDensity]
 
@@ -138,18 +138,25 @@ class Gaussian(FixedDensity):
 
 
 class Laplace(FixedDensity):
-    """Independent Laplace densities with scale sigma: the mean of |target − mu|; the standard deviation is √2 sigma."""
+    """Independent Laplace densities with scale sigma = the mean of |target − mu|; the standard deviation is √2 sigma.
+
+    Example:
+        >>> mu, sigma, target = torch.zeros(1, 2), torch.full((1, 2), 0.1), torch.full((1, 2), 0.1)
+        >>> loss = Laplace(dims=2).loss(mu, sigma, target, joint=torch.tensor([0]))
+        >>> f"{loss.item():.3f}"  # 2 (log 0.2 + 1); may be negative
+        '-1.219'
+    """
 
     density = DENSITIES["laplace"]
     about_sigma = "the expected absolute error of each coordinate; its standard deviation is √2 sigma"
 
 
 class FlowDensity(LocationScale):
-    """A density of the residual that a flow has a part in."""
+    """A density of the residual that involves a flow."""
 
     about_sigma = (
-        "a scale whose unit the flow has chosen: a standard deviation is sigma times the flow's spread, by which "
-        "`Predictor` and the calibration report multiply"
+        "a scale in a unit that the flow has learned: the standard deviation is sigma times the flow's spread, a "
+        "factor that `Predictor` and the calibration report apply"
     )
 
     def __init__(self, flows: JointFlows) -> None:
@@ -165,7 +172,7 @@ class FlowDensity(LocationScale):
 
 
 class DLE(FlowDensity):
-    """Direct likelihood estimation: the residual's density is the flow's own (Li et al., section 3.2)."""
+    """Direct likelihood estimation: the density of the residual is the flow's density (Li et al., section 3.2)."""
 
     def residual_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
         return self.flows.log_prob(residual, joint)
@@ -177,8 +184,8 @@ class DLE(FlowDensity):
 class Basic(JointLikelihood):
     """The basic design (Li et al., section 3.1): the flow maps N(mu, sigma) to a density of the absolute position.
 
-    log p(x) = log N(f⁻¹(x); mu, sigma) + log |det ∂f⁻¹/∂x|, and the prediction is f(mu), so the flow stays at
-    inference. It fits the absolute positions of all labels at once, not how they scatter around a prediction.
+    log p(x) = log N(f⁻¹(x); mu, sigma) + log |det ∂f⁻¹/∂x|, and the prediction is f(mu), so inference needs the flow.
+    The flow fits the absolute positions of all labels at once, not their scatter around a prediction.
     """
 
     about_sigma = "the scale of the position's density, which is not centred at the prediction: no error bar"
@@ -195,7 +202,7 @@ class Basic(JointLikelihood):
         return next(self.parameters()).new_ones(1, self.dims)
 
     def predict(self, output: PoseOutput) -> PoseOutput:
-        """f(mu), and as sigma the root of the summed squares of [f(mu + sigma_i) − f(mu − sigma_i)] / 2 over axes i."""
+        """Return f(mu), with sigma = the root of the sum over axes i of ([f(mu + sigma_i) − f(mu − sigma_i)] / 2)²."""
         assert output.sigma is not None
         batch, joints, dims = output.mu.shape
         joint = torch.arange(joints, device=output.mu.device).repeat(batch)

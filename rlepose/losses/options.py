@@ -1,4 +1,4 @@
-"""Options of losses, and of the flows in them."""
+"""Options of losses and flows."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -15,47 +15,48 @@ class FlowConfig:
     name: str
     base: Literal["gaussian", "laplace"] = option(
         "gaussian",
-        "what the flow transforms, and starts as; laplace not for the loss basic. The paper's Gaussian learns heavy "
-        "tails slowly; from laplace, dle starts as the loss laplace (docs/results.md has both)",
+        "density that the flow transforms, and with which it starts; loss=basic does not allow laplace. The paper's "
+        "Gaussian learns heavy tails slowly; with laplace, dle starts as the loss laplace (docs/results.md has both)",
     )
-    per_joint: bool = option(False, "a flow for each joint instead of one that all share; costs K times as much")
+    per_joint: bool = option(False, "one flow per joint instead of a shared one; costs K times as much")
 
 
 @dataclass(frozen=True)
 class NetworkFlowConfig(FlowConfig):
-    """A flow whose transformations are networks."""
+    """A flow whose transformations contain networks."""
 
     depth: int = option(6, "number of transformations", low=1)
     width: int = option(64, "hidden units of the transformations' networks", low=1)
-    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option("leaky_relu", "of the networks' hidden layers")
+    activation: Literal["leaky_relu", "relu", "silu", "tanh"] = option("leaky_relu", "of the hidden layers")
 
 
 @dataclass(frozen=True)
 class RealNVPConfig(NetworkFlowConfig):
-    """Affine couplings, the paper's."""
+    """Affine couplings, as in the paper."""
 
     name: Literal["realnvp"] = "realnvp"
     masks: tuple[tuple[int, ...], ...] | None = option(
-        None, "0 for a coordinate that a coupling changes, 1 else; repeated over the depth; null: alternating"
+        None, "per coupling, 0 for a coordinate that it changes, else 1; repeated up to the depth; null: alternating"
     )
-    scale_bound: float = option(1.0, "a coupling scales by at most e^scale_bound", above=0)
+    scale_bound: float = option(1.0, "a coupling scales a coordinate by at most e^scale_bound", above=0)
     init: Literal["small", "torch"] = option(
         "small",
-        "initial weights of the networks. small: the flow starts as nearly its base; torch: torch's default for linear "
-        "layers, from which the authors' flow starts, with standard deviations of about 0.6 to 1.3 instead of 1",
+        "initial weights of the networks. small: the flow is nearly its base at first; torch: torch's default for "
+        "linear layers, as in the authors' code; the flow then starts with standard deviations of about 0.6 to 1.3 "
+        "instead of 1",
     )
 
 
 @dataclass(frozen=True)
 class NSFConfig(NetworkFlowConfig):
-    """Neural splines, of zuko."""
+    """Neural splines, from zuko."""
 
     name: Literal["nsf"] = "nsf"
 
 
 @dataclass(frozen=True)
 class MAFConfig(NetworkFlowConfig):
-    """Affine autoregressive transformations, of zuko."""
+    """Affine autoregressive transformations, from zuko."""
 
     name: Literal["maf"] = "maf"
 
@@ -67,30 +68,30 @@ AnyFlow = RealNVPConfig | NSFConfig | MAFConfig
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised; docs/likelihood.md says which to choose."""
+    """The training loss; docs/likelihood.md helps to choose."""
 
-    # Whether the network has to predict a sigma.
+    # Whether the network must predict sigma.
     needs_sigma: ClassVar[bool] = True
 
     name: str
     hidden_weight: float = option(1.0, "weight of joints that are labelled but hidden (visibility 1)", low=0, high=1)
     outside_weight: float = option(
         0.0,
-        "weight of labelled joints outside the crop (in 3-D also of joints more than 1 m before or behind the root), "
-        "relative to those inside: 0 as the network cannot see them, 1 in the authors' 2-D code",
+        "weight of labelled joints outside the crop (in 3-D, also of joints more than 1 m in front of or behind the "
+        "root), relative to joints inside: 0 because the network cannot see them, 1 as in the authors' 2-D code",
         low=0,
         high=1,
     )
     root_depth: bool = option(
         False,
-        "h36m: whether the root's depth counts as a label, as in the authors' code. It is 0 by definition, so a "
-        "likelihood makes its sigma vanish, and the gradient grow",
+        "h36m: whether the root's depth counts as a label, as in the authors' code. The depth is 0 by definition, so a "
+        "likelihood drives its sigma to 0, and the gradient grows",
     )
 
 
 @dataclass(frozen=True)
 class L1Config(LossConfig):
-    """Absolute distance; no sigma."""
+    """Absolute distance, without sigma."""
 
     needs_sigma: ClassVar[bool] = False
 
@@ -99,7 +100,7 @@ class L1Config(LossConfig):
 
 @dataclass(frozen=True)
 class L2Config(LossConfig):
-    """Squared distance; no sigma."""
+    """Squared distance, without sigma."""
 
     needs_sigma: ClassVar[bool] = False
 
@@ -122,14 +123,14 @@ class LaplaceConfig(LossConfig):
 
 @dataclass(frozen=True)
 class FlowLossConfig(LossConfig):
-    """A loss in which a flow is learned."""
+    """A loss with a learned flow."""
 
     flow: AnyFlow = section(RealNVPConfig)
 
 
 @dataclass(frozen=True)
 class BasicConfig(FlowLossConfig):
-    """The flow's density of the position, to compare with."""
+    """The flow's density of the absolute position, for comparison."""
 
     name: Literal["basic"] = "basic"
 
@@ -147,7 +148,7 @@ class RLEConfig(FlowLossConfig):
 
     name: Literal["rle"] = "rle"
     form: Literal["original", "paper"] = option(
-        "original", "the authors' code's formula, or the paper's equation 8 with its normaliser"
+        "original", "original: the formula of the authors' code; paper: equation 8 of the paper with its normaliser"
     )
     q: Literal["laplace", "gaussian"] = option("laplace", "form=paper: the simple density")
     q_scale: float = option(1.0, "form=paper: scale of the simple density, in units of sigma", above=0)
@@ -155,12 +156,12 @@ class RLEConfig(FlowLossConfig):
 
 @dataclass(frozen=True)
 class HeatmapConfig:
-    """What the heatmaps are trained to be."""
+    """Target heatmaps."""
 
     sigma: float = option(2.0, "standard deviation of the Gaussian around a joint, pixels of the heatmap", above=0)
     centers: Literal["rounded", "exact"] = option(
         "rounded",
-        "where it stands: on the nearest pixel, as in SimplePose, or on the joint itself, as in DARK and UDP",
+        "position of the Gaussian: rounded to the nearest pixel as in SimplePose, or exact as in DARK and UDP",
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the joints of a predicted pose are, as densities over the picture."""
+"""Densities of the joints of a predicted pose over the picture."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from rlepose.pose.geometry import Floats
 
 
 class ResidualDensity:
-    """What a loss has learned of (position − prediction) / scale in 2-D; what takes seconds is computed once.
+    """The density that a loss has learned for (position − prediction) / scale in 2-D; slow constants are cached.
 
     spread (K, 2): the standard deviation of each joint's residual.
     """
@@ -32,7 +32,7 @@ class ResidualDensity:
 
     @torch.no_grad()
     def log_prob(self, residual: Floats, joint: int) -> Floats:
-        """(N, 2) -> (N,), nats."""
+        """Return the log density of residuals (N, 2) of one joint: (N,), nats."""
         rows = torch.from_numpy(residual).float()
         values = self._likelihood.unnormalised_log_prob(rows, torch.full((len(rows),), joint))
         return (values - self._log_normaliser[joint]).numpy()
@@ -40,10 +40,10 @@ class ResidualDensity:
 
 @dataclass(frozen=True, eq=False)
 class PoseDensity:
-    """Where the joints of one person are, as densities over the picture: what the loss has learned.
+    """The densities of one person's joints over the picture, as learned by the loss.
 
-    keypoints, scale (K, 2): the predicted positions and the network's sigma, px. The scale is no standard deviation:
-    it is multiplied by the spread of `residuals`.
+    keypoints, scale (K, 2): predicted positions and the network's sigma, px. The scale is not a standard deviation:
+    multiply it by the spread of `residuals` to get one.
     """
 
     residuals: ResidualDensity
@@ -51,7 +51,7 @@ class PoseDensity:
     scale: Floats
 
     def log_prob(self, joint: int, points: ArrayLike) -> Floats:
-        """Log density of a joint's position, nats, per squared pixel: points (…, 2) px -> (…)."""
+        """Return the log density of a joint's position, nats per squared pixel: points (…, 2) px -> (…)."""
         points = np.asarray(points, float)
         scale = self.scale[joint]
         residual = (points - self.keypoints[joint]) / scale
@@ -60,9 +60,9 @@ class PoseDensity:
         )
 
     def on_grid(self, joint: int, radius: float = 4.0, count: int = 101) -> tuple[Floats, Floats, Floats]:
-        """The log density on a grid of `radius` standard deviations around the prediction.
+        """Return the log density on a grid that spans `radius` standard deviations around the prediction.
 
-        -> x (count,) px, y (count,) px, log_prob (count, count), rows along y.
+        -> x (count,) px, y (count,) px, log_prob (count, count) with rows along y.
         """
         reach = radius * self.scale[joint] * self.residuals.spread[joint]
         x, y = np.linspace(self.keypoints[joint] - reach, self.keypoints[joint] + reach, count).T

@@ -1,4 +1,4 @@
-"""Residual log-likelihood estimation (Li et al., ICCV 2021, section 3.3): equation 8, and the authors' code's form."""
+"""Residual log-likelihood estimation (Li et al., ICCV 2021, section 3.3): equation 8, and the authors' code's loss."""
 
 import math
 from typing import Literal
@@ -12,24 +12,26 @@ from rlepose.losses.flows import JointFlows
 from rlepose.losses.likelihood import FlowDensity
 
 _ORIGINAL_SCALE = 2 * math.sqrt(2)
-# What the authors' code's loss has in each coordinate beside −2 log of G^(D/2) Q / Π sigma.
+# Per coordinate, the difference between the authors' loss and −2 log of G^(D/2) Q / Π sigma.
 _ORIGINAL_CONSTANT = 0.5 * math.log(2 * math.pi) - 2 * math.log(2 * _ORIGINAL_SCALE)
 
 
 class RLE(FlowDensity):
     """The residual ē = (target − mu) / sigma has the density p̄(ē) = G(ē) Q(ē) / Z.
 
-    G is the flow's density, Q a simple one, Z = ∫ G Q. So the flow learns only by how much labels deviate from Q. Which
-    part of the scatter sigma carries and which the flow is not fixed by p̄ alone: see docs/likelihood.md.
+    G is the flow's density, Q a simple one, Z = ∫ G Q. The flow thus learns how labels deviate from Q. p̄ alone does
+    not determine how sigma and the flow share the scatter; see docs/likelihood.md. The flow sees −ē, as in the
+    authors' code.
 
-    form 'paper':    the loss is −log p̄(ē) + Σ log sigma, with Z.
-    form 'original': the loss is the authors' code's, Σ over coordinates of
-                     [log sigma − log G]  +  [log(sigma √(2π)) + |ē| / √2].
-                     Half of it is −log of G^(D/2) Q / Π sigma with Q a Laplace density of scale 2√2, up to a constant,
-                     but without log Z: no likelihood of the flow's parameters. `log_prob` has the Z.
-
-    q, q_scale: Q's family and its scale in units of sigma; the original's are fixed.
-    The flow sees −ē, as in the authors' code.
+    Args:
+        flows: the flow of all joints, or one per joint.
+        form: 'paper': the loss is −log p̄(ē) + Σ log sigma, with Z.
+            'original': the loss of the authors' code, Σ over coordinates of
+            [log sigma − log G]  +  [log(sigma √(2π)) + |ē| / √2].
+            Half of it is −log of G^(D/2) Q / Π sigma with Q a Laplace density of scale 2√2, up to a constant, but
+            without log Z, so it is no likelihood of the flow's parameters. `log_prob` includes Z.
+        q: family of Q; fixed for 'original'.
+        q_scale: scale of Q in units of sigma; fixed for 'original'.
 
     Raises ValueError for q or q_scale with the original form.
 
@@ -54,7 +56,7 @@ class RLE(FlowDensity):
     ) -> None:
         super().__init__(flows)
         if form == "original" and (q, q_scale) != ("laplace", 1.0):
-            raise ValueError(f"q={q!r} and q_scale={q_scale:g} belong to form='paper'; the original form has its own Q")
+            raise ValueError(f"q={q!r} and q_scale={q_scale:g} need form='paper'; form='original' has a fixed Q")
         self.form = form
         self.q = DENSITIES["laplace" if form == "original" else q]
         self.q_scale = _ORIGINAL_SCALE if form == "original" else q_scale
@@ -75,16 +77,16 @@ class RLE(FlowDensity):
         return self.unnormalised_log_prob(residual, joint) - normaliser
 
     def unnormalised_log_prob(self, residual: Tensor, joint: Tensor) -> Tensor:
-        """log G^power Q, without Z."""
+        """Return log G^power Q, without Z."""
         return self.power * self.flows.log_prob(-residual, joint) + self._log_q(residual)
 
     def log_normaliser(self) -> Tensor:
-        """log Z = log ∫ G^power Q of each flow: (1,), or (K,) with a flow a joint; differentiable.
+        """Return log Z = log ∫ G^power Q for each flow: (1,), or (K,) with a flow per joint; differentiable.
 
-        Integrated at fixed points of both densities at once: with h = G^power Q / (G + Q), Z = E_G[h] + E_Q[h] (Veach's
-        balance heuristic). Points of one alone are not enough. Training finds the flow that hides Q between the points
-        of G (by growing wide) or G between those of Q (by growing narrow), and a Z that is too small is a likelihood
-        that is too high. h is no larger than the smaller of G and Q (for power 1), so nothing can hide.
+        Integrated at fixed points of both densities: with h = G^power Q / (G + Q), Z = E_G[h] + E_Q[h] (Veach's balance
+        heuristic). Points of one density are not enough: training then finds a flow that hides Q between the points of
+        G (a wide flow) or G between the points of Q (a narrow one), and an underestimated Z overestimates the
+        likelihood. For power 1, h never exceeds the smaller of G and Q, so nothing can hide.
         """
         points = (self.base_points, self.q_points) if self.training else self._points(fine=True)
         values = []
@@ -98,7 +100,7 @@ class RLE(FlowDensity):
 
     @torch.no_grad()
     def sample_residuals(self, count: int, joint: int, generator: torch.Generator) -> Tensor:
-        # Draw from both, as for Z, and keep in proportion to what the density is of their sum.
+        # Draw from both densities, as for Z, then resample in proportion to p̄ / (G + Q).
         flow = self.flows.of(joint)
         of_g = flow.sample(4 * count, generator)
         of_q = self.q_scale * self.q.sample(4 * count, self.dims, generator)
@@ -108,24 +110,24 @@ class RLE(FlowDensity):
         return -x[kept]
 
     def _log_h(self, log_g: Tensor, log_q: Tensor) -> Tensor:
-        """log of G^power Q / (G + Q)."""
+        """Return log of G^power Q / (G + Q)."""
         return self.power * log_g + log_q - torch.logaddexp(log_g, log_q)
 
     def _log_q(self, residual: Tensor) -> Tensor:
         return self.q.log_prob(residual, self.q_scale)
 
     def _points(self, fine: bool) -> tuple[Tensor, Tensor]:
-        """Points of the flows' base, which a flow maps to its own, and points of Q: (M, D) each, float64."""
+        """Return points of the flows' base, which a flow maps to its own points, and points of Q: (M, D), float64."""
         points = unit_points(self.dims, fine)
         return self.flows.base.quantile(points), self.q_scale * self.q.quantile(points)
 
 
 def unit_points(dims: int, fine: bool) -> Tensor:
-    """Points spread evenly over the unit cube, none on its border: (M, D) float64. A grid for D ≤ 2, Sobol's above."""
+    """Return evenly spread points inside the unit cube: (M, D) float64. A grid for D ≤ 2, Sobol points above."""
     if dims > 2:
         count = 1 << (17 if fine else 12)
         return SobolEngine(dims).draw(count, dtype=torch.float64) + 0.5 / count  # type: ignore[no-untyped-call]
-    # Even numbers: the kink of a Laplace density lies between two points.
+    # Even counts, so that the kink of a Laplace density lies between two points.
     count = {1: 512, 2: 256 if fine else 40}[dims]
     axis = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     return torch.cartesian_prod(*[axis] * dims).view(-1, dims)

@@ -1,4 +1,4 @@
-"""Flows of the zuko library (https://zuko.readthedocs.io), an optional extra: pip install -e '.[zuko]'."""
+"""Flows from the library zuko (https://zuko.readthedocs.io), an optional extra: pip install -e '.[zuko]'."""
 
 from typing import Any, ClassVar
 
@@ -11,13 +11,13 @@ from rlepose.losses.flows import Flow
 
 
 class ZukoFlow(Flow):
-    """An autoregressive flow of zuko.
+    """An autoregressive flow from zuko.
 
-    kind:  its class's name in zuko.flows.
-    depth: number of transformations. width, activation: of their networks' two hidden layers.
+    kind:  name of the class in zuko.flows.
+    depth: number of transformations. width, activation: of the two hidden layers of their networks.
     base:  the density of z, a key of DENSITIES.
 
-    Raises InputError where zuko is not installed.
+    Raises InputError if zuko is not installed.
     """
 
     kind: ClassVar[str]
@@ -35,8 +35,8 @@ class ZukoFlow(Flow):
             import zuko
         except ImportError as error:
             raise InputError(
-                f"loss.flow.name: {self.kind.lower()} needs the zuko library; pip install -e '.[zuko]', "
-                "or set it to realnvp"
+                f"loss.flow.name: {self.kind.lower()} needs the zuko library; run pip install -e '.[zuko]', "
+                "or set loss.flow.name=realnvp"
             ) from error
         self.lazy = getattr(zuko.flows, self.kind)(
             features=dims,
@@ -53,7 +53,7 @@ class ZukoFlow(Flow):
 
 
 class NSF(ZukoFlow):
-    """Neural splines (Durkan et al., NeurIPS 2019), which bend [−5, 5] and leave what is outside as it is."""
+    """Neural splines (Durkan et al., NeurIPS 2019), which transform [−5, 5] and are the identity outside."""
 
     kind = "NSF"
 
@@ -65,6 +65,6 @@ class MAF(ZukoFlow):
 
 
 def _apply(transform: Any, points: Tensor) -> tuple[Tensor, Tensor]:
-    # zuko cannot take an empty batch, which a rank without labelled joints has: one more row, dropped again.
+    # zuko rejects empty batches, which occur on a rank without labelled joints: add one row and drop it again.
     mapped, log_det = transform.call_and_ladj(torch.cat([points, points.new_zeros(1, points.shape[1])]))
     return mapped[:-1], log_det[:-1]

@@ -1,4 +1,4 @@
-"""Any timm model as a feature extractor."""
+"""Use any timm model as a feature extractor."""
 
 import difflib
 import json
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 class Backbone(nn.Module):
     """A timm model without its classifier.
 
-    forward: image (B, 3, H, W), normalised -> list of feature maps (B, C_i, H_i, W_i), C_i being `channels[i]`.
-    Most models give one map, their last. HRNet gives its four parallel branches, highest resolution first: each
-    branch has exchanged with all others, and none is the last. `reductions[i]` is the stride of map i.
+    forward: image (B, 3, H, W), normalised -> list of feature maps (B, C_i, H_i, W_i) with C_i = `channels[i]`. Most
+    models return only their last map. HRNet returns its four parallel branches, highest resolution first, because each
+    branch has information from all others. `reductions[i]` is the stride of map i.
 
-    name, pretrained, weights, options: as in `BackboneConfig`.
-    first_map_only: HRNet gives its first branch alone, without the layers that make the others of it at the end: the
-    HRNet that is published for heatmaps.
+    name, pretrained, weights, options: see `BackboneConfig`.
+    first_map_only: HRNet returns only its first branch and omits the layers that make the other branches of its last
+    stage: the HRNet published for heatmaps.
 
-    Raises InputError for a model that timm does not know, wrong options, and weights that cannot be fetched.
+    Raises InputError for a model unknown to timm, invalid options, and weights that cannot be loaded.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class Backbone(nn.Module):
         first_map_only: bool = False,
     ) -> None:
         super().__init__()
-        import timm  # takes seconds, so only where a model is built
+        import timm  # takes seconds, so imported only to build a model
 
         is_hrnet = _architecture(name).startswith("hrnet")
         arguments: dict[str, Any] = {"features_only": True, "out_indices": (-1,), **(options or {})}
         if is_hrnet:
-            # The default location 'incre' would widen the branches for classification; '' keeps 32/64/128/256.
+            # The default feature location 'incre' would widen the branches for classification; '' keeps 32/64/128/256.
             # Index 0 is the stem.
             arguments |= {"feature_location": "", "out_indices": (1, 2, 3, 4)}
         if weights == PACKAGE:
             if pretrained:
                 arguments["pretrained_cfg_overlay"] = {"state_dict": package_weights(_architecture(name))}
         elif weights is not None:
-            # With the source of a prefixed name timm would fetch that one's weights.
+            # timm would otherwise load the weights of a prefixed name.
             arguments["pretrained_cfg_overlay"] = {"file": weights, "source": ""}
         try:
             self.features = timm.create_model(name, **arguments)
@@ -63,11 +63,11 @@ class Backbone(nn.Module):
         self.channels: list[int] = list(self.features.feature_info.channels())
         self.reductions: list[int] = list(self.features.feature_info.reduction())
         if first_map_only and is_hrnet:
-            # A parameter without gradient would be an error to DDP.
+            # DDP rejects parameters without a gradient.
             last = self.features.stage4[-1]
             last.fuse_layers = last.fuse_layers[:1]
             self.channels, self.reductions = self.channels[:1], self.reductions[:1]
-        # Swin and a few others give (B, H, W, C)
+        # Swin and a few others return (B, H, W, C)
         self._channels_last_maps = getattr(self.features, "output_fmt", "NCHW") == "NHWC"
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -78,9 +78,9 @@ class Backbone(nn.Module):
 
 
 def _architecture(name: str) -> str:
-    """The model without its weights' tag, as timm calls it; of a prefixed name that in the config.json it leads to.
+    """Return timm's name of a model, without the tag of its weights; for a prefixed name, read it from config.json.
 
-    Raises InputError where timm does not know the model or there is no such file.
+    Raises InputError if timm does not know the model or there is no such file.
     """
     import timm
 
@@ -91,10 +91,10 @@ def _architecture(name: str) -> str:
             return str(json.loads(text)["architecture"])
         if source == "hf-hub":
             return str(timm.models.load_model_config_from_hf(place)[1])
-    except Exception as error:  # the hub raises its own kinds
+    except Exception as error:  # the hub raises many types of errors
         raise InputError(
-            f"model.backbone.name: '{name}' leads to no config.json with an architecture ({first_line(error)}); "
-            "give hf-hub:OWNER/MODEL, local-dir:FOLDER as timm's save_for_hf writes it, or timm's own name of the model"
+            f"model.backbone.name: '{name}' does not lead to a config.json with an architecture ({first_line(error)}); "
+            "give hf-hub:OWNER/MODEL, local-dir:FOLDER written by timm's save_for_hf, or timm's name of the model"
         ) from error
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=1)
@@ -111,34 +111,35 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
     hub = place if prefix == "hf-hub" else known and known.hf_hub_id
     address = f"https://huggingface.co/{hub}" if hub else "its home page"
     mend = (
-        f"fetch the weights from {address} and pass --set model.backbone.weights=FILE, "
-        "or start from random ones with --set model.backbone.pretrained=false"
+        f"download the weights from {address} and pass --set model.backbone.weights=FILE, "
+        "or start from random weights with --set model.backbone.pretrained=false"
     )
     try:
         backbone.features = timm.create_model(name, pretrained=True, **arguments)
         if (weights is not None and weights != PACKAGE) or prefix:
-            # timm loads feature extractors leniently: a file of another model leaves random weights, without a word.
-            # What was loaded is equal the second time; what is random is not.
+            # timm loads feature extractors non-strictly: a file of another model silently leaves random weights. A
+            # second load changes only weights that the first did not set.
             again = timm.create_model(name, pretrained=True, **arguments).state_dict()
             random = [key for key, value in backbone.features.state_dict().items() if not again[key].equal(value)]
             if random:
-                raise ValueError(f"it has no {random[0]}" + (f" and {len(random) - 1} others" if random[1:] else ""))
-    except Exception as error:  # each of timm's loaders raises its own kinds
+                raise ValueError(f"no {random[0]} in it" + (f" and {len(random) - 1} others" if random[1:] else ""))
+    except Exception as error:  # timm's loaders raise many types of errors
         if weights is not None:
             raise InputError(
-                f"model.backbone.weights: {weights} does not hold weights of '{name}' ({first_line(error)}); {mend}"
+                f"model.backbone.weights: {weights} contains no weights of '{name}' ({first_line(error)}); {mend}"
             ) from error
         raise InputError(
-            f"model.backbone.pretrained: cannot get weights of '{name}' ({first_line(error)}); {mend}"
+            f"model.backbone.pretrained: cannot load the weights of '{name}' ({first_line(error)}); {mend}"
         ) from error
 
 
 def init_backbone(backbone: Backbone, config: TopDownModelConfig) -> None:
-    """Fill a backbone from the checkpoint that `init_from` names, and log what was taken.
+    """Initialise a backbone from the checkpoint `init_from`, and log which tensors were loaded.
 
-    A tensor that the checkpoint lacks keeps its value: a backbone for heatmaps may be smaller (`first_map_only`). Where
-    the checkpoint's network sees its pixels normalised otherwise, a warning says so.
-    Raises InputError for another file, another backbone, and tensors of other shapes.
+    Tensors that the checkpoint lacks keep their values: a backbone for heatmaps may be smaller (`first_map_only`). A
+    warning is logged if the checkpoint's network normalises pixels differently.
+
+    Raises InputError for a file that is no checkpoint, another backbone, and tensors of other shapes.
     """
     path, name = str(config.init_from), config.backbone.name
     if not Path(path).is_file():
@@ -147,40 +148,40 @@ def init_backbone(backbone: Backbone, config: TopDownModelConfig) -> None:
         tree = torch.load(path, map_location="cpu", weights_only=True)
         state, model = tree["model"], tree["config"]["model"]
         theirs = model["backbone"]["name"]
-    except Exception as error:  # unpickling a broken file can raise nearly anything
+    except Exception as error:  # unpickling a broken file can raise almost anything
         raise InputError(
-            f"model.init_from: {path} is no checkpoint of this project ({first_line(error)}); weights for timm go to "
+            f"model.init_from: {path} is no checkpoint of this project ({first_line(error)}); set timm weights in "
             "model.backbone.weights"
         ) from error
     if theirs != name and _architecture(theirs) != _architecture(name):
         raise InputError(
-            f"model.init_from: {path} has the backbone {theirs} and not {name}; set model.backbone.name "
-            "to it, or take another checkpoint"
+            f"model.init_from: {path} has the backbone {theirs}, but model.backbone.name is {name}; change "
+            "model.backbone.name, or use another checkpoint"
         )
     found = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     own = backbone.state_dict()
     for key in own.keys() & found.keys():
         if own[key].shape != found[key].shape:
             raise InputError(
-                f"model.init_from: backbone.{key} of {path} has the shape {list(found[key].shape)} and not "
-                f"{list(own[key].shape)}; give model.backbone.options as they are in that experiment"
+                f"model.init_from: backbone.{key} has shape {list(found[key].shape)} in {path}, but this backbone has "
+                f"{list(own[key].shape)}; copy model.backbone.options from that experiment"
             )
     taken = {key: value for key, value in found.items() if key in own}
     backbone.load_state_dict(taken, strict=False)
     for option in ("pixel_mean", "pixel_std"):
         if list(model[option]) != list(getattr(config, option)):
             log.warning(
-                "init_from       that network was trained with model.%s=%s, this one has %s: its filters see another "
-                "range; take that checkpoint's unless you mean to",
+                "init_from       the checkpoint was trained with model.%s=%s, but this config has %s, so its filters "
+                "see another range; copy the checkpoint's value unless the change is intended",
                 *(option, list(model[option]), list(getattr(config, option))),
             )
-    log.info("init_from       %s: %d of the backbone's %d tensors taken", path, len(taken), len(own))
-    _report("not in that checkpoint, left as they were", own.keys() - taken.keys())
-    _report("in that checkpoint, not taken", state.keys() - {f"backbone.{key}" for key in taken})
+    log.info("init_from       %s: loaded %d of the backbone's %d tensors", path, len(taken), len(own))
+    _report("not in the checkpoint, unchanged", own.keys() - taken.keys())
+    _report("only in the checkpoint, not loaded", state.keys() - {f"backbone.{key}" for key in taken})
 
 
 def _report(what: str, names: Set[str]) -> None:
-    """Log the modules that tensors belong to, with their number."""
+    """Log how many tensors there are, and to which modules they belong."""
     if names:
         modules = sorted({".".join(name.split(".")[:3]) for name in names})
         log.info("init_from       %s: %d tensors (%s)", what, len(names), ", ".join(modules))

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, and the share of the last layers in both."""
+"""The cost of a network: parameters and multiply-adds, and the fraction of the last layers in both."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ _LAST_LAYERS = ("head", "coordinates", "scales")  # a PoseModel's, and a Lifting
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one person: of a crop or, in lifting, of a 2-D pose.
+    """The cost for one person: for a crop or, in lifting, for a 2-D pose.
 
-    multiply_adds: of convolutions and matrix products; sums, norms and activations are not counted.
+    multiply_adds: convolutions and matrix products; sums, norms and activations are free.
     head_parameters, head_multiply_adds: of the head or, in lifting, of the last layers.
     """
 
@@ -32,30 +32,28 @@ class Cost:
 
 
 def untrained_network(config: Config) -> PoseModel | LiftingNet:
-    """A config's network with random weights, in evaluation mode.
+    """Return a config's network with random weights, in evaluation mode.
 
-    InputError where it has a head and `data.num_keypoints` is not set.
+    InputError for a network with a head without `data.num_keypoints`.
     """
     if isinstance(config.model, LiftingModelConfig):
         return lifting_network(config).eval()
     joints = config.data.num_keypoints
     if joints is None:
-        raise InputError(
-            "data.num_keypoints: null leaves the head's size to the annotation file; set it to the number of joints"
-        )
+        raise InputError("data.num_keypoints: null, so the size of the head is unknown; set it to the number of joints")
     return network_of(config, joints, pretrained=False).eval()
 
 
 def blank_input(config: Config, batch: int, device: torch.device | None = None) -> Tensor:
-    """What a config's network reads of so many persons, all of it 0: crops, or 2-D poses."""
+    """Return an input of zeros for a config's network, for `batch` persons: crops, or 2-D poses."""
     if isinstance(config.model, LiftingModelConfig):
         return torch.zeros(batch, INPUTS, device=device)
     return torch.zeros(batch, 3, *config.data.input_size_hw, dtype=torch.uint8, device=device)
 
 
 def model_cost(config: Config) -> Cost:
-    """The cost of a config's network at its input size. Tensors have shapes but no values: nothing is computed or
-    fetched. InputError as of `untrained_network`."""
+    """Return the cost of a config's network at its input size, from shapes alone: nothing is computed or downloaded.
+    InputError as in `untrained_network`."""
     with FakeTensorMode(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model = untrained_network(config)
         model(blank_input(config, 1))
@@ -72,7 +70,7 @@ def model_cost(config: Config) -> Cost:
 
 
 def format_costs(costs: dict[str, Cost]) -> str:
-    """A table, a row for each named network."""
+    """Return a table with one row per network."""
     width = max(map(len, costs), default=0)
     lines = [f"{'':<{width}} {'parameters':>12} {'of the head':>12} {'multiply-adds':>14} {'of the head':>13}"]
     lines += [
@@ -84,5 +82,5 @@ def format_costs(costs: dict[str, Cost]) -> str:
 
 
 def _millions(count: int) -> str:
-    """'23.65 M', and '4.00 G' of billions."""
+    """Format as '23.65 M', or billions as '4.00 G'."""
     return f"{count / 1e9:.2f} G" if count >= 1e9 else f"{count / 1e6:.2f} M"

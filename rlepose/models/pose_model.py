@@ -1,4 +1,4 @@
-"""The network that is trained, exported and deployed. No flow in it."""
+"""The network for training, export and deployment. It contains no flow."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ class PoseModel(nn.Module):
 def build_model(
     config: TopDownModelConfig, num_keypoints: int, predict_sigma: bool, pretrained: bool = True, dims: int = 2
 ) -> PoseModel:
-    """The model of a config; `pretrained=False` where a checkpoint will fill it anyway."""
+    """Return the model of a config. pretrained: False if a checkpoint will fill the weights."""
     options, fill = config.backbone, pretrained and config.init_from is not None
     backbone = Backbone(
         options.name,
@@ -52,5 +52,5 @@ def build_model(
 
 
 def network_of(config: Config, joints: int, pretrained: bool) -> PoseModel:
-    """The model of a whole config: its loss says whether it predicts sigma, its data in how many dimensions."""
+    """Return the model of a whole config, with sigma if the loss needs it and with the data's dimensions."""
     return build_model(config.top_down, joints, config.loss.needs_sigma, pretrained, config.dims)

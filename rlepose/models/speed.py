@@ -1,4 +1,4 @@
-"""How many persons a second a network reads on this machine: crops or, in lifting, 2-D poses."""
+"""Measure how many persons a network processes per second on this machine: crops or, in lifting, 2-D poses."""
 
 import statistics
 import time
@@ -13,10 +13,10 @@ from rlepose.models.cost import blank_input, untrained_network
 def persons_per_second(
     configs: Mapping[str, Config], device: torch.device, batch: int = 16, rounds: int = 7
 ) -> dict[str, float]:
-    """Of each config's network, with random weights, at its input size, in float32: the median over the rounds.
+    """Return the speed of each config's network, with random weights, at its input size, in float32: the median.
 
-    The networks take turns, so that what else the machine does slows all of them: hold them against each other, and
-    against nothing measured at another time. InputError as of `untrained_network`.
+    The networks take turns, so that other load on the machine slows all of them: compare the results with each other
+    only. InputError as in `untrained_network`.
     """
     networks = {name: untrained_network(config).to(device) for name, config in configs.items()}
     for name, config in configs.items():
@@ -32,7 +32,7 @@ def persons_per_second(
                 network(inputs[name])
                 _finish(device)
                 seconds[name].append(time.perf_counter() - started)
-    # The first round warms up.
+    # The first round is a warm-up.
     return {name: batch / statistics.median(times[1:]) for name, times in seconds.items()}
 
 

@@ -1,8 +1,8 @@
-"""Between pixels and what the network regresses: encode and decode, side by side.
+"""Convert poses between picture pixels and network units.
 
-Network units: frame widths and heights minus 0.5 (frames.py); depth, the third coordinate in 3-D, in mm behind the root
-joint divided by 2000. `sigma` is a scale (not a variance) in the same unit. Heatmaps have encode and decode of their
-own, in heatmaps.py.
+Network units: frame widths and heights minus 0.5 (frames.py). Depth, the third coordinate in 3-D, is in mm behind the
+root joint, divided by 2000. `sigma` is a scale (not a variance) in the same unit. heatmaps.py encodes and decodes
+heatmaps.
 """
 
 from typing import NamedTuple
@@ -16,16 +16,16 @@ from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats
 from rlepose.pose.heatmaps import Heatmaps
 
-DEPTH_UNIT_MM = 2000.0  # ±0.5, a crop's reach, is a metre before and behind the root
+DEPTH_UNIT_MM = 2000.0  # so that ±0.5, the extent of a crop, is one metre in front of and behind the root
 
 
 class PoseOutput(NamedTuple):
-    """What the network gives.
+    """The network's output.
 
     mu:       (B, K, D).
-    sigma:    (B, K, D), or None where the loss learns no scale.
-    score:    (B, K), confidence of each joint where it does not follow from sigma, else None.
-    heatmaps: what mu and score were read from, where it was heatmaps.
+    sigma:    (B, K, D), or None if the loss learns no scale.
+    score:    (B, K), confidence of each joint; None if sigma determines it.
+    heatmaps: the heatmaps from which mu and score were read; None for other heads.
     """
 
     mu: Tensor
@@ -35,7 +35,7 @@ class PoseOutput(NamedTuple):
 
 
 def heatmap_output(heatmaps: Heatmaps) -> PoseOutput:
-    """The pose that heatmaps show: positions of the maxima, scored by them. No gradient passes but by the heatmaps."""
+    """Read a pose from heatmaps: positions of the maxima, scored by their values. Only the heatmaps carry gradients."""
     with torch.no_grad():
         mu, score = heatmaps.peaks()
     return PoseOutput(mu, None, score, heatmaps)
@@ -49,18 +49,19 @@ def encode(
     depth_mm: Floats | None = None,
     outside_weight: float = 0.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Target and weight of one person in a frame: (K, D) float32 each, D being 3 with depth, else 2.
+    """Return target and weight of one person in a frame: (K, D) float32 each, with D = 3 if depth is given, else 2.
 
-    A weight is 1, `hidden_weight` or 0, times `outside_weight` outside the frame. Targets of weight 0 are 0.
+    A joint's weight is 1, `hidden_weight` or 0, times `outside_weight` if the joint is outside the frame. Targets with
+    weight 0 are 0.
 
     Args:
         keypoints: (K, 2) px in the picture.
-        visible: (K,), 0 for no label, 1 for a joint that is labelled but hidden, 2 for a visible one.
-        frame: what the network sees of the picture.
-        hidden_weight: weight of a joint with visible 1.
-        depth_mm: (K,) mm behind the root, NaN for no label; None in 2-D. Turning or resizing the frame leaves the depth
-            as it is. A joint more than 1 m before or behind the root lies outside, too.
-        outside_weight: factor for a joint outside the frame.
+        visible: (K,), 0 for an unlabelled joint, 1 for a labelled but hidden one, 2 for a visible one.
+        frame: the region of the picture that the network sees.
+        hidden_weight: weight of joints with visible = 1.
+        depth_mm: (K,) mm behind the root, NaN for no label; None in 2-D. Rotating or scaling the frame does not change
+            the depth. A joint more than 1 m in front of or behind the root counts as outside the frame.
+        outside_weight: factor for joints outside the frame.
 
     Example:
         >>> frame = Frames.of_boxes([0.0, 0.0, 100.0, 200.0])
@@ -84,10 +85,15 @@ def encode(
 
 
 def decode(mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Floats | None]:
-    """Network units to picture pixels.
+    """Convert network units to picture pixels; depth to mm.
 
-    mu and sigma (N, K, D) in N frames without rotation -> keypoints (N, K, D) and sigma (N, K, D): x and y in px and,
-    in 3-D, depth relative to the root in mm.
+    Args:
+        mu: (N, K, D) network units.
+        sigma: (N, K, D) network units, or None.
+        frames: N frames without rotation.
+
+    Returns:
+        keypoints and sigma, (N, K, D) each: x and y in px and, in 3-D, depth relative to the root in mm.
 
     Example:
         >>> frames = Frames.of_boxes([[0.0, 0.0, 100.0, 200.0]])
@@ -105,11 +111,10 @@ def decode(mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Fl
 
 
 def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...] | Tensor, crop_width: int) -> PoseOutput:
-    """The prediction on a mirrored crop, expressed for the crop as it was.
+    """Return the prediction for the original crop, given the prediction for its mirror image.
 
-    Mirroring sends pixel x to W − 1 − x, so mu_x goes to −mu_x − 1 / W, and left and right change places. y and depth
-    stay.
-    A permutation (K,) that is on the device already spares a copy for which the host waits.
+    Mirroring maps pixel x to W − 1 − x, so mu_x becomes −mu_x − 1 / W, and left and right joints are swapped. y and
+    depth do not change. If flip_permutation (K,) is a tensor on the device, no copy blocks the host.
     """
     permutation = torch.as_tensor(flip_permutation, device=output.mu.device)
     if output.heatmaps is not None:
@@ -121,7 +126,7 @@ def flip_output(output: PoseOutput, flip_permutation: tuple[int, ...] | Tensor, 
 
 
 def average_outputs(first: PoseOutput, second: PoseOutput) -> PoseOutput:
-    """Mean of two predictions of the same crops; of their heatmaps, where they have some."""
+    """Return the mean of two predictions for the same crops; if there are heatmaps, average these instead."""
     if first.heatmaps is not None and second.heatmaps is not None:
         return heatmap_output(first.heatmaps._replace(values=(first.heatmaps.values + second.heatmaps.values) / 2))
     sigma, score = (
@@ -132,9 +137,9 @@ def average_outputs(first: PoseOutput, second: PoseOutput) -> PoseOutput:
 
 
 def joint_scores(output: PoseOutput) -> Tensor:
-    """Confidence of each joint: the output's own, or 1 − mean of sigma over the coordinates, as the original has it.
+    """Return the confidence of each joint: the output's score, or 1 − the mean of sigma, as in the authors' code.
 
-    -> (B, K), in [0, 1] for a sigma in [0, 1]; ones where the network predicts neither.
+    -> (B, K), in [0, 1] if sigma is in [0, 1]; ones if the output has neither a score nor a sigma.
     """
     if output.score is not None:
         return output.score

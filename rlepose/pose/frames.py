@@ -1,7 +1,7 @@
-"""Frames: affine maps from the picture to the unit square, where networks see a person and predict the pose.
+"""Frames: affine maps from the picture to the unit square, in which a network sees a person and predicts the pose.
 
-A person's crop is a frame; so is a region of interest, the box around a dense location, or what a decoder looks at.
-Positions in a frame are in frame widths and heights, minus 0.5: the frame spans ±0.5 in both directions.
+A person's crop is a frame. So is a region of interest, the box around a dense location, or the crop of a decoder.
+Positions in a frame are in frame widths and heights minus 0.5: the frame spans ±0.5 in both directions.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from rlepose.pose.geometry import Floats, crop_matrix, invert_affine, transform_
 
 @dataclass(frozen=True)
 class Frames:
-    """One frame, or an array of frames of one size.
+    """One frame, or an array of frames that share one size.
 
-    matrix: (…, 2, 3), from picture pixels to the frames' pixels.
-    size_wh: (2,), width and height of a frame in the frames' pixels; (1, 1) for frames without pixels.
+    matrix: (…, 2, 3), from picture pixels to frame pixels.
+    size_wh: (2,), width and height of a frame in frame pixels; (1, 1) for frames without pixels.
 
     Example:
         >>> frame = Frames.of_boxes([10.0, 20.0, 30.0, 60.0])
@@ -43,21 +43,21 @@ class Frames:
         rotation_deg: ArrayLike = 0.0,
         flip: ArrayLike = False,
     ) -> "Frames":
-        """The frames of crops.
+        """Return the frames of crops.
 
         Args:
-            center: (…, 2) px in the picture, the middle of each crop.
+            center: (…, 2) px in the picture, the centre of each crop.
             scale: (…, 2) px in the picture, width and height of each crop.
-            crop_size_hw: height and width of the crops in their own pixels.
-            rotation_deg: (…), counter-clockwise as one sees it.
-            flip: (…), whether a crop is mirrored after that.
+            crop_size_hw: height and width of the crops in crop pixels.
+            rotation_deg: (…), counter-clockwise on the screen.
+            flip: (…), whether to mirror the crop after rotating it.
         """
         size_wh = np.array([crop_size_hw[1], crop_size_hw[0]], float)
         return cls(crop_matrix(center, scale, crop_size_hw, rotation_deg, flip), size_wh)
 
     @classmethod
     def of_boxes(cls, bbox_xyxy: ArrayLike) -> "Frames":
-        """The frames that boxes are: (…, 4) px, left, top, right, bottom."""
+        """Return the frames that boxes span. bbox_xyxy: (…, 4) px, left, top, right, bottom."""
         bbox_xyxy = np.asarray(bbox_xyxy, float)
         low, lengths = bbox_xyxy[..., :2], bbox_xyxy[..., 2:] - bbox_xyxy[..., :2]
         matrix = np.zeros((*bbox_xyxy.shape[:-1], 2, 3))
@@ -66,24 +66,24 @@ class Frames:
         return cls(matrix, np.ones(2))
 
     def __getitem__(self, rows: Any) -> "Frames":
-        """Some frames of an array, by anything that indexes its leading dimensions."""
+        """Select frames of an array; rows is any index of the leading dimensions."""
         return Frames(self.matrix[rows], self.size_wh)
 
     def __len__(self) -> int:
         return len(self.matrix)
 
     def from_picture(self, points: ArrayLike) -> Floats:
-        """Points in the picture (…, K, 2) px -> points in the frame (…, K, 2)."""
+        """Map points (…, K, 2) px in the picture to points (…, K, 2) in the frame."""
         return transform_points(self.matrix, points) / self.size_wh - 0.5
 
     def to_picture(self, points: ArrayLike) -> Floats:
-        """Points in the frame (…, K, 2) -> points in the picture (…, K, 2) px."""
+        """Map points (…, K, 2) in the frame to points (…, K, 2) px in the picture."""
         return transform_points(invert_affine(self.matrix), (np.asarray(points, float) + 0.5) * self.size_wh)
 
     def lengths_to_picture(self, lengths: ArrayLike) -> Floats:
-        """Lengths along a frame's axes (…, K, 2) -> lengths along the picture's axes (…, K, 2) px.
+        """Convert lengths (…, K, 2) along the frame's axes to lengths (…, K, 2) px along the picture's axes.
 
-        Only for frames without rotation: lengths along the axes of a rotated frame have none along the picture's.
+        Only defined for frames without rotation, whose axes are parallel to the picture's.
         """
         px_per_frame_px = 1 / np.abs(np.diagonal(self.matrix[..., :2], axis1=-2, axis2=-1))
         return np.asarray(lengths, float) * self.size_wh * px_per_frame_px[..., None, :]

@@ -1,8 +1,8 @@
-"""Boxes, crops and the affine matrices between a picture and a crop.
+"""Boxes, crops, and the affine matrices between a picture and a crop.
 
-Pixel convention, here and everywhere: the centre of the top left pixel is (0, 0), as in OpenCV. So a crop of width W
-has its pixel centres at 0 … W − 1, and mirroring it sends x to W − 1 − x.
-All functions take and give NumPy arrays, with any number of leading dimensions.
+Pixel convention of the whole project: the centre of the top left pixel is (0, 0), as in OpenCV. A crop of width W
+therefore has its pixel centres at 0 … W − 1, and mirroring maps x to W − 1 − x.
+All functions take and return NumPy arrays with any number of leading dimensions.
 """
 
 import numpy as np
@@ -12,10 +12,16 @@ Floats = NDArray[np.floating]
 
 
 def clip_boxes(bbox_xywh: ArrayLike, image_size_wh: ArrayLike) -> Floats:
-    """Boxes cut at the picture's border.
+    """Clip boxes at the border of the picture.
 
-    A box of w pixels covers the pixel centres x … x + w − 1, so its far edge loses one pixel, as in the original.
-    bbox_xywh (…, 4) px, image_size_wh (…, 2) px -> (…, 4) px; width or height 0 where nothing is left.
+    A box of w pixels covers the pixel centres x … x + w − 1, so its far edge loses one pixel, as in the authors' code.
+
+    Args:
+        bbox_xywh: (…, 4) px.
+        image_size_wh: (…, 2) px.
+
+    Returns:
+        (…, 4) px; width or height is 0 for a box outside the picture.
     """
     bbox_xywh, last = np.asarray(bbox_xywh, float), np.asarray(image_size_wh, float) - 1
     low = np.clip(bbox_xywh[..., :2], 0, last)
@@ -24,10 +30,15 @@ def clip_boxes(bbox_xywh: ArrayLike, image_size_wh: ArrayLike) -> Floats:
 
 
 def box_to_center_scale(bbox_xywh: ArrayLike, aspect_ratio: float, padding: ArrayLike) -> tuple[Floats, Floats]:
-    """The region to crop around a box: same centre, grown to the crop's shape, then by `padding`.
+    """Return the region to crop around a box: same centre, extended to the aspect ratio of the crop, then padded.
 
-    bbox_xywh (…, 4) px; aspect_ratio is width / height; padding () or (…) -> center (…, 2) px, scale (…, 2) = width and
-    height in px.
+    Args:
+        bbox_xywh: (…, 4) px.
+        aspect_ratio: width / height of the crop.
+        padding: () or (…), factor on width and height.
+
+    Returns:
+        center (…, 2) px, and scale (…, 2) = width and height in px.
     """
     bbox_xywh = np.asarray(bbox_xywh, float)
     width, height = bbox_xywh[..., 2], bbox_xywh[..., 3]
@@ -43,10 +54,19 @@ def crop_matrix(
     rotation_deg: ArrayLike = 0.0,
     flip: ArrayLike = False,
 ) -> Floats:
-    """Matrix from picture to crop: `center` goes to the crop's middle, `scale`'s width fills the crop's width.
+    """Return the matrix that maps picture pixels to crop pixels.
 
-    center (…, 2) px, scale (…, 2) px, rotation_deg (…) counter-clockwise as one sees it, flip (…) mirrors the crop
-    afterwards -> (…, 2, 3).
+    `center` goes to the centre of the crop, and the width of `scale` fills the width of the crop.
+
+    Args:
+        center: (…, 2) px in the picture.
+        scale: (…, 2) px in the picture, width and height.
+        crop_size_hw: height and width of the crop in crop pixels.
+        rotation_deg: (…), counter-clockwise on the screen.
+        flip: (…), whether to mirror the crop after rotating it.
+
+    Returns:
+        (…, 2, 3).
     """
     center, scale, flip = np.asarray(center, float), np.asarray(scale, float), np.asarray(flip, bool)
     height, width = crop_size_hw
@@ -66,7 +86,7 @@ def crop_matrix(
 
 
 def invert_affine(matrix: ArrayLike) -> Floats:
-    """The way back: (…, 2, 3) -> (…, 2, 3)."""
+    """Return the inverse affine maps: (…, 2, 3) -> (…, 2, 3)."""
     matrix = np.asarray(matrix, float)
     linear = np.linalg.inv(matrix[..., :2])
     offset = -np.einsum("...ij,...j->...i", linear, matrix[..., 2])
@@ -74,6 +94,6 @@ def invert_affine(matrix: ArrayLike) -> Floats:
 
 
 def transform_points(matrix: ArrayLike, points: ArrayLike) -> Floats:
-    """Points through a matrix: (…, 2, 3), (…, K, 2) px -> (…, K, 2) px."""
+    """Apply affine maps to points: matrix (…, 2, 3), points (…, K, 2) px -> (…, K, 2) px."""
     matrix, points = np.asarray(matrix, float), np.asarray(points, float)
     return np.einsum("...ij,...kj->...ki", matrix[..., :2], points) + matrix[..., None, :, 2]

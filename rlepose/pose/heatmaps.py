@@ -1,15 +1,15 @@
-"""Between positions and heatmaps: Gaussians for the labels, and three ways to read a position, side by side.
+"""Encode positions as heatmaps of Gaussians, and decode heatmaps in three ways.
 
-Positions are in network units (codec.py). How pixels of a heatmap lie in the crop is the choice `Alignment`:
+Positions are in network units (codec.py). `Alignment` chooses how heatmap pixels map to the crop:
 
-    classic  pixel j of w at j / w − 0.5, so crop pixel = stride · j (SimplePose). Mirroring a heatmap then moves it: by
-             3/4 of a pixel at stride 4, for which mirrored heatmaps are shifted by one.
-    udp      the corner pixels of heatmap and crop coincide, crop pixel = j (W − 1) / (w − 1), and mirroring moves
+    classic  pixel j of w is at j / w − 0.5, so crop pixel = stride · j (SimplePose). Mirroring shifts such a heatmap by
+             3/4 of a pixel at stride 4, which SimplePose compensates by a shift of one pixel.
+    udp      the corner pixels of heatmap and crop coincide, crop pixel = j (W − 1) / (w − 1), and mirroring shifts
              nothing (Huang et al., The Devil is in the Details, CVPR 2020).
 
-Encoding and decoding use the same pixels, so what is lost lies between pixels alone. Of a perfect heatmap with rounded
-centres every reading gets back the nearest pixel, 1/2 off at most; with exact centres 'quarter' is 1/4 off at most and
-'dark' less than 1/100, but for what a near border cuts off. `expectation` loses nothing but what the border cuts off.
+Encoding and decoding use the same pixels, so decoding a perfect heatmap errs by less than a heatmap pixel. With rounded
+centres, every decoder returns the nearest pixel, off by at most 1/2; with exact centres, 'quarter' is off by at most
+1/4 and 'dark' by less than 1/100, except near a border. `expectation` is exact except near a border.
 """
 
 from functools import partial
@@ -22,20 +22,20 @@ from torch.nn.functional import conv2d
 Alignment = Literal["classic", "udp"]
 Refinement = Literal["quarter", "dark"]
 
-_REACH = 3  # sigmas from the centre to where a Gaussian is cut off
-_BLUR_SIGMA = 2  # pixels; DARK's, as of the targets at 64×48
+_REACH = 3  # radius at which a Gaussian is cut off, in sigmas
+_BLUR_SIGMA = 2  # pixels; DARK's value, equal to the sigma of its targets at 64×48
 _BLUR_REACH = 5
-_TIE = 0.01  # pixels more than a half that still count as a half; float32 is off by less than 1e-3
-_LEAST = 1e-10  # before a logarithm
-_FLATTEST = 1e-4  # determinant of the logarithm's second derivatives: a Gaussian 10 pixels wide
+_TIE = 0.01  # pixels above one half that still count as one half; float32 errs by less than 1e-3
+_LEAST = 1e-10  # lower bound before taking a logarithm
+_FLATTEST = 1e-4  # smallest determinant of the logarithm's Hessian: a Gaussian 10 pixels wide
 
 
 class Heatmaps(NamedTuple):
-    """Heatmaps and where their pixels lie.
+    """Heatmaps and the positions of their pixels.
 
     values:     (B, K, h, w).
     x, y:       positions of the columns (w,) and rows (h,), evenly spaced, network units.
-    refinement: how `peaks` reads a position between pixels.
+    refinement: how `peaks` finds a position between pixels.
     """
 
     values: Tensor
@@ -44,16 +44,16 @@ class Heatmaps(NamedTuple):
     refinement: Refinement = "quarter"
 
     def gaussians(self, positions: Tensor, sigma: float, rounded: bool) -> Tensor:
-        """What these heatmaps should be: (B, K, 2) -> (B, K, h, w), 1 at the position and 0 from 3 sigma on.
+        """Return target heatmaps for positions (B, K, 2): (B, K, h, w), 1 at the position and 0 beyond 3 sigma.
 
-        sigma: pixels of the heatmap. rounded: around the nearest pixel instead of the position itself.
+        sigma: heatmap pixels. rounded: centre each Gaussian on the nearest pixel instead of the exact position.
         """
         across = _bell(self.x, positions[..., 0], sigma, rounded)
         down = _bell(self.y, positions[..., 1], sigma, rounded)
         return down.unsqueeze(-1) * across.unsqueeze(-2)
 
     def peaks(self) -> tuple[Tensor, Tensor]:
-        """Position of each maximum (B, K, 2), and the maxima (B, K)."""
+        """Return the position of each maximum, (B, K, 2), and its value, (B, K)."""
         values = self.values.float()
         maxima, index = values.flatten(2).max(dim=2)
         width = values.shape[3]
@@ -64,18 +64,18 @@ class Heatmaps(NamedTuple):
         return origin + pixel * step, maxima
 
     def expectation(self) -> Tensor:
-        """The mean position under the heatmaps' softmax (soft-argmax; Sun et al., ECCV 2018): (B, K, 2)."""
+        """Return the mean position under the softmax (soft-argmax; Sun et al., ECCV 2018): (B, K, 2)."""
         density = self.values.float().flatten(2).softmax(dim=2).view(self.values.shape)
         return torch.stack([density.sum(dim=2) @ self.x, density.sum(dim=3) @ self.y], dim=-1)
 
     def mirrored(self, flip_permutation: Tensor, crop_width: int) -> "Heatmaps":
-        """Heatmaps of a mirrored crop, expressed for the crop as it was; shifted by whole pixels only.
+        """Return the heatmaps for the original crop, given those of its mirror image; shifted by whole pixels only.
 
-        All columns are shifted alike, by the nearest number of whole pixels: classic heatmaps by 1 above stride 2, as
-        SimplePose's of stride 4, else by 0. At stride 2 either is half a pixel off, and 0 loses no column.
+        All columns are shifted by the nearest whole number of pixels: classic heatmaps by 1 above stride 2, as in
+        SimplePose at stride 4, else by 0. At stride 2 both shifts err by half a pixel, and 0 loses no column.
         """
         last = len(self.x) - 1
-        # Crop position x is at −x − 1 / crop_width in the mirrored crop, see codec.flip_output.
+        # Crop position x is at −x − 1 / crop_width in the mirrored crop; see codec.flip_output.
         first_goes_to = (-2 * _first(self.x) - 1 / crop_width) / _step(self.x)
         shift = (first_goes_to - last - 0.5 - _TIE).ceil()
         column = (last + shift - torch.arange(last + 1, device=self.x.device)).clamp(0, last).long()
@@ -83,7 +83,7 @@ class Heatmaps(NamedTuple):
 
 
 def pixel_positions(count: int, stride: float, alignment: Alignment, device: torch.device) -> Tensor:
-    """Where the `count` columns or rows of a heatmap lie, each `stride` crop pixels wide: (count,), network units."""
+    """Return the positions of `count` columns or rows that are `stride` crop pixels apart: (count,), network units."""
     pixel = torch.arange(count, dtype=torch.float32, device=device)
     if alignment == "classic":
         return pixel / count - 0.5
@@ -100,7 +100,7 @@ def _step(axis: Tensor) -> Tensor:
 
 
 def _bell(axis: Tensor, position: Tensor, sigma: float, rounded: bool) -> Tensor:
-    """One axis of the Gaussians: (B, K) -> (B, K, n)."""
+    """Return one axis of the Gaussians: (B, K) -> (B, K, n)."""
     pixel = (position - _first(axis)) / _step(axis)
     nearest = (pixel + 0.5).floor()
     center = nearest if rounded else pixel
@@ -110,14 +110,14 @@ def _bell(axis: Tensor, position: Tensor, sigma: float, rounded: bool) -> Tensor
 
 
 def _at(values: Tensor, column: Tensor, row: Tensor, right: int, down: int) -> Tensor:
-    """Values beside the pixels (column, row), or on the border where they lie beyond it: (B, K)."""
+    """Return the values next to pixels (column, row), clamped to the border: (B, K)."""
     height, width = values.shape[2:]
     index = (row + down).clamp(0, height - 1) * width + (column + right).clamp(0, width - 1)
     return values.flatten(2).gather(2, index.unsqueeze(2)).squeeze(2)
 
 
 def _quarter(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
-    """A quarter of a pixel towards the higher neighbour; none on the border (SimplePose)."""
+    """Return an offset of a quarter pixel towards the higher neighbour, 0 on the border (SimplePose)."""
     at = partial(_at, values, column, row)
     height, width = values.shape[2:]
     shift_x = 0.25 * (at(1, 0) - at(-1, 0)).sign() * ((column > 0) & (column < width - 1))
@@ -126,9 +126,9 @@ def _quarter(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tenso
 
 
 def _dark(values: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
-    """To the top of the Gaussian whose logarithm has these derivatives (Zhang et al., CVPR 2020, equations 4 to 9).
+    """Return the offset to the maximum of the Gaussian fitted to the logarithm (Zhang et al., CVPR 2020, eq. 4 to 9).
 
-    None where the map is flat or no hill, or the border is near; one pixel at most.
+    0 where the map is flat, has no maximum, or is near the border; at most one pixel.
     """
     at = partial(_at, _blurred(values).clamp(min=_LEAST).log(), column, row)
     height, width = values.shape[2:]

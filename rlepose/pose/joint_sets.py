@@ -1,6 +1,6 @@
-"""The joints of well-known data sets: names, bones, and the OKS constants that their evaluation is published with.
+"""Joint sets of well-known data sets: joint names, bones, and the OKS constants of their published evaluation.
 
-Data only. `skeleton.py` finds a set by its joints' names, so that a file which lists them needs no option.
+Data only. skeleton.py recognises a set by its joint names, so annotation files that list them need no option.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger
 
 
 class JointSet(NamedTuple):
-    """names, bones as pairs of joint indices from 0, and oks_sigmas, one a joint."""
+    """names: K joint names. bones: pairs of joint indices, from 0. oks_sigmas: K OKS constants."""
 
     names: tuple[str, ...]
     bones: tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ class JointSet(NamedTuple):
 
 
 def _joint_set(joints: str, chains: str, oks_sigmas: tuple[float, ...]) -> JointSet:
-    """joints: names, separated by spaces. chains: names connected by '-', separated by spaces."""
+    """Build a set. joints: names separated by spaces. chains: names joined by '-', chains separated by spaces."""
     names = joints.split()
     assert len(names) == len(set(names)) == len(oks_sigmas)
     paths = [[names.index(name) for name in chain.split("-")] for chain in chains.split()]
@@ -53,9 +53,9 @@ def _hand_chains(prefix: str, root: str) -> str:
 
 
 def _face() -> Iterator[str]:
-    """The 68 points of the iBUG order, named by part and side so that mirroring finds their twins.
+    """Yield the 68 points of the iBUG order, named by region and side so that mirroring finds their twins.
 
-    It goes from the face's right to its left along jaw, brows and upper lips, and back along the lower lips.
+    Jaw, brows and upper lips run from the face's right to its left, lower lips from its left to its right.
     """
     right, left = "right_{}_{}".format, "left_{}_{}".format
     yield from (right("jaw", i) for i in range(1, 9))
@@ -80,7 +80,7 @@ def _face() -> Iterator[str]:
 
 
 def _face_chains() -> Iterator[str]:
-    """Jaw, brows, nose, eyes and lips, each along its points; eyes and lips are closed."""
+    """Return jaw, brows, nose, eyes and lips as chains along their points; eyes and lips are closed."""
     names = tuple(_face())
     for first, end in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36)):
         yield "-".join(names[first:end])
@@ -88,7 +88,7 @@ def _face_chains() -> Iterator[str]:
         yield "-".join([*names[first:end], names[first]])
 
 
-# Estimated from repeated labels by COCO-WholeBody's authors: evaluation/myeval_wholebody.py of
+# Estimated from repeated annotations by COCO-WholeBody's authors: evaluation/myeval_wholebody.py of
 # github.com/jin-s13/COCO-WholeBody, in its order feet, face, hand.
 _FOOT_SIGMAS = (0.068, 0.066, 0.066, 0.092, 0.094, 0.094)
 # fmt: off
@@ -115,7 +115,7 @@ WHOLEBODY = _joint_set(
     _BODY_SIGMAS + _FOOT_SIGMAS + _FACE_SIGMAS + _HAND_SIGMAS * 2,
 )
 
-# Their places in WHOLEBODY.
+# Joint indices of the regions in WHOLEBODY.
 WHOLEBODY_PARTS = {
     "body": range(17),
     "foot": range(17, 23),
@@ -124,15 +124,15 @@ WHOLEBODY_PARTS = {
     "right hand": range(112, 133),
 }
 
-# The face's 68 points (iBUG, 300-W). Its constants are WholeBody's, which are relative to the person's area there and
-# to the face's here, so a pose must be nearer to the label to count.
+# The face's 68 points (iBUG, 300-W) with the constants of WholeBody. OKS scales them by the person's area there, but by
+# the face's area here, so a prediction must be closer to the label for the same OKS.
 FACE = _joint_set(" ".join(_face()), " ".join(_face_chains()), _FACE_SIGMAS)
 
-# One hand, left or right, in the order of COCO-WholeBody, OneHand10K and FreiHAND; its constants are WholeBody's, which
-# are relative to the person's area there and to the hand's here, so a pose must be nearer to the label to count.
+# One hand, left or right, in the order of COCO-WholeBody, OneHand10K and FreiHAND, with the constants of WholeBody. OKS
+# scales them by the person's area there, but by the hand's area here, so the same OKS needs a closer prediction.
 HAND = _joint_set(_hand("", "wrist"), _hand_chains("", "wrist"), _HAND_SIGMAS)
 
-# The first 26 of Halpe-FullBody's 136; constants of its cocoeval.py (github.com/Fang-Haoshu/Halpe-FullBody).
+# The first 26 of Halpe-FullBody's 136 joints; constants of its cocoeval.py (github.com/Fang-Haoshu/Halpe-FullBody).
 HALPE26 = _joint_set(
     f"{_BODY} head neck hip left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel",
     "left_ankle-left_knee-left_hip-hip right_ankle-right_knee-right_hip-hip head-neck-hip "
@@ -140,8 +140,8 @@ HALPE26 = _joint_set(
     (*_BODY_SIGMAS, 0.026, 0.026, 0.066, *[0.079] * 6),
 )
 
-# AP-10K's paper gives no constants. Its authors' code (github.com/AlexTheBad/AP-10K) and mmpose evaluate with COCO's
-# numbers in COCO's order, though the joints differ; so do we, for AP that can be compared.
+# AP-10K's paper gives no constants. Its authors' code (github.com/AlexTheBad/AP-10K) and mmpose use COCO's constants in
+# COCO's order, although the joints differ. This set does the same, so that AP values are comparable.
 AP10K = _joint_set(
     "left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw right_shoulder right_elbow "
     "right_front_paw left_hip left_knee left_back_paw right_hip right_knee right_back_paw",
@@ -158,8 +158,8 @@ CROWDPOSE = _joint_set(
     (*_BODY_SIGMAS[5:], 0.079, 0.079),
 )
 
-# Cattle, horses and sheep from the side; constants of its authors' configs/_base_/datasets/custom4horse.py, equal for
-# the three (github.com/yww0411/Livestock-keypoint-detection).
+# Cattle, horses and sheep from the side; constants of the authors' configs/_base_/datasets/custom4horse.py, which are
+# the same for all three (github.com/yww0411/Livestock-keypoint-detection).
 LIVESTOCK = _joint_set(
     "mouth eye ear neck shoulder chest hip tail elbow left_fore_wrist left_fore_foot right_fore_wrist right_fore_foot "
     "hind_knee left_hind_hock left_hind_foot right_hind_hock right_hind_foot",

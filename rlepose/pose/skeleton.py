@@ -1,7 +1,6 @@
-"""Which joints a data set has: names, left/right pairs, bones, and the OKS constants."""
+"""Joints of a data set: names, left/right pairs, bones, and OKS constants."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,11 +9,12 @@ from typing import Any
 
 from rlepose.errors import InputError
 from rlepose.pose.joint_sets import KNOWN
+from rlepose.pose.sides import mirror_twins, plain_side, possible_twins, sided_names, words_of
 
 FlipPairs = Sequence[tuple[str, str]]
 
-# COCO's per-joint constants (cocodataset.org, keypoint evaluation), by the joint's name without its side.
-# CrowdPose uses the same numbers and adds neck and head. joint_sets.py has those that belong to a whole set of joints.
+# COCO's per-joint constants (cocodataset.org, keypoint evaluation), by joint name without the side.
+# CrowdPose uses the same numbers and adds neck and head. joint_sets.py has constants of complete joint sets.
 _OKS_SIGMA_BY_NAME = {
     "nose": 0.026,
     "eye": 0.025,
@@ -29,48 +29,36 @@ _OKS_SIGMA_BY_NAME = {
     "head": 0.079,
     "head_top": 0.079,
 }
-# For joints that the table does not know: about the mean of COCO's seventeen (0.063).
+# Default for joints that are not in the table: about the mean of COCO's seventeen (0.063).
 DEFAULT_OKS_SIGMA = 0.062
 
-_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _LOWER_BODY = {"hip", "knee", "ankle", "foot", "heel", "toe", "pelvis"}
 _UPPER_BODY = {"nose", "eye", "ear", "head", "neck", "shoulder", "elbow", "wrist", "thorax"}
 
 
-def _tokens(name: str) -> list[str]:
-    """'left_knee', 'LeftKnee', 'LKnee' and 'L-Knee' -> lower-case words."""
-    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
-    return [word for word in re.split(r"[\W_]+", words.lower()) if word]
-
-
-def _side_swapped(tokens: list[str]) -> list[str]:
-    return [_OTHER_SIDE.get(token, token) for token in tokens]
-
-
-def _without_side(name: str) -> str:
-    return "_".join(token for token in _tokens(name) if token not in _OTHER_SIDE)
-
-
 def _canonical(name: str) -> frozenset[str]:
-    """The words of a name, with the side in full."""
-    return frozenset({"l": "left", "r": "right"}.get(token, token) for token in _tokens(name))
-
-
-def side_of(name: str) -> str | None:
-    """'left' or 'right' as a joint's name says, None for one in the middle."""
-    tokens = set(_tokens(name))
-    return "left" if tokens & {"left", "l"} else "right" if tokens & {"right", "r"} else None
+    """Return the words of a name, with the side written out in English."""
+    sided = plain_side(name)
+    return frozenset(words_of(name) if sided is None else {sided.side, *sided.stem} - {""})
 
 
 def known_oks_sigmas(names: Sequence[str]) -> list[float | None]:
-    """The built-in OKS constants of these joints: those of the data set that has just these, else by each joint's name.
+    """Return the built-in OKS constants: of the data set with exactly these joints, else by the name of each joint.
 
-    None where there is none.
+    None for joints without a built-in constant.
     """
     published = _published().get(frozenset(map(_canonical, names)))
     if published is not None:
         return [published[_canonical(name)] for name in names]
-    return [_OKS_SIGMA_BY_NAME.get(_without_side(name)) for name in names]
+    return [_OKS_SIGMA_BY_NAME.get("_".join(stem)) for stem in _stems(names)]
+
+
+def _stems(names: Sequence[str]) -> list[list[str]]:
+    """The words of each name without its side."""
+    return [
+        list(words_of(name)) if sided is None else [word.strip("-") for word in sided.stem if word]
+        for name, sided in zip(names, sided_names(names), strict=True)
+    ]
 
 
 @cache
@@ -81,12 +69,12 @@ def _published() -> dict[frozenset[frozenset[str]], dict[frozenset[str], float]]
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The joints of one kind of body.
+    """The joints of one type of body.
 
     names:      K joint names.
-    bones:      pairs of joint indices to draw.
-    oks_sigmas: K OKS constants: the labels' standard deviation over the square root of the person's area.
-    twins:      pairs of joint indices that change places when the picture is mirrored; None: as the names say.
+    bones:      pairs of joint indices to draw as lines.
+    oks_sigmas: K OKS constants: standard deviation of the labels divided by the square root of the person's area.
+    twins:      pairs of joint indices that mirroring swaps; None to derive them from the names.
     """
 
     names: tuple[str, ...]
@@ -99,72 +87,64 @@ class Skeleton:
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
-        """Index of each joint's mirror twin (itself for a joint in the middle)."""
+        """Return the index of each joint's mirror twin (its own index for a joint in the middle)."""
         if self.twins is not None:
             other = {i: j for pair in self.twins for i, j in (pair, pair[::-1])}
             return tuple(other.get(index, index) for index in range(len(self)))
-        by_tokens = {tuple(_tokens(name)): index for index, name in enumerate(self.names)}
-        return tuple(by_tokens.get(tuple(_side_swapped(_tokens(name))), index) for index, name in enumerate(self.names))
+        return tuple(mirror_twins(self.names))
 
     def ambiguous_names(self) -> list[str]:
-        """Names that differ at most in spelling ('left_hip' and 'LeftHip'): their mirror twin is not defined."""
-        spelled = [tuple(_tokens(name)) for name in self.names]
-        return [name for name, tokens in zip(self.names, spelled, strict=True) if spelled.count(tokens) > 1]
+        """Return names that differ only in spelling ('left_hip' and 'LeftHip'), so that their twin is ambiguous."""
+        spelled = [words_of(name) for name in self.names]
+        return [name for name, words in zip(self.names, spelled, strict=True) if spelled.count(words) > 1]
 
     @property
     def without_twin(self) -> list[str]:
-        """Names with a side but no mirror twin ('rigth_eye' beside 'left_eye'): flipping leaves them where they are.
+        """Return names that have a side but no mirror twin ('rigth_eye' beside 'left_eye'), so mirroring keeps them.
 
-        None where the twins are given.
+        Empty if the twins are given.
         """
         if self.twins is not None:
             return []
-        sided = [bool(set(_tokens(name)) & set(_OTHER_SIDE)) for name in self.names]
+        sided = sided_names(self.names)
         return [name for i, name in enumerate(self.names) if sided[i] and self.flip_permutation[i] == i]
 
     @property
-    def unnoticed_twins(self) -> list[str]:
-        """Names in the middle that pair up by how they begin ('Lhip' and 'Rhip', 'lefteye' and 'righteye'): probably
-        sides that are not recognised as such, since no word of the name is one. None where the twins are given.
+    def possible_twins(self) -> list[str]:
+        """Return names that may be left and right although no pair is recognised; see `sides.possible_twins`.
+
+        Empty where the twins are given, where a pair is recognised, and for a published set of joints.
         """
-        if self.twins is not None:
-            return []
-        middle = {name.lower(): name for i, name in enumerate(self.names) if self.flip_permutation[i] == i}
-        pairs = [
-            (name, middle[other + lower.removeprefix(side)])
-            for lower, name in middle.items()
-            for side, other in (("left", "right"), ("l", "r"))
-            if lower.startswith(side) and lower != side and other + lower.removeprefix(side) in middle
-        ]
-        return [name for pair in pairs for name in pair]
+        known = self.twins is not None or self.flip_pairs or frozenset(map(_canonical, self.names)) in _published()
+        return [] if known else possible_twins(self.names)
 
     @property
     def flip_pairs(self) -> list[tuple[int, int]]:
-        """Pairs (i, j), i < j, that change places when the picture is mirrored."""
+        """Return the pairs (i, j), i < j, that mirroring swaps."""
         return [(i, j) for i, j in enumerate(self.flip_permutation) if i < j]
 
     def is_left(self, joint: int) -> bool:
         """Whether a joint is on the body's left: as its name says, else the first of its pair is."""
-        side = side_of(self.names[joint])
-        return joint in [first for first, _ in self.twins or ()] if side is None else side == "left"
+        sided = sided_names(self.names)[joint]
+        return joint in [first for first, _ in self.twins or ()] if sided is None else sided.side == "left"
 
     @cached_property
     def upper_body(self) -> tuple[bool, ...] | None:
         """Which joints lie above the hips, or None where the names do not tell both halves apart."""
-        words = [set(_tokens(name)) for name in self.names]
+        words = [set(stem) for stem in _stems(self.names)]
         if not any(w & _LOWER_BODY for w in words) or not any(w & _UPPER_BODY for w in words):
             return None
         return tuple(not w & _LOWER_BODY for w in words)
 
     def find(self, name: str) -> int | None:
-        """Index of the joint of this name, however it is spelled ('left_hip', 'LHip'), or None."""
+        """Return the index of the joint with this name in any spelling ('left_hip', 'LHip'), or None."""
         if name in self.names:
             return self.names.index(name)
         wanted = _canonical(name)
         return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, for JSON and checkpoints."""
+        """Return plain lists for JSON and checkpoints."""
         tree: dict[str, Any] = {
             "names": list(self.names),
             "bones": [list(bone) for bone in self.bones],
@@ -174,7 +154,7 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> "Skeleton":
-        """The inverse of `to_dict`."""
+        """Build a skeleton from the output of `to_dict`."""
         return cls(
             names=tuple(tree["names"]),
             bones=tuple((int(i), int(j)) for i, j in tree["bones"]),
@@ -184,9 +164,9 @@ class Skeleton:
 
 
 def twins_of(pairs: FlipPairs | None, names: Sequence[str], path: str | Path) -> tuple[tuple[int, int], ...] | None:
-    """`data.flip_pairs` as pairs of indices of joints, or None; path: of the file with these joints, for messages.
+    """Return `data.flip_pairs` as pairs of joint indices, or None. path: annotation file to name in messages.
 
-    Raises InputError for pairs of joints that are not there or not distinct.
+    Raises InputError for an unknown joint and for a joint in two pairs.
     """
     if pairs is None:
         return None
@@ -195,12 +175,12 @@ def twins_of(pairs: FlipPairs | None, names: Sequence[str], path: str | Path) ->
         if name not in names:
             raise InputError(f"data.flip_pairs: {path} has no joint {name!r}; it has {', '.join(names)}")
         if paired.count(name) > 1:
-            raise InputError(f"data.flip_pairs: {name!r} stands in it twice; a joint has one twin")
+            raise InputError(f"data.flip_pairs: {name!r} appears twice; list each joint at most once")
     return tuple((names.index(first), names.index(second)) for first, second in pairs)
 
 
 def skeleton_from_names(names: Sequence[str], bones: Sequence[tuple[int, int]] = ()) -> Skeleton:
-    """A skeleton with the OKS constants of the built-in table, and the default for joints it does not know."""
+    """Return a skeleton with the built-in OKS constants, and the default for joints without one."""
     sigmas = tuple(sigma or DEFAULT_OKS_SIGMA for sigma in known_oks_sigmas(names))
     return Skeleton(tuple(names), tuple(bones), sigmas)
 
@@ -248,7 +228,7 @@ COCO = skeleton_from_names(
     ),
 )
 
-# Human3.6M's joints as the RLE authors' files have them, with an 18th, Thorax, that is learned but not counted.
+# Human3.6M's joints as in the RLE authors' files, with an 18th, Thorax, that is trained but not evaluated.
 H36M = skeleton_from_names(
     (
         "Pelvis",
@@ -290,7 +270,7 @@ H36M = skeleton_from_names(
     ),
 )
 
-H36M_ROOT = H36M.names.index("Pelvis")  # what depths are relative to
+H36M_ROOT = H36M.names.index("Pelvis")  # depths are relative to this joint
 
 MPII = skeleton_from_names(
     (

@@ -1,27 +1,28 @@
-"""Annotation files that are nearly COCO's keypoint layout, into COCO's keypoint layout.
+"""Convert annotation files that are nearly in COCO's keypoint layout to that layout.
 
-So that the package has one reader: what differs is settled once, in a file that can be looked at.
+This way the package needs only one reader, and differences are resolved once, in a file that can be inspected.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlepose.datasets.formats.coco_file import Pictures, read_json
+from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.pose.joint_sets import CROWDPOSE, HALPE26, HAND, WHOLEBODY, JointSet
 
 Annotation = dict[str, Any]
 
-# CrowdPose's files have no areas. Its evaluation (crowdposetools, mmpose) takes this part of the box for the person's.
+# CrowdPose's files have no areas. Its evaluation (crowdposetools, mmpose) uses this fraction of the box as the area.
 _CROWDPOSE_AREA = 0.53
 
 _OF_PICTURES = ("id", "file_name", "width", "height", "crowdIndex")
 
 
 class Conversion(NamedTuple):
-    """The category that the new file has, and what becomes of one annotation of the old."""
+    """The category of the new file, and the conversion of one annotation."""
 
     category: str
     joints: JointSet
@@ -29,9 +30,9 @@ class Conversion(NamedTuple):
 
 
 def convert_file(source: Path, target: Path, conversion: Conversion) -> None:
-    """Write `target`; pictures and their ids stay, annotations are numbered from 1.
+    """Write `target`; pictures and their ids are kept, annotations are numbered from 1.
 
-    Raises InputError when `source` is not of the data set's layout.
+    Raises InputError if `source` does not have the data set's layout.
     """
     tree = read_json(source, "annotation file", "check the path")
     pictures = Pictures(source, tree).images
@@ -44,7 +45,7 @@ def convert_file(source: Path, target: Path, conversion: Conversion) -> None:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{source}: annotations: entry {number} is not one of {len(conversion.joints.names)} joints of this "
-                f"data set ({type(error).__name__}: {error}); is it the right file?"
+                f"data set ({type(error).__name__}: {error}); check that this is the right file"
             ) from error
     for number, annotation in enumerate(annotations, 1):
         annotation |= {"id": number, "category_id": 1}
@@ -66,7 +67,7 @@ def _person(annotation: Annotation, keypoints: list[float]) -> Annotation:
 
 
 def _joints(annotation: Annotation, key: str, count: int, valid: str | None = None) -> list[float]:
-    """`count` times x, y, visibility; all 0 where the part is not valid. Other marks of a label than 1 mean visible."""
+    """Return `count` times x, y, visibility; all 0 if `valid` is false. A score other than 1 also means visible."""
     if valid is not None and not annotation[valid]:
         return [0.0] * 3 * count
     values = [float(value) for value in annotation[key]]
@@ -90,7 +91,7 @@ def _wholebody(annotation: Annotation) -> Iterator[Annotation]:
 
 
 def _hands(annotation: Annotation) -> Iterator[Annotation]:
-    """Left and right hands alike, as persons of their own; the area is the box's."""
+    """Yield left and right hands as separate persons; the area is that of the box."""
     for side in ("lefthand", "righthand"):
         if annotation[f"{side}_valid"] and not annotation.get("iscrowd"):
             box = [float(value) for value in annotation[f"{side}_box"]]

@@ -1,4 +1,4 @@
-"""Fetching large files: a cut connection costs what was under way, and a wrong file is not taken for the right one."""
+"""Download large files: interrupted downloads continue, and checksums detect wrong files."""
 
 import hashlib
 import http.client
@@ -15,15 +15,15 @@ from rlepose.errors import InputError
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 5  # in a row without a byte
+_ATTEMPTS = 5  # in a row without receiving a byte
 _TIMEOUT_S = 60
 _BLOCK = 1 << 20
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
-    """Fetch a file by HTTP, going on after its beginning in `path`.part, which an earlier call may have left.
+    """Download a file by HTTP; continue after the content of `path`.part from an earlier call.
 
-    md5: hex digest. InputError when the server does not give the file, or gives another.
+    md5: hex digest. InputError if the server does not provide the file, or provides another one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -35,15 +35,19 @@ def fetch(url: str, path: Path, md5: str) -> None:
             break
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code < 500:
-                raise InputError(f"{url}: the server says {error.code} {error.reason}; has it moved?") from error
+                raise InputError(
+                    f"{url}: the server returned {error.code} {error.reason}; the file may have moved"
+                ) from error
             failures = 0 if _size(part) > before else failures + 1
             if failures == _ATTEMPTS:
-                raise InputError(f"{url}: cannot be fetched ({error}); the same command goes on from here") from error
-            log.warning("%s: %s; going on at byte %d", url, error, _size(part))
+                raise InputError(f"{url}: download failed ({error}); run the same command again to continue") from error
+            log.warning("%s: %s; continuing at byte %d", url, error, _size(part))
             time.sleep(failures)
     if _md5(part) != md5:
         part.unlink()
-        raise InputError(f"{url}: what came has not the checksum {md5} and was deleted; fetch it again")
+        raise InputError(
+            f"{url}: the downloaded file does not have the checksum {md5} and was deleted; run the command again"
+        )
     part.replace(path)
 
 
@@ -55,12 +59,12 @@ def _fetch_rest(url: str, part: Path) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
-        if _total(error.headers.get("Content-Range", "")) != have:  # not the beginning of this file
+        if _total(error.headers.get("Content-Range", "")) != have:  # the part is not from this file
             part.unlink()
             _fetch_rest(url, part)
         return
     with response:
-        if response.status != 206:  # a server that knows no ranges starts again
+        if response.status != 206:  # a server without range support starts from the beginning
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
@@ -74,7 +78,7 @@ def _fetch_rest(url: str, part: Path) -> None:
 
 
 def _total(content_range: str) -> int | None:
-    """'bytes */1234' -> 1234."""
+    """Parse 'bytes */1234' to 1234."""
     found = re.search(r"/(\d+)$", content_range)
     return int(found[1]) if found else None
 

@@ -1,8 +1,8 @@
-"""Livestock from the side, out of a checkout of Wang et al.'s LivestockKeypoints v1.0: splits anew, animals cut out.
+"""Make a livestock data set, animals from the side, from a clone of Wang et al.'s LivestockKeypoints v1.0.
 
-The published splits of horses and sheep have pictures on both sides that were taken one after the other. Here val has
-other horses, later pictures of the sheep, and cattle of another farm; as many pictures again are in neither split. Each
-animal, of which a picture shows one, is cut out with a margin and shrunk.
+The published splits of horses and sheep have consecutive pictures on both sides. The new val split has other horses,
+later pictures of the sheep, and cattle of another farm; as many pictures again are in neither split. Each animal, one
+per picture, is cropped with a margin and downscaled.
 """
 
 import logging
@@ -26,8 +26,8 @@ from rlepose.preparation.sources import ALL_LIVESTOCK, LIVESTOCK_SPECIES, LIVEST
 log = logging.getLogger(__name__)
 
 _HELD_OUT = "held out"
-_FRAMES = 20  # pictures in a row that make a group
-_MARGIN = 1.35  # the cut's width and height over the box's
+_FRAMES = 20  # number of consecutive pictures in a group
+_MARGIN = 1.35  # width and height of the crop relative to the box
 _LONGEST_SIDE = 224  # px
 _JPEG_QUALITY = 88
 
@@ -40,7 +40,7 @@ class _Animal(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    """An animal and where it goes. group: number of the horse, or of neighbours in the pictures' order."""
+    """An animal with its split. group: number of the horse, or of a block of consecutive pictures."""
 
     animal: _Animal
     split: str
@@ -48,10 +48,10 @@ class _Placed(NamedTuple):
 
 
 def make_livestock(checkout: Path, root: Path) -> None:
-    """Write images/{train,val}/ and annotations/{livestock,cattle,horse,sheep}_{train,val}.json below `root`.
+    """Write images/{train,val}/ and annotations/{livestock,cattle,horse,sheep}_{train,val}.json to `root`.
 
-    checkout: the repository's folder, or data_process in it. The annotation files come last, so that one is there only
-    if all pictures are. Raises InputError where the checkout is not of the layout of v1.0.
+    checkout: folder of the clone, or data_process in it. Annotation files are written last, so that they only exist if
+    all pictures do. Raises InputError if the clone does not have the layout of v1.0.
     """
     data = checkout / "data_process"
     placed = list(_placed(data if data.is_dir() else checkout))
@@ -59,7 +59,7 @@ def make_livestock(checkout: Path, root: Path) -> None:
         (n, s): [] for n in (ALL_LIVESTOCK, *LIVESTOCK_SPECIES) for s in LIVESTOCK_SPLITS
     }
     annotations: dict[tuple[str, str], list[dict[str, Any]]] = {key: [] for key in images}
-    log.info("%s: cutting %d animals out", data, sum(split in LIVESTOCK_SPLITS for _, split, _ in placed))
+    log.info("%s: cropping %d animals", data, sum(split in LIVESTOCK_SPLITS for _, split, _ in placed))
     for number, (animal, split, group) in enumerate(placed):
         if split not in LIVESTOCK_SPLITS:
             continue
@@ -89,13 +89,15 @@ def make_livestock(checkout: Path, root: Path) -> None:
 
 
 def _placed(data: Path) -> Iterator[_Placed]:
-    """All animals, in the order of their numbers."""
+    """Yield all animals, in the order of their numbers."""
     yield from _horses(_published(data, "horse"))
     films: dict[str, list[_Animal]] = {"left": [], "right": []}
     for animal in _published(data, "sheep"):
         side = animal.picture.name.partition("-")[0]
         if side not in films:
-            raise InputError(f"{animal.picture}: expected a name that begins with left- or right-; is it v1.0?")
+            raise InputError(
+                f"{animal.picture}: expected a name that starts with left- or right-; use v1.0 of the data set"
+            )
         films[side].append(animal)
     for film, first_group in zip(films.values(), (2000, 2100), strict=True):
         film.sort(key=_number)
@@ -112,7 +114,7 @@ def _placed(data: Path) -> Iterator[_Placed]:
 
 
 def _horses(animals: list[_Animal]) -> Iterator[_Placed]:
-    """Of eight horses six are trained on, one is in val, and one is held out."""
+    """Six of eight horses are in train, one is in val, and one is held out."""
     names = [re.split(r"[-_]?\d+[-_]*png", animal.picture.name)[0] for animal in animals]  # dao-8-10-_png -> dao-8
     horses = sorted(set(names))
     for animal, name in zip(animals, names, strict=True):
@@ -121,7 +123,7 @@ def _horses(animals: list[_Animal]) -> Iterator[_Placed]:
 
 
 def _published(data: Path, species: str) -> list[_Animal]:
-    """The animals of the three published splits together."""
+    """Return the animals of the three published splits together."""
     folder = data / species
     return [
         animal
@@ -134,7 +136,7 @@ def _published(data: Path, species: str) -> list[_Animal]:
 
 def _animals(species: str, path: Path, images: Path) -> list[_Animal]:
     if not path.is_file():
-        raise InputError(f"{path}: is missing; pass --source with the folder of a checkout of LivestockKeypoints v1.0")
+        raise InputError(f"{path}: missing; pass --source with the folder of a clone of LivestockKeypoints v1.0")
     coco = CocoFile(path)
     labels = {annotation["image_id"]: annotation for annotation in coco.annotations}
     animals = []
@@ -146,26 +148,26 @@ def _animals(species: str, path: Path, images: Path) -> list[_Animal]:
         joints = finite_numbers(label.get("keypoints"), 3 * len(LIVESTOCK.names))
         if bbox is None or joints is None:
             raise InputError(
-                f"{path}: annotation {label['id']}: expected a box and {len(LIVESTOCK.names)} joints, all of finite "
-                "numbers; is it v1.0?"
+                f"{path}: annotation {label['id']}: expected a box and {len(LIVESTOCK.names)} joints with finite "
+                "numbers; use v1.0 of the data set"
             )
         animals.append(_Animal(species, images / image["file_name"], bbox, joints.reshape(-1, 3)))
     return animals
 
 
 def _original_name(animal: _Animal) -> str:
-    """The picture's name before Roboflow added its own: right_10_png.rf.6e50b962.jpg -> right_10_png."""
+    """Return the picture's name before Roboflow's suffix: right_10_png.rf.6e50b962.jpg -> right_10_png."""
     return animal.picture.name.partition(".rf.")[0]
 
 
 def _number(animal: _Animal) -> int:
-    """The last number in the picture's name, which grows with time."""
+    """Return the last number in the picture's name, which increases with time."""
     numbers = re.findall(r"\d+", _original_name(animal))
     return int(numbers[-1]) if numbers else 0
 
 
 def _cut(animal: _Animal, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Write the cut picture; -> its entry among the images, without id and group, and its annotation's entry."""
+    """Write the cropped picture; return its image entry, without id and group, and its annotation entry."""
     picture = read_image(animal.picture)
     corner, size = animal.bbox_xywh[:2], animal.bbox_xywh[2:]
     center, half = corner + size / 2, size * _MARGIN / 2
@@ -173,7 +175,7 @@ def _cut(animal: _Animal, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     high = np.minimum(np.ceil(center + half), picture.shape[1::-1]).astype(int)
     if (high <= low).any():
         raise InputError(
-            f"{animal.picture}: its animal's box {animal.bbox_xywh.tolist()} is outside; fetch the checkout again"
+            f"{animal.picture}: the animal's box {animal.bbox_xywh.tolist()} is outside it; clone the repository again"
         )
     cut = picture[low[1] : high[1], low[0] : high[0]]
     shrink = _LONGEST_SIDE / max(cut.shape[:2])

@@ -1,11 +1,11 @@
-"""Leeds Sports Pose's own file, joints.mat, into COCO's keypoint layout.
+"""Convert joints.mat of Leeds Sports Pose to COCO's keypoint layout.
 
-Leeds Sports Pose (Johnson and Everingham, BMVC 2010): `joints` 3 × 14 × 2000, of each joint x, y and whether it is
-hidden; the first 1,000 pictures are to train on, the others to test. Its extension (CVPR 2011): 14 × 3 × 10,000, of
-each joint x, y and whether it has a label; all are to train on.
+Leeds Sports Pose (Johnson and Everingham, BMVC 2010): `joints` 3 × 14 × 2000, for each joint x, y and whether it is
+hidden; the first 1,000 pictures are for training, the others for testing. Its extension (CVPR 2011): 14 × 3 × 10,000,
+for each joint x, y and whether it has a label; all are for training.
 
-Neither has boxes: 1.2 times the smallest one around the labels stands for the person's, and 0.53 times that for its
-area, as CrowdPose has it. Coordinates stay as they are in the file.
+Neither has boxes: here, a person's box is 1.2 times the bounding box of the labels, and the area 0.53 times that of the
+box, as in CrowdPose. Coordinates are as in the file.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ _BONES = [bone for chain in _CHAINS for bone in pairwise(chain)]
 _BOX, _AREA = 1.2, 0.53
 _TRAINED_ON = 1000
 
-# Which pictures are in the new file, counted from 0.
+# The pictures in the new file, counted from 0.
 LSP_SPLITS: Mapping[str, slice] = {
     "lsp_train": slice(0, _TRAINED_ON),
     "lsp_test": slice(_TRAINED_ON, None),
@@ -53,7 +53,7 @@ LSP_SPLITS: Mapping[str, slice] = {
 def convert_lsp(source: Path, target: Path, pictures: slice) -> None:
     """Write `target` for some of the pictures in `images/` beside joints.mat; ids are their numbers from 1.
 
-    Raises InputError when `source` is no such file, or a picture is missing.
+    Raises InputError if `source` is not such a file, or if a picture is missing.
     """
     joints, digits = _read(source)
     images: list[dict[str, Any]] = []
@@ -83,8 +83,8 @@ def convert_lsp(source: Path, target: Path, pictures: slice) -> None:
 
 
 def _read(path: Path) -> tuple[NDArray[np.float64], int]:
-    """Joints (N, 14, 3) with COCO's visibility, and how many digits the pictures' names have."""
-    from scipy.io import loadmat  # takes half a second to import
+    """Return joints (N, 14, 3) with COCO's visibility, and the number of digits in the pictures' names."""
+    from scipy.io import loadmat  # the import takes half a second
     from scipy.io.matlab import MatReadError
 
     try:
@@ -92,7 +92,7 @@ def _read(path: Path) -> tuple[NDArray[np.float64], int]:
     # SciPy raises NotImplementedError for files of MATLAB 7.3 and newer.
     except (KeyError, TypeError, ValueError, NotImplementedError, MatReadError) as error:
         raise InputError(
-            f"{path}: not the joints.mat of Leeds Sports Pose ({first_line(error)}); fetch it again"
+            f"{path}: not the joints.mat of Leeds Sports Pose ({first_line(error)}); download it again"
         ) from error
     if joints.ndim == 3 and joints.shape[:2] == (3, 14):
         x, y, hidden = joints
@@ -102,15 +102,15 @@ def _read(path: Path) -> tuple[NDArray[np.float64], int]:
         visible, digits = np.where(labelled > 0, 2, 0), 5
     else:
         raise InputError(
-            f"{path}: 'joints' is {joints.shape}, expected 3 × 14 × N or 14 × 3 × N; is it the right file?"
+            f"{path}: 'joints' is {joints.shape}, expected 3 × 14 × N or 14 × 3 × N; check that this is the right file"
         )
     if not np.isfinite(joints).all():
-        raise InputError(f"{path}: 'joints' has NaN or infinity; fetch it again")
+        raise InputError(f"{path}: 'joints' contains NaN or infinity; download it again")
     return np.stack([x.round(2), y.round(2), visible], axis=-1).transpose(1, 0, 2), digits
 
 
 def _box(points: Floats, size_wh: tuple[int, int]) -> Floats:
-    """x, y, width, height of the enlarged box around points (n, 2), cut at the picture's border."""
+    """Return x, y, width, height of the enlarged box around points (n, 2), clipped at the picture's border."""
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum((high - low) * _BOX, 1)
     box = np.concatenate([(low + high - size) / 2, size])
@@ -119,7 +119,9 @@ def _box(points: Floats, size_wh: tuple[int, int]) -> Floats:
 
 def _size(path: Path) -> tuple[int, int]:
     try:
-        with Image.open(path) as picture:  # reads its header alone
+        with Image.open(path) as picture:  # reads only the header
             return picture.size
     except OSError as error:
-        raise InputError(f"{path}: cannot read the picture ({first_line(error)}); fetch the data set again") from error
+        raise InputError(
+            f"{path}: cannot read the picture ({first_line(error)}); download the data set again"
+        ) from error

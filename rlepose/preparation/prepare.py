@@ -1,4 +1,4 @@
-"""A data set, from what its authors give to what a config expects."""
+"""Prepare a data set: from the authors' files to the files that a config expects."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,18 +17,18 @@ from rlepose.preparation.unpack import unpack
 
 log = logging.getLogger(__name__)
 
-# What makes a data set's files, given the checkout and the data set's folder; it writes the annotations last.
+# Functions that make a data set's files from a clone in the data set's folder; they write annotations last.
 FROM_CHECKOUT: Mapping[str, Callable[[Path, Path], None]] = {"livestock": make_livestock}
 
 
 def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
-    """Fetch, unpack, convert and check a data set in the folder `root`. What was done before is not done again.
+    """Download, unpack, convert and check a data set in the folder `root`. Finished steps are skipped.
 
-    checkout: of the data set's repository, for one that is made from it.
-    Raises InputError, before anything is fetched, where files are missing that only a person can fetch.
+    checkout: clone of the data set's repository, if the data set is made from it.
+    Raises InputError, before any download, if files are missing that must be downloaded by hand.
     """
     if checkout is not None and source.from_checkout is None:
-        raise InputError(f"--source: {source.title} is not made from a checkout; leave it out")
+        raise InputError(f"--source: {source.title} is not made from a repository; remove this option")
     log.info("%s: %s", source.title, source.page)
     log.info("licence: %s", source.licence)
     log.info("to cite: %s", source.citation)
@@ -36,8 +36,8 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
         missing = [file for file in manual.files if not (root / file).exists()]
         if missing:
             raise InputError(
-                f"{root}: {', '.join(missing)} cannot be fetched by a program: get them by hand from {manual.page} "
-                f"({manual.hint}), put them there, and start this again"
+                f"{root}: {', '.join(missing)} must be downloaded by hand: get the files from {manual.page} "
+                f"({manual.hint}), put them there, and run this command again"
             )
     for archive in source.archives:
         _get(archive, root)
@@ -51,7 +51,7 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
     if source.from_checkout is not None and not all((root / annotations).exists() for annotations, _ in source.checked):
         if checkout is None:
             raise InputError(
-                f"{root}: is made from a checkout; git clone {source.page}, and pass --source with its folder"
+                f"{root}: is made from a repository; git clone {source.page}, and pass --source with its folder"
             )
         FROM_CHECKOUT[source.from_checkout](checkout, root)
     for annotations, images in source.checked:
@@ -60,17 +60,17 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
 
 def _get(archive: Archive, root: Path) -> None:
     file = root / archive.url.rpartition("/")[2]
-    # The archive goes when all of it is unpacked, so one that is still there was interrupted.
+    # The archive is deleted after unpacking, so an existing archive was interrupted.
     if not file.exists():
         if (root / archive.unpacks_to).exists():
-            log.info("%s is there", root / archive.unpacks_to)
+            log.info("%s exists", root / archive.unpacks_to)
             return
-        log.info("%s: fetching %d MB", archive.url, archive.megabytes)
+        log.info("%s: downloading %d MB", archive.url, archive.megabytes)
         fetch(archive.url, file, archive.md5)
     log.info("%s: unpacking", file)
     unpack(file, root)
     if not (root / archive.unpacks_to).exists():
-        raise InputError(f"{file}: has no {archive.unpacks_to}; the data set has changed, so unpack it by hand")
+        raise InputError(f"{file}: has no {archive.unpacks_to}, so the data set has changed; unpack it by hand")
     file.unlink()
 
 
@@ -80,10 +80,10 @@ def _is_newer(new: Path, old: Path) -> bool:
 
 def _check(annotations: Path, images: Path, category: str | None) -> None:
     coco = CocoFile(annotations, category)
-    table = persons_from_annotations(coco, images).with_pictures("error", "put them there, and start this again")
+    table = persons_from_annotations(coco, images).with_pictures("error", "put them there, and run this command again")
     report = overview(coco, table, coco.skeleton())
     log.info(
-        "%s: %d joints, half the persons have %g or more labels; scripts/inspect_dataset.py tells more",
+        "%s: %d joints, a median of %g labels per person; `rlepose inspect` shows more",
         annotations,
         len(report["joints"]),
         report["joints_a_person"][2],

@@ -1,4 +1,4 @@
-"""Where data sets come from, under which licence, and what becomes of their files."""
+"""Data sets: where to get them, their licences, and how to convert their files."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,9 +9,9 @@ LIVESTOCK_SPLITS = ("train", "val")
 
 
 class Archive(NamedTuple):
-    """A file that may be fetched without signing up.
+    """A file that can be downloaded without registration.
 
-    unpacks_to: what is there afterwards, below the data set's folder.
+    unpacks_to: a path in the data set's folder that exists after unpacking.
     """
 
     url: str
@@ -21,7 +21,7 @@ class Archive(NamedTuple):
 
 
 class Manual(NamedTuple):
-    """Files that a person has to fetch: what is expected where, and the page that leads there."""
+    """Files that must be downloaded by hand: their expected paths, and the page to get them from."""
 
     files: tuple[str, ...]
     page: str
@@ -31,10 +31,10 @@ class Manual(NamedTuple):
 class Source(NamedTuple):
     """One data set.
 
-    converted: (file as fetched, file in COCO's layout, name in convert.CONVERSIONS or lsp.LSP_SPLITS).
-    checked: (annotation file, picture folder) of each split. category: what `data.category` is to be.
-    from_checkout: where the checked files are made from a checkout of the page's repository, the name in
-    prepare.FROM_CHECKOUT of what makes them.
+    converted: (original file, file in COCO's layout, name in convert.CONVERSIONS or lsp.LSP_SPLITS).
+    checked: (annotation file, picture folder) of each split. category: value for `data.category`.
+    from_checkout: name in prepare.FROM_CHECKOUT of the function that makes the files from a clone of the repository at
+    `page`.
     """
 
     title: str
@@ -50,8 +50,8 @@ class Source(NamedTuple):
     from_checkout: str | None = None
 
 
-# The addresses stand on https://cocodataset.org/#download; the checksums in PaddleDetection's ppdet/utils/download.py
-# and in NVIDIA's and MLCommons' download scripts, alike.
+# Addresses from https://cocodataset.org/#download; checksums from PaddleDetection's ppdet/utils/download.py and from
+# NVIDIA's and MLCommons' download scripts, which agree.
 _COCO_PICTURES = (
     Archive(
         "http://images.cocodataset.org/zips/train2017.zip", "train2017", 18_440, "cced6f7f71b7629ddf16f17bbcfab6b2"
@@ -70,12 +70,12 @@ _WHOLEBODY_PAGE = "https://github.com/jin-s13/COCO-WholeBody"
 _WHOLEBODY_CITATION = "Jin et al., Whole-Body Human Pose Estimation in the Wild, ECCV 2020"
 _WHOLEBODY = "annotations/coco_wholebody_{}_v1.0.json".format
 _WHOLEBODY_LABELS = Manual(
-    (_WHOLEBODY("train"), _WHOLEBODY("val")), _WHOLEBODY_PAGE, "the two annotation files lie on Google Drive"
+    (_WHOLEBODY("train"), _WHOLEBODY("val")), _WHOLEBODY_PAGE, "the two annotation files are on Google Drive"
 )
 
 
 def _of_wholebody(title: str, conversion: str, written: str) -> Source:
-    """COCO-WholeBody's files, converted to annotations/<written>_train.json and _val.json."""
+    """Return COCO-WholeBody's source, converted to annotations/<written>_train.json and _val.json."""
     files = {split: f"annotations/{written}_{split}.json" for split in ("train", "val")}
     return Source(
         title=title,
@@ -110,19 +110,19 @@ SOURCES: Mapping[str, Source] = {
         title="Halpe Full-Body, 26 joints",
         root="data/halpe",
         page="https://github.com/Fang-Haoshu/Halpe-FullBody",
-        licence="see its page; pictures are HICO-DET's and COCO's",
+        licence="see the page; pictures are from HICO-DET and COCO",
         citation="Fang et al., AlphaPose: Whole-Body Regional Multi-Person Pose Estimation and Tracking, TPAMI 2022",
         archives=(),
         manual=(
             Manual(
                 ("annotations/halpe_train_v1.json", "annotations/halpe_val_v1.json"),
                 "https://github.com/Fang-Haoshu/Halpe-FullBody",
-                "the two annotation files lie on Google Drive",
+                "the two annotation files are on Google Drive",
             ),
             Manual(
                 ("images/train2015", "images/val2017"),
                 "https://github.com/Fang-Haoshu/Halpe-FullBody",
-                "hico_20160224_det/images/train2015 of HICO-DET, and COCO's val2017 (a link does)",
+                "hico_20160224_det/images/train2015 of HICO-DET, and COCO's val2017 (a symbolic link is enough)",
             ),
         ),
         converted=tuple(
@@ -137,14 +137,14 @@ SOURCES: Mapping[str, Source] = {
         title="CrowdPose",
         root="data/crowdpose",
         page="https://github.com/Jeff-sjtu/CrowdPose",
-        licence="see its page; pictures are of MSCOCO, MPII and AI Challenger",
+        licence="see the page; pictures are from MSCOCO, MPII and AI Challenger",
         citation="Li et al., CrowdPose: Efficient Crowded Scenes Pose Estimation and a New Benchmark, CVPR 2019",
         archives=(),
         manual=(
             Manual(
                 (*(f"annotations/crowdpose_{s}.json" for s in ("train", "val", "test")), "images"),
                 "https://github.com/Jeff-sjtu/CrowdPose",
-                "annotations and pictures lie on Google Drive",
+                "annotations and pictures are on Google Drive",
             ),
         ),
         converted=tuple(
@@ -157,14 +157,14 @@ SOURCES: Mapping[str, Source] = {
         title="AP-10K, animals",
         root="data/ap10k",
         page="https://github.com/AlexTheBad/AP-10K",
-        licence="CC BY 4.0, as packagers of it state; see its page",
+        licence="CC BY 4.0 according to redistributors; see the page",
         citation="Yu et al., AP-10K: A Benchmark for Animal Pose Estimation in the Wild, NeurIPS 2021",
         archives=(),
         manual=(
             Manual(
                 (*(f"annotations/ap10k-{s}-split1.json" for s in ("train", "val")), "data"),
                 "https://github.com/AlexTheBad/AP-10K",
-                "the archive lies on Google Drive",
+                "the archive is on Google Drive",
             ),
         ),
         converted=(),
@@ -184,7 +184,7 @@ SOURCES: Mapping[str, Source] = {
         checked=tuple((f"annotations/lsp_{s}.json", "images") for s in ("train", "test")),
     ),
     "lspet": Source(
-        title="Leeds Sports Pose Extended, to train on",
+        title="Leeds Sports Pose Extended, for training",
         root="data/lspet_original",
         page="http://sam.johnson.io/research/lspet.html",
         licence=_LSP_LICENCE,
@@ -196,7 +196,7 @@ SOURCES: Mapping[str, Source] = {
         checked=(("annotations/lspet_train.json", "images"),),
     ),
     "livestock": Source(
-        title="LivestockKeypoints v1.0, animals cut out",
+        title="LivestockKeypoints v1.0, cropped animals",
         root="data/livestock",
         page="https://github.com/yww0411/Livestock-keypoint-detection",
         licence="CC BY 4.0; attribution: Yiwei Wang et al., LivestockKeypoints, v1.0, licensed under CC BY 4.0",

@@ -1,4 +1,4 @@
-"""Diagrams of a report that no other place needs."""
+"""Figures that only reports need."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ _TYPE_COLORS = ("#8fbf8f", "#f2d16b", "#d9742b", "#7d6bb5", "#a33b3b")
 
 
 def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
-    """Losses, accuracies and learning rate against training persons. One for each loss: their values do not compare."""
+    """Plot losses, metrics and learning rate against training persons; different losses in separate figures."""
     losses = dict.fromkeys(experiment.config.loss.name for experiment in experiments)
     figures = {
         f"loss ({loss})": _curves("train/loss", [e for e in experiments if e.config.loss.name == loss], experiments)
@@ -35,7 +35,7 @@ def learning_figures(experiments: Sequence["Measured"]) -> dict[str, "Figure"]:
 
 
 def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measured"]) -> "Figure":
-    """A number of metrics.jsonl; an experiment has the same colour in all figures."""
+    """Plot a metric of metrics.jsonl; an experiment has the same colour in all figures."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -44,7 +44,7 @@ def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measu
     for experiment in shown:
         points = curve(experiment.history, name, experiment.config.train.batch_size)
         images, values = np.reshape(points, (-1, 2)).T
-        marker = None if name.startswith("train/") else "o"  # often a single point
+        marker = None if name.startswith("train/") else "o"  # since there is often only one point
         color = f"C{experiments.index(experiment) % 10}"
         axes.plot(images, values, marker=marker, markersize=4, linewidth=1.2, color=color, label=experiment.name)
     axes.set(xlabel="training persons", xlim=(0, None))
@@ -57,7 +57,7 @@ def _curves(name: str, shown: Sequence["Measured"], experiments: Sequence["Measu
 
 
 def error_figure(errors: Mapping[str, Floats], limit: float) -> "Figure":
-    """Share of joints whose error is at most x: a line for each name's errors (N,) mm. Dotted: the limit, mm."""
+    """Plot the fraction of joints with an error of at most x, one curve per name; errors (N,) and limit in mm."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
@@ -67,13 +67,13 @@ def error_figure(errors: Mapping[str, Floats], limit: float) -> "Figure":
         axes.plot(np.quantile(values, share), share, linewidth=1.2, color=f"C{number % 10}", label=name)
     axes.axvline(limit, color="0.6", linewidth=1, linestyle=":")
     reach = max(limit, *(float(np.quantile(values, 0.99)) for values in errors.values()))
-    axes.set(xlabel="error of a joint, mm", ylabel="share of joints", xlim=(0, reach), ylim=(0, 1))
+    axes.set(xlabel="error of a joint, mm", ylabel="fraction of joints", xlim=(0, reach), ylim=(0, 1))
     axes.legend(loc="lower right", frameon=False)
     return figure
 
 
 def mistakes_figure(counts: NDArray[np.int64], joints: Sequence[str]) -> "Figure":
-    """Shares of good joints and of each kind of mistake, a bar a joint. counts (K, T)."""
+    """Plot the fraction of good joints and of each type of mistake, one bar per joint. counts (K, T)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 1.1 + 0.24 * len(joints)), layout="constrained")

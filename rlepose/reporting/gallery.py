@@ -1,4 +1,4 @@
-"""Persons worth looking at: labels on the left, prediction on the right."""
+"""Galleries of notable persons: labels on the left, predictions on the right."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from rlepose.validation.evaluator import Evaluator
 
 
 class Gallery(NamedTuple):
-    """pictures: RGB (h, w, 3), one a person; note: where there are none, why."""
+    """pictures: RGB (h, w, 3), one per person; note: the reason if there are none."""
 
     title: str
     pictures: list[Picture]
@@ -30,10 +30,10 @@ def galleries(
     title_of: Callable[[int], str],
     nobody: str,
 ) -> list[Gallery]:
-    """A gallery for each of the titles of `chosen`, which maps to persons: numbers of the M valid poses.
+    """Return a gallery for each title in `chosen`, which maps titles to indices of the M valid poses.
 
-    spread: (K, D), standard deviations in units of sigma. compared: the valid poses. title_of: what to write on a
-    person's picture, before the score that is added where poses differ in it. nobody: the note where nobody is chosen.
+    spread: (K, D), standard deviations in units of sigma. compared: the valid poses. title_of: title of a person's
+    picture, followed by the score if scores differ. nobody: note for an empty gallery.
     """
     rows, sheets = np.flatnonzero(poses.valid), []
     ranked = is_ranked(compared)
@@ -48,26 +48,29 @@ def galleries(
 
 
 def is_ranked(compared: Compared) -> bool:
-    """Whether some poses are surer than others."""
+    """Return whether confidences differ."""
     return bool(np.ptp(compared.confidence) > 0)
 
 
 def best(risk: Floats, count: int) -> NDArray[np.intp]:
-    """The persons with the lowest risk (M,), the best first."""
+    """Return the persons with the lowest risk (M,), in ascending order."""
     return np.argsort(risk, kind="stable")[:count]
 
 
 def by_confidence(compared: Compared, wrong: NDArray[np.bool_], count: int) -> dict[str, NDArray[np.intp]]:
-    """The most unsure persons, and the surest of the wrong (M,); neither where all are equally sure."""
+    """Return the least confident, and the most confident wrong persons; nobody if all confidences are equal.
+
+    wrong: (M,).
+    """
     if not is_ranked(compared):
         return {}
     return {
-        "The most unsure": best(compared.confidence, count),
-        "The surest of the wrong": surest_wrong(compared.confidence, wrong, count),
+        "Lowest confidence": best(compared.confidence, count),
+        "Highest confidence among wrong poses": surest_wrong(compared.confidence, wrong, count),
     }
 
 
 def surest_wrong(confidence: Floats, wrong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
-    """The wrong ones, of falling confidence; both (M,)."""
+    """Return the wrong persons, by descending confidence. confidence, wrong: (M,)."""
     rows = np.flatnonzero(wrong)
     return rows[np.argsort(-confidence[rows], kind="stable")[:count]]

@@ -1,4 +1,4 @@
-"""What a report says of an experiment in 2-D: accuracy by OKS and NME, joint by joint, and kinds of mistakes."""
+"""Measurements of a 2-D experiment for a report: OKS, NME, metrics of each joint, and types of mistakes."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from rlepose.reporting.gallery import best, by_confidence, galleries
 from rlepose.reporting.measured import Measured
 from rlepose.validation.coco_evaluator import CocoEvaluator
 
-WRONG_OKS = 0.5  # below it a pose counts as found in none of COCO's figures
+WRONG_OKS = 0.5  # a pose with a lower OKS counts as a miss in all of COCO's metrics
 
 
 @dataclass(frozen=True)
 class Mistakes:
-    """counts (K, T) of each type in ERROR_TYPES; AP, and AP when all joints of a type but the first are put right."""
+    """counts (K, T) of each type in ERROR_TYPES; AP, and AP if all joints of a type (except the first) were correct."""
 
     counts: NDArray[np.int64]
     ap: float
@@ -35,7 +35,7 @@ class Mistakes:
 class MeasuredInPicture(Measured):
     """An experiment in 2-D.
 
-    labels (K,) number, joint_ap (K,), joint_oks (K,): of each joint, NaN without label; mean_oks over persons.
+    labels (K,) counts, joint_ap (K,), joint_oks (K,): of each joint, NaN without labels; mean_oks over persons.
     nme: of each person, None without `eval.nme_reference`.
     """
 
@@ -61,17 +61,17 @@ def measured_in_picture(
     spread: Floats,
     pictures: int,
 ) -> MeasuredInPicture:
-    """What is common to all tasks, and what is known of poses in 2-D.
+    """Add the measurements of 2-D poses to those that all tasks have in common.
 
-    results: of the evaluator, on all groups. compared: the valid poses. spread: (K, 2), standard deviations in units of
-    sigma. pictures: persons in each gallery.
+    results: of the evaluator, for all groups. compared: the valid poses. spread: (K, 2), standard deviations in units
+    of sigma. pictures: number of persons in each gallery.
     """
     skeleton, valid = evaluator.skeleton, poses.valid
     area = evaluator.areas()[valid]
     similarity = joint_similarity(poses.keypoints[valid], compared.truth, area, np.array(skeleton.oks_sigmas))
     labelled = compared.visible > 0
     labels = labelled.sum(axis=0)
-    chosen = {"The worst": best(compared.quality, pictures)}
+    chosen = {"Lowest OKS": best(compared.quality, pictures)}
     chosen |= by_confidence(compared, compared.quality < WRONG_OKS, pictures)
 
     def title_of(person: int) -> str:
@@ -82,7 +82,7 @@ def measured_in_picture(
     return MeasuredInPicture(
         **vars(common) | {"galleries": sheets},
         labels=labels,
-        joint_ap=_joint_ap(evaluator, results),
+        joint_ap=_joint_ap(evaluator, poses, results),
         joint_oks=(similarity * labelled).sum(axis=0) / np.where(labels, labels, np.nan),
         mean_oks=float(compared.quality.mean()),
         nme=None if evaluator.nme is None else evaluator.nme.evaluate(poses, evaluator.rows(poses)),
@@ -90,10 +90,10 @@ def measured_in_picture(
     )
 
 
-def _joint_ap(evaluator: CocoEvaluator, results: list[CocoResults]) -> Floats:
-    """(K,); of a joint that several groups of categories have, their mean."""
+def _joint_ap(evaluator: CocoEvaluator, poses: Poses, results: list[CocoResults]) -> Floats:
+    """Return (K,) AP of each joint, for a joint of several category groups the mean."""
     values = np.full((len(results), len(evaluator.skeleton)), np.nan)
-    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths, results, strict=True):
+    for row, group, truth, found in zip(values, evaluator.groups, evaluator.truths_of(poses), results, strict=True):
         row[list(group.joints)] = joint_ap(truth, found, evaluator.oks_sigmas(group))
     measured = ~np.isnan(values)
     number = measured.sum(axis=0)

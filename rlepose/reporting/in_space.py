@@ -1,4 +1,4 @@
-"""What a report says of an experiment in 3-D: errors in mm, of pictures or of lifted poses."""
+"""Measurements of a 3-D experiment for a report: errors in mm, of pictures or of lifted poses."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ from rlepose.validation.h36m_evaluator import H36MEvaluator
 class MeasuredInSpace(Measured):
     """An experiment in 3-D.
 
-    judged (J,): names of the joints that count. errors, aligned_errors, depth_errors (N, J) mm: distance of each joint
-    from its label, relative to the root; the same after Procrustes alignment; and its part along the optical axis.
+    judged (J,): names of the evaluated joints. errors, aligned_errors, depth_errors (N, J) mm: distance of each joint
+    from its label, relative to the root; the same after Procrustes alignment; and the error along the optical axis.
     """
 
     judged: tuple[str, ...]
@@ -35,18 +35,18 @@ class MeasuredInSpace(Measured):
 def measured_in_space(
     common: Measured, evaluator: H36MEvaluator, poses: Poses, compared: Compared, spread: Floats, pictures: int
 ) -> MeasuredInSpace:
-    """What is common to all tasks, and what is known of poses in 3-D.
+    """Add the measurements of 3-D poses to those that all tasks have in common.
 
     compared: the valid poses. spread: (K, 3), standard deviations in units of sigma. pictures: persons in each gallery.
     """
     truth, predicted = evaluator.relative(poses, poses.valid)
-    chosen = {"The best": best(compared.risk, pictures), "The worst": best(-compared.risk, pictures)}
+    chosen = {"Lowest error": best(compared.risk, pictures), "Highest error": best(-compared.risk, pictures)}
     chosen |= by_confidence(compared, compared.risk > PCK3D_THRESHOLD_MM, pictures)
 
     def title_of(person: int) -> str:
         return f"{compared.quality[person]:.0f} mm off"
 
-    nobody = f"No pose is more than {PCK3D_THRESHOLD_MM:g} mm off in the mean of its joints."
+    nobody = f"No pose has a mean error above {PCK3D_THRESHOLD_MM:g} mm."
     sheets = galleries(evaluator, poses, spread, compared, chosen, title_of, nobody)
     return MeasuredInSpace(
         **vars(common) | {"galleries": sheets},

@@ -1,4 +1,4 @@
-"""From folders of experiments to what a report says: each best checkpoint, validated anew and judged in every way."""
+"""Measurements for a report: each experiment's best checkpoint, validated again and evaluated in every way."""
 
 import logging
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 
 def measure_all(folders: Sequence[Path], overrides: Sequence[str] = (), pictures: int = 8) -> list[Measured]:
-    """Measure the best checkpoint of each experiment; pictures: persons in each gallery.
+    """Measure the best checkpoint of each experiment; pictures: number of persons in each gallery.
 
-    InputError for a folder without one, and for experiments of different joints or dimensions: found before the first
+    InputError for a folder without a checkpoint, and for experiments with different joints or dimensions, before any
     prediction.
     """
     checkpoints = [_best(folder) for folder in folders]
@@ -41,13 +41,13 @@ def measure_all(folders: Sequence[Path], overrides: Sequence[str] = (), pictures
         names = checkpoint.skeleton.names
         if names != first:
             raise InputError(
-                f"{folder} has the {len(names)} joints {', '.join(names)}, but {folders[0]} has the {len(first)} "
-                f"{', '.join(first)}; side by side go experiments of the same joints: write a report for each"
+                f"{folder} has the {len(names)} joints {', '.join(names)}, but {folders[0]} has {len(first)}: "
+                f"{', '.join(first)}; a report needs experiments with the same joints, so write one for each"
             )
         if checkpoint.config.dims != checkpoints[0].config.dims:
             raise InputError(
-                f"{folder} is in {checkpoint.config.dims}-D, but {folders[0]} in {checkpoints[0].config.dims}-D; their "
-                "errors do not compare: write a report for each"
+                f"{folder} is in {checkpoint.config.dims}-D, but {folders[0]} in {checkpoints[0].config.dims}-D; a "
+                "report needs experiments with the same dimensions, so write one for each"
             )
     measured = []
     for folder, name, checkpoint in zip(folders, _names(folders), checkpoints, strict=True):
@@ -62,14 +62,14 @@ def _best(folder: Path) -> Checkpoint:
     best = Experiment(folder).best
     if not best.is_file():
         raise InputError(
-            f"{folder}: no experiment with a checkpoint, {best} does not exist; name folders that training made, "
+            f"{folder}: not an experiment with a checkpoint, since {best} does not exist; pass folders of experiments, "
             "such as exp/NAME, after their first validation"
         )
     return load_checkpoint(best)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, or their paths where names repeat."""
+    """Return the folders' names, or their paths if names repeat."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
@@ -81,7 +81,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     validations = [validation_of(path, config, checkpoint, boxes, group) for boxes in ("gt", *detections)]
     evaluator = validations[0].evaluator
     metrics, results, poses = validations[0].run(model)
-    assert results is not None  # on one rank
+    assert results is not None  # since there is one rank
     for other in validations[1:]:
         metrics |= other.run(model)[0]
     compared = evaluator.compared(poses, poses.valid)
@@ -108,7 +108,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
 def _uncertainty(evaluator: Evaluator[Any], poses: Poses, model: TrainedModel | TrainedLifter) -> Uncertainty | str:
     loss = model.config.loss.name
     if poses.sigma is None:
-        return f"the loss {loss} learns no sigma, so there is no uncertainty to judge"
+        return f"the loss {loss} learns no sigma, so there is no uncertainty to evaluate"
     if not model.has_likelihood:
-        return f"the flow of {loss} is a density of positions, not of what lies around a prediction"
+        return f"the flow of {loss} is a density of absolute positions, not around a prediction"
     return Uncertainty(*judge_uncertainty(evaluator, poses, model.likelihood), model.likelihood)

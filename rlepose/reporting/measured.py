@@ -1,4 +1,4 @@
-"""What a report says of any experiment, whatever its task."""
+"""Measurements for a report that experiments of all tasks have."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from rlepose.reporting.gallery import Gallery
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What `validate.py --calibration` judges, and the learned density."""
+    """Output of `rlepose validate --calibration`, and the learned density."""
 
     observations: Observations
     report: dict[str, Any]
@@ -22,12 +22,12 @@ class Uncertainty:
 class Measured:
     """One experiment of a report.
 
-    joints: names of all. density_joints: as the learned density numbers them.
+    joints: names of all joints. density_joints: names, as the learned density numbers them.
     epoch: None for a converted checkpoint.
-    history: lines of metrics.jsonl. metrics: of the validation with each kind of boxes. persons: validated ones.
-    ranking: risk-coverage, None where all confidences are equal. risk: what it is, in words.
-    uncertainty: or, in words, why there is none.
-    All but metrics and history with the annotated boxes.
+    history: lines of metrics.jsonl. metrics: of the validation with each source of boxes. persons: number validated.
+    ranking: risk-coverage, None if all confidences are equal. risk: name of the risk.
+    uncertainty: or the reason why there is none.
+    Everything except metrics and history is for annotated boxes.
     """
 
     name: str
@@ -45,5 +45,5 @@ class Measured:
 
     @property
     def curves(self) -> dict[str, str]:
-        """Names of the numbers of metrics.jsonl whose curves tell how training went, by what to call them."""
+        """Metrics of metrics.jsonl to plot as learning curves: title -> name."""
         return {}

@@ -1,4 +1,4 @@
-"""Pieces of a page that needs nothing beside it: tables, pictures inside the text, the frame."""
+"""Building blocks of a self-contained HTML page: tables, embedded pictures, the frame."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ h1, h3, .note { overflow-wrap: anywhere; }
 
 
 def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
-    """A whole document. sections: a heading and HTML each, with links to them at the top."""
+    """Return a whole document. sections: heading and HTML of each, with links at the top."""
     links = " ".join(f'<a href="#s{number}">{escape(name)}</a>' for number, (name, _) in enumerate(sections))
     body = "\n".join(
         f'<section id="s{number}"><h2>{escape(name)}</h2>\n{content}</section>'
@@ -53,14 +53,14 @@ def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Cells are text or numbers; None and NaN become a dash."""
+    """Return a table. Cells are text or numbers; None and NaN become a dash."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n'
 
 
 def cell(value: object) -> str:
-    """'0.733', '1,090', a dash for what is not defined, or the text."""
+    """Return '0.733', '1,090', a dash for an undefined value, or the text."""
     if value is None or value != value:
         return "–"
     if isinstance(value, float):
@@ -69,34 +69,34 @@ def cell(value: object) -> str:
 
 
 def heading(text: str) -> str:
-    """A title within a section."""
+    """Return a heading within a section."""
     return f"<h3>{escape(text)}</h3>\n"
 
 
 def note(text: str) -> str:
-    """A paragraph that explains."""
+    """Return an explanatory paragraph."""
     return f'<p class="note">{escape(text)}</p>\n'
 
 
 def row(images: Sequence[str], width_rem: float) -> str:
-    """Images beside each other as far as there is room, none wider than this."""
+    """Return images side by side as far as there is room, none wider than width_rem."""
     return f'<div class="row" style="--width: {width_rem:g}rem">{"".join(images)}</div>\n'
 
 
 def wide(image: str) -> str:
-    """An image of small parts, which a narrow screen shows piece by piece instead of shrinking it."""
+    """Return a detailed image, which scrolls on a narrow screen instead of shrinking."""
     return f'<div class="wide">{image}</div>\n'
 
 
 def figure_image(figure: "Figure", text: str) -> str:
-    """A diagram; `text` is for who cannot see it."""
+    """Embed a figure; `text` describes it for screen readers."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     return _image(buffer.getvalue(), "png", text)
 
 
 def picture_image(picture: Picture, text: str) -> str:
-    """A photograph or drawing, RGB (h, w, 3)."""
+    """Embed a photograph or drawing, RGB (h, w, 3)."""
     written, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert written
     return _image(data.tobytes(), "jpeg", text)

@@ -1,4 +1,4 @@
-"""The page about one or several experiments; docs/report.md says how to read it."""
+"""The HTML report on one or several experiments; docs/report.md explains it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from rlepose.reporting.sections_in_space import sections_in_space
 
 
 def write_report(path: Path, experiments: Sequence[Measured]) -> None:
-    """Write the page about experiments that are all in 2-D or all in 3-D; its folder is made."""
+    """Write the report on experiments that are all in 2-D or all in 3-D, and create its folder."""
     names = ", ".join(experiment.name for experiment in experiments)
     in_picture = [e for e in experiments if isinstance(e, MeasuredInPicture)]
     in_space = [e for e in experiments if isinstance(e, MeasuredInSpace)]

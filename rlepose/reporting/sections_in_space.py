@@ -1,4 +1,4 @@
-"""The sections of a page about experiments in 3-D: of pictures, of lifted poses, or of both."""
+"""The sections of a report on 3-D experiments: of pictures, of lifted poses, or of both."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from rlepose.reporting.in_space import MeasuredInSpace
 from rlepose.reporting.page_parts import figure_image, note, row, table
 
 _ABOUT_UNCERTAINTY = (
-    "NLL in nats a joint, density a cubic mm; sharpness is the median predicted standard deviation and error the "
-    "median distance, both in mm; spearman is the rank correlation of predicted deviation and error. Of all learned "
-    "joints but the root; of pictures in mm at the root's depth, of lifted poses in space relative to the root."
+    "NLL in nats per joint, density per cubic mm; sharpness is the median predicted standard deviation and error the "
+    "median distance, both in mm; spearman is the rank correlation of predicted deviation and error. For all learned "
+    "joints except the root; for pictures in mm at the depth of the root, for lifted poses in 3-D relative to the root."
 )
 _ABOUT_DRAWINGS = (
-    "Labels on the left, prediction on the right: from the front, or in the picture where there is one, from the side, "
+    "Labels on the left, predictions on the right: from the front, or in the picture if there is one, from the side, "
     "and from above"
 )
 _TILE_REM = 19  # three beside each other
@@ -25,7 +25,7 @@ _SHARES = (0.5, 0.9, 0.95, 0.99)
 
 
 def sections_in_space(experiments: Sequence[MeasuredInSpace]) -> list[tuple[str, str]]:
-    """Heading and HTML of each section."""
+    """Return heading and HTML of each section."""
     return [
         ("Summary", summary(experiments)),
         ("Learning curves", curves(experiments)),
@@ -39,7 +39,7 @@ def sections_in_space(experiments: Sequence[MeasuredInSpace]) -> list[tuple[str,
 
 
 def summary(experiments: Sequence[MeasuredInSpace]) -> str:
-    """The few numbers to compare by, and what they were measured on."""
+    """Return the main metrics, and the data they were measured on."""
     rows = [
         [e.name, e.config.task, e.config.loss.name, *_network(e), e.epoch, e.persons, *_numbers(e, "")]
         for e in experiments
@@ -47,14 +47,14 @@ def summary(experiments: Sequence[MeasuredInSpace]) -> str:
     header = ["experiment", "task", "loss", "network", "reads", "epoch", "persons", *METRICS]
     text = (
         " MPJPE is the mean distance of 17 joints from their labels in mm, relative to the pelvis; PA_MPJPE after "
-        f"Procrustes alignment; PCK3D the share of joints within {PCK3D_THRESHOLD_MM:g} mm, AUC its mean over limits "
-        "from 0 on."
+        f"Procrustes alignment; PCK3D is the fraction of joints within {PCK3D_THRESHOLD_MM:g} mm, AUC its mean over "
+        "thresholds from 0."
     )
     return table(header, rows) + measured_on(experiments, "with labelled boxes or joints", text)
 
 
 def actions(experiments: Sequence[MeasuredInSpace]) -> str:
-    """A row for each action, the experiments side by side."""
+    """Return one row for each action, experiments side by side."""
     names = {name.partition("/")[2] for e in experiments for name in e.metrics if name.startswith("MPJPE/")}
     rows = [
         [name or "all", *(cell for e in experiments for cell in _numbers(e, name)[:2])] for name in (*sorted(names), "")
@@ -63,30 +63,30 @@ def actions(experiments: Sequence[MeasuredInSpace]) -> str:
 
 
 def joints(experiments: Sequence[MeasuredInSpace]) -> str:
-    """Each joint's errors, the experiments side by side."""
+    """Return the errors of each joint, experiments side by side."""
     columns = [_mm(values.mean(axis=0)) for e in experiments for values in (e.errors, e.aligned_errors, e.depth_errors)]
     rows = [[joint, *cells] for joint, *cells in zip(experiments[0].judged, *columns, strict=True)]
     text = (
-        "Mean error in mm, relative to the pelvis; aligned: after Procrustes alignment; depth: the part of the error "
-        "along the optical axis, which one picture shows least of."
+        "Mean error in mm, relative to the pelvis; aligned: after Procrustes alignment; depth: the error along the "
+        "optical axis, which is hardest to see in one picture."
     )
     return table(["joint", *_columns(experiments, ("error", "aligned", "depth"))], rows) + note(text)
 
 
 def errors(experiments: Sequence[MeasuredInSpace]) -> str:
-    """How errors are distributed: most, and the tail."""
+    """Return the distribution of errors: quantiles, and the largest."""
     figure = error_figure({e.name: e.errors.ravel() for e in experiments}, PCK3D_THRESHOLD_MM)
     rows = [[e.name, *_mm(np.quantile(e.errors, _SHARES)), *_mm(e.errors.max(keepdims=True)[0])] for e in experiments]
     text = (
-        "The curve gives the share of joints whose error is at most x. At the dotted line it is PCK3D, and AUC is its "
-        "mean up to there. The pelvis counts, which is never off."
+        "The curve is the fraction of joints whose error is at most x. At the dotted line it is PCK3D, and AUC is its "
+        "mean up to there. The pelvis counts, with error 0."
     )
     header = ["experiment", *(f"{100 * share:g} % within, mm" for share in _SHARES), "largest, mm"]
-    return row([figure_image(figure, "Share of joints against their error")], 34) + table(header, rows) + note(text)
+    return row([figure_image(figure, "Fraction of joints against their error")], 34) + table(header, rows) + note(text)
 
 
 def _network(e: MeasuredInSpace) -> tuple[str, str]:
-    """The network, and what it reads."""
+    """Return the network, and its input."""
     model = e.config.model
     if isinstance(model, LiftingModelConfig):
         return f"{model.blocks} blocks, {model.width} wide", "2-D poses"
@@ -95,14 +95,14 @@ def _network(e: MeasuredInSpace) -> tuple[str, str]:
 
 
 def _numbers(e: MeasuredInSpace, action: str) -> list[str | None]:
-    """METRICS of an action, or of all: mm with one decimal, shares with three."""
+    """Format METRICS of an action, or of all: mm with one decimal, fractions with three."""
     values = [e.metrics.get(f"{name}/{action}" if action else name) for name in METRICS]
     decimals = [1 if "MPJPE" in name else 3 for name in METRICS]
     return [None if value is None else f"{value:.{digits}f}" for value, digits in zip(values, decimals, strict=True)]
 
 
 def _columns(experiments: Sequence[MeasuredInSpace], names: Sequence[str]) -> list[str]:
-    """Each of the names, once for each experiment."""
+    """Return each of the names, once for each experiment."""
     return [f"{e.name} {name}" if len(experiments) > 1 else name for e in experiments for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: plain tensors and JSON types in one file, which is whole or not there."""
+"""Checkpoints: plain tensors and JSON types in one file, written atomically."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,11 @@ _KEYS = {"format", "config", "skeleton", "model", "criterion", "progress", "metr
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on, and a validation to start.
+    """Everything that a run needs to resume, and a validation to start.
 
-    model, criterion: state dicts, of the weights' average where one is kept; unaveraged is then the two as the
-    optimiser left them. optimizer: state dict. random_states: torch's CPU and CUDA generator state of each
-    rank. progress: how far the run is, as `RunState` counts it. recalibration: how inference corrects sigma, if it was
-    fitted.
+    model, criterion: state dicts, of the weights' average if there is one; unaveraged then contains both without
+    averaging. optimizer: state dict. random_states: states of torch's CPU and CUDA generators for each rank. progress:
+    counters, see `RunState`. recalibration: correction of sigma at inference, if it was fitted.
     """
 
     config: Config
@@ -41,7 +40,7 @@ class Checkpoint:
 
 
 def header(config: Config, skeleton: Skeleton, recalibration: Recalibration | None = None) -> dict[str, Any]:
-    """What a checkpoint's tree says of the model, beside its weights."""
+    """Return the part of a checkpoint's tree that describes the model, without its weights."""
     return {
         "format": _FORMAT,
         "config": config.to_dict(),
@@ -51,7 +50,7 @@ def header(config: Config, skeleton: Skeleton, recalibration: Recalibration | No
 
 
 def tree_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The checkpoint as its file holds it; it shares its tensors."""
+    """Return the checkpoint as the tree in its file, which shares its tensors."""
     return {
         **header(checkpoint.config, checkpoint.skeleton, checkpoint.recalibration),
         "model": checkpoint.model,
@@ -65,18 +64,20 @@ def tree_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint as `write_tree` does."""
+    """Write a checkpoint with `write_tree`."""
     write_tree(path, tree_of(checkpoint))
 
 
 def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint to the CPU.
 
-    whole: as in `read_tree`. Raises InputError for what is no checkpoint of this project.
+    whole: see `read_tree`. Raises InputError for a file that is no checkpoint of this project.
     """
     tree = read_tree(path, whole)
     if not tree.keys() >= _KEYS:
-        raise InputError(f"{path}: not a checkpoint of rlepose; it lacks the keys that training writes")
+        raise InputError(
+            f"{path}: not a checkpoint of rlepose, since it lacks keys that training writes; use another file"
+        )
     return Checkpoint(
         config=_config_of(tree["config"], tree["format"], path),
         skeleton=Skeleton.from_dict(tree["skeleton"]),
@@ -92,17 +93,19 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
 
 
 def _config_of(tree: dict[str, Any], version: Any, path: str | Path) -> Config:
-    """The config in a checkpoint of this format."""
+    """Return the config in a checkpoint of this format version."""
     if version not in range(1, _FORMAT + 1):
-        raise InputError(f"{path}: checkpoint format {version}, but this version reads formats up to {_FORMAT}")
-    if version == 1:  # before heads had options of their own
+        raise InputError(
+            f"{path}: checkpoint format {version}, but this version reads formats up to {_FORMAT}; update rlepose"
+        )
+    if version == 1:  # heads had no options of their own yet
         tree["model"]["head"] = {"normalize_features": tree["model"].pop("normalize_features")}
-    if version <= 2:  # each section had the options of all variants
+    if version <= 2:  # each section had the options of all its variants
         tree = without_other_variants(tree)
     return config_from_dict(tree, source=str(path))
 
 
 def results_folder(path: Path) -> Path:
-    """Where what is said of a checkpoint goes: results/ beside checkpoints/, or beside a file that lies elsewhere."""
+    """Return the folder for results of a checkpoint: results/ beside checkpoints/, or beside a file elsewhere."""
     folder = path.absolute().parent
     return (folder.parent if folder.name == "checkpoints" else folder) / "results"

@@ -1,4 +1,4 @@
-"""The ranks of a run: one process a device, started by torchrun, or a single process without it."""
+"""The ranks of a run: one process per device, started by torchrun, or a single process."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from rlepose.runtime.options import SystemConfig
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its siblings, and the device it computes on."""
+    """This process in the process group, and its device."""
 
     rank: int
     world_size: int
@@ -24,11 +24,11 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and logs."""
         return self.rank == 0
 
     def gather(self, value: Any) -> list[Any]:
-        """Every rank's value (anything picklable), in rank order, on every rank."""
+        """Return the values of all ranks (anything picklable), in rank order, on every rank."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -36,7 +36,7 @@ class Ranks:
         return values
 
     def broadcast(self, value: Any) -> Any:
-        """Rank 0's value on every rank."""
+        """Return rank 0's value on every rank."""
         if self.world_size == 1:
             return value
         values = [value]
@@ -44,7 +44,7 @@ class Ranks:
         return values[0]
 
     def on_main(self, action: Callable[[], Any]) -> Any:
-        """Run `action` on rank 0 only; every rank gets its result, or its InputError."""
+        """Run `action` on rank 0 only; every rank gets its result or its InputError."""
         result: Any = None
         if self.is_main:
             try:
@@ -57,13 +57,13 @@ class Ranks:
         return result
 
     def equalize_buffers(self, module: torch.nn.Module) -> None:
-        """Give every rank rank 0's buffers: each rank's batch statistics are its own until DDP's next forward."""
+        """Copy rank 0's buffers to every rank; until DDP's next forward, each rank has its own batch statistics."""
         if self.world_size > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, src=0)
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The sum over the ranks."""
+        """Return the sum over the ranks."""
         if self.world_size > 1:
             tensor = tensor.clone()
             dist.all_reduce(tensor)
@@ -71,36 +71,36 @@ class Ranks:
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of `system.device`; InputError when CUDA is asked for and not there."""
+    """Return the device for `system.device`; InputError if CUDA is requested and not available."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("system.device: cuda is asked for, but torch sees no CUDA device; set system.device=cpu")
+        raise InputError("system.device: cuda, but torch finds no CUDA device; set system.device=cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
         raise InputError(
-            f"there are {torch.cuda.device_count()} CUDA devices but local rank {local_rank} needs its own; "
-            "lower --nproc-per-node"
+            f"--nproc-per-node: local rank {local_rank} has no CUDA device of its own, since there are "
+            f"{torch.cuda.device_count()}; lower it"
         )
     return torch.device("cuda", local_rank)
 
 
 def set_arithmetic(deterministic: bool = False) -> None:
-    """State how this process computes in float32, and whether cuDNN may try its algorithms."""
-    # Crops have one size and training batches one too, so what is tried once pays at every step. But it is the clock
-    # that chooses.
+    """Set the precision of float32 arithmetic, and whether cuDNN may benchmark its algorithms."""
+    # Crops and training batches have one size each, so benchmarking once pays off at every step. But its choice depends
+    # on timing, so it is not reproducible.
     torch.backends.cudnn.benchmark = not deterministic
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     # TF32 has 10 bits: 0.06 px of mu on a crop of 256. Head, flow and loss multiply matrices in exact float32.
     torch.set_float32_matmul_precision("highest")
-    # Convolutions, in backbones and in the heads for heatmaps, bear it: backbones bear bfloat16's 7 bits.
+    # Convolutions, in backbones and heatmap heads, tolerate it: backbones even tolerate bfloat16 with 7 bits.
     torch.backends.cudnn.allow_tf32 = True
 
 
 @contextmanager
 def ranks(config: SystemConfig) -> Iterator[Ranks]:
-    """Join the process group that torchrun's environment describes, and leave it at the end."""
+    """Join the process group of torchrun's environment, and leave it at the end."""
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
     device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", 0)))
@@ -116,6 +116,6 @@ def ranks(config: SystemConfig) -> Iterator[Ranks]:
         device_id=device if device.type == "cuda" else None,
     )
     yield Ranks(rank, world_size, device)
-    # Not after an error: leaving is collective, and the others may be waiting for this rank elsewhere. torchrun ends
-    # them when this process ends.
+    # Not after an error: leaving is collective, and other ranks may be waiting elsewhere. torchrun terminates them when
+    # this process exits.
     dist.destroy_process_group()

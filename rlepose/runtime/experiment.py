@@ -1,4 +1,4 @@
-"""The folder of one experiment: exp/<name>/."""
+"""The folder of an experiment: exp/<name>/."""
 
 import fcntl
 import json
@@ -13,14 +13,14 @@ import yaml
 
 from rlepose.errors import InputError
 
-if TYPE_CHECKING:  # all packages' options, which a trainer needs none of
+if TYPE_CHECKING:  # imports the options of all packages, which a trainer does not need
     from rlepose.config.config import Config
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folder: config.yaml, starts.jsonl, train.log, metrics.jsonl, trace.json, lock, tensorboard/, checkpoints/,
-    results/."""
+    """The folder, with config.yaml, starts.jsonl, train.log, metrics.jsonl, trace.json, lock, tensorboard/,
+    checkpoints/ and results/."""
 
     folder: Path
 
@@ -34,7 +34,7 @@ class Experiment:
 
     @property
     def starts(self) -> Path:
-        """A line of JSON for each time that training began or went on here."""
+        """File with one line of JSON for each start or resume of training."""
         return self.folder / "starts.jsonl"
 
     @property
@@ -43,7 +43,7 @@ class Experiment:
 
     @property
     def previous(self) -> Path:
-        """The `last` of before, for when that is damaged."""
+        """The checkpoint before `last`, in case `last` is damaged."""
         return self.folder / "checkpoints" / "previous.pt"
 
     @property
@@ -51,7 +51,7 @@ class Experiment:
         return self.folder / "checkpoints" / "best.pt"
 
     def kept(self, epoch: int) -> Path:
-        """The checkpoint of this many finished epochs, where such are asked for (`train.keep_every`)."""
+        """Return the path of the checkpoint after this many epochs, if it is kept (`train.keep_every`)."""
         return self.folder / "checkpoints" / f"epoch_{epoch}.pt"
 
     @property
@@ -59,64 +59,66 @@ class Experiment:
         return self.folder / "trace.json"
 
     def check(self, resume: bool, overwrite: bool, requeue: bool = False) -> None:
-        """InputError where a run would mix with, or silently replace, what is in the folder.
+        """Raise InputError if a run would mix with, or silently replace, the content of the folder.
 
-        requeue: resume where there is something to go on from; else begin, unless that deletes results.
+        requeue: resume if there is a checkpoint, else start, unless that would delete results.
         """
         numbers = self.folder / "metrics.jsonl"
         goes_on = self.has_checkpoint()
         kept = self.has_results()
-        # A run that ended before its first number, by a wrong option say, left nothing to protect.
+        # A run that ended before its first log entry, for example because of a wrong option, left nothing to protect.
         numbered = numbers.exists() and numbers.stat().st_size > 0
         in_the_way = kept and not goes_on if requeue else goes_on or kept or numbered
         if resume and not goes_on:
-            raise InputError(f"--resume: there is no checkpoint {self.last}; use --overwrite or --name NAME instead")
+            raise InputError(f"--resume: no checkpoint {self.last}; use --overwrite or --name NAME instead")
         if self.folder.exists() and not self._is_experiment() and self._content():
-            raise InputError(f"{self.folder} is not empty and holds no experiment; pass --name NAME for another folder")
+            raise InputError(
+                f"{self.folder}: not empty, and not the folder of an experiment; choose another with --name NAME"
+            )
         if in_the_way and not resume and not overwrite:
             raise InputError(
-                f"{self.folder} holds an earlier run; pass {'--resume to go on with it, ' * goes_on}--overwrite to "
+                f"{self.folder}: contains an earlier run; pass {'--resume to continue it, ' * goes_on}--overwrite to "
                 "delete it, or --name NAME to keep both"
             )
 
     def has_checkpoint(self) -> bool:
-        """Whether there is something to go on from."""
+        """Return whether there is a checkpoint to resume from."""
         return self.last.exists() or self.previous.exists()
 
     def has_results(self) -> bool:
-        """Whether there is something of value beside what a run goes on from."""
+        """Return whether there are results besides the checkpoints for resuming."""
         results = self.best, self.folder / "results", *self.best.parent.glob("epoch_*.pt")
         return any(path.exists() for path in results)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes from running in the folder; InputError where one does.
+        """Keep other processes from using the folder; InputError if another run uses it.
 
-        A lock of the process, which neither outlives it nor passes on to the workers that it starts.
+        The lock belongs to this process: it ends with the process, and loader workers do not inherit it.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = self._lock.open("a+")
-        except OSError as error:  # a file in the way, a read-only file system
+        except OSError as error:  # for example a file of this name, or a read-only file system
             raise InputError(
-                f"{self.folder}: cannot write there ({error.strerror}); set output_dir to a folder where you may"
+                f"{self.folder}: cannot write there ({error.strerror}); set output_dir to a writable folder"
             ) from error
         with lock as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(
-                    f"{self.folder}: another run is at work here; wait for it, or pass --name NAME for another folder"
+                    f"{self.folder}: another run uses this folder; wait for it, or choose another with --name NAME"
                 ) from error
-            except OSError as error:  # a network file system without its lock daemon, say
+            except OSError as error:  # for example a network file system without a lock daemon
                 raise InputError(
-                    f"{self._lock}: the file system gives no locks ({error.strerror}), so two runs in one folder would "
-                    "not notice each other; set output_dir to a folder on another one"
+                    f"{self._lock}: the file system supports no locks ({error.strerror}), so two runs in one folder "
+                    "would go unnoticed; set output_dir to a folder on another file system"
                 ) from error
             yield
 
     def open(self, config: "Config", resume: bool) -> None:
-        """Make the folder, without what an earlier run left unless it is resumed, and store the config."""
+        """Create the folder and store the config; delete files of an earlier run unless it is resumed."""
         if not resume and self._is_experiment():
             for path in self._content():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -125,7 +127,7 @@ class Experiment:
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
 
     def note_start(self, start: Mapping[str, Any]) -> None:
-        """Add a line to `starts`: what computes from now on."""
+        """Append a line to `starts`: commit, versions and device from now on."""
         with self.starts.open("a", encoding="utf-8") as file:
             file.write(json.dumps(start) + "\n")
 

@@ -1,4 +1,4 @@
-"""Options of the machine."""
+"""Options of the hardware."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,26 +8,24 @@ from rlepose.options import option
 
 @dataclass(frozen=True)
 class SystemConfig:
-    """What it runs on."""
+    """Device, precision and processes."""
 
-    device: Literal["auto", "cuda", "cpu"] = option("auto", "auto: CUDA where there is some, else the CPU")
+    device: Literal["auto", "cuda", "cpu"] = option("auto", "auto: CUDA if available, else the CPU")
     precision: Literal["auto", "bfloat16", "float32"] = option(
         "auto",
-        "of the backbone (head, flow and loss are float32); auto: bfloat16 where the device computes in it, but on a "
-        "CPU float32 for backbones in which depthwise convolutions weigh much (MobileNet, EfficientNet); a resumed run "
-        "keeps what it began with",
+        "precision of the backbone (head, flow and loss use float32). auto: bfloat16 if the device supports it, except "
+        "on a CPU for backbones with many weights in depthwise convolutions (MobileNet, EfficientNet); a resumed run "
+        "keeps its precision",
     )
-    channels_last: bool = option(True, "memory layout that convolutions prefer")
+    channels_last: bool = option(True, "use the channels_last memory layout, which is faster for convolutions")
     compile: Literal["none", "default", "reduce-overhead"] = option(
         "none",
-        "how torch.compile treats the network in training: default fuses operators, reduce-overhead replays them as "
-        "CUDA graphs too, for when launching them takes the time; the first step then takes minutes",
+        "mode of torch.compile for the network in training: default fuses operators; reduce-overhead also replays them "
+        "as CUDA graphs, if launching kernels is the bottleneck; the first step then takes minutes",
     )
     deterministic: bool = option(
         False,
-        "take only algorithms that give the same bits each time, at some cost on CUDA; warns of operations without one",
+        "use only bit-reproducible algorithms, at some cost on CUDA; warns of operations without one",
     )
-    timeout_s: float = option(
-        120.0, "seconds that a rank waits for another one in training, before both end with an error", above=0
-    )
-    workers: int = option(4, "processes a device that load pictures; 0: the main process loads", low=0)
+    timeout_s: float = option(120.0, "seconds that a rank waits for another one in training before both fail", above=0)
+    workers: int = option(4, "loader processes per device; 0: load in the main process", low=0)

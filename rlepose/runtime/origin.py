@@ -1,4 +1,4 @@
-"""Where numbers come from: the code's commit, versions, device and time."""
+"""The origin of results: commit, versions, device and time."""
 
 import platform
 import subprocess
@@ -16,9 +16,9 @@ _PACKAGE = Path(rlepose.__file__).parent
 
 
 def origin(ranks: Ranks) -> dict[str, Any]:
-    """What computes here and now, in JSON types.
+    """Return commit, versions, device and time in JSON types.
 
-    time: UTC. commit, modified: as `code_version` gives them. threads: of torch on the CPU, by a rank.
+    time: UTC. commit, modified: see `code_version`. threads: CPU threads of torch per rank.
     """
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -33,20 +33,20 @@ def origin(ranks: Ranks) -> dict[str, Any]:
 
 @cache
 def code_version(package: Path) -> dict[str, Any]:
-    """The git commit of a package's code, asked once by a process.
+    """Return the git commit of a package's code, cached per process.
 
-    commit: None where git does not track the package's folder, or is not installed. modified: whether a file in the
-    folder differs from the commit, ignored ones aside; None without a commit.
+    commit: None if git does not track the package's folder, or is not installed. modified: whether a file in the folder
+    differs from the commit, except for ignored files; None without a commit.
     """
     unknown = {"commit": None, "modified": None}
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
-        return unknown  # installed: a repository around the environment is not the code's
+        return unknown  # installed: a repository around the environment is not that of the code
     commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--", ".")
     return unknown if commit is None or changes is None else {"commit": commit.strip(), "modified": bool(changes)}
 
 
 def device_name(device: torch.device) -> str:
-    """As its maker calls it."""
+    """Return the manufacturer's name of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
@@ -56,7 +56,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints; None where it fails."""
+    """Return git's output; None if it fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,17 +1,17 @@
-"""In which precision a backbone computes: `system.precision`."""
+"""Choose the precision of a backbone: `system.precision`."""
 
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-# Of a backbone's weights. Of those that were measured (docs/performance.md), all with more are slower in bfloat16 on a
-# CPU, or as fast, and all with less are faster, or as fast.
+# Share of a backbone's weights. On a CPU, all measured backbones (docs/performance.md) with a larger share are no
+# faster in bfloat16, and all with a smaller share are no slower.
 MOST_DEPTHWISE_WEIGHTS = 0.03
 
 
 class Precision(NamedTuple):
-    """The backbone's dtype, and why it is that."""
+    """The backbone's dtype, and the reason for it."""
 
     dtype: torch.dtype
     reason: str
@@ -23,26 +23,26 @@ class Precision(NamedTuple):
 
 
 def choose_precision(option: str, device: torch.device, network: nn.Module) -> Precision:
-    """The precision of `system.precision` for this network.
+    """Return the precision for this network according to `system.precision`.
 
-    `auto` takes bfloat16 where the hardware computes in it, since elsewhere it is slower; but on a CPU float32 for
-    backbones that depthwise convolutions make up much of: bfloat16 slows those down there.
+    `auto` uses bfloat16 if the hardware supports it, because emulation is slower; but on a CPU, it uses float32 for
+    backbones with a large share of depthwise convolutions, which are slower there in bfloat16.
     """
     if option != "auto":
         return Precision(getattr(torch, option), f"system.precision={option}")
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= (8, 0):
-            return Precision(torch.bfloat16, "the GPU computes in it")
-        return Precision(torch.float32, "the GPU does not compute in bfloat16")
+            return Precision(torch.bfloat16, "supported by the GPU")
+        return Precision(torch.float32, "the GPU does not support bfloat16")
     if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
-        return Precision(torch.float32, "the CPU does not compute in bfloat16")
+        return Precision(torch.float32, "the CPU does not support bfloat16")
     if depthwise_share(getattr(network, "backbone", network)) > MOST_DEPTHWISE_WEIGHTS:
-        return Precision(torch.float32, "on a CPU bfloat16 slows its depthwise convolutions down")
-    return Precision(torch.bfloat16, "the CPU computes in it")
+        return Precision(torch.float32, "depthwise convolutions are slower in bfloat16 on a CPU")
+    return Precision(torch.bfloat16, "supported by the CPU")
 
 
 def depthwise_share(backbone: nn.Module) -> float:
-    """The share of depthwise convolutions, whose filters see one channel, in the weights of all layers."""
+    """Return the share of depthwise convolutions, whose filters see one channel, in the weights of all layers."""
     layers = [layer for layer in backbone.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     depthwise = [layer for layer in layers if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1]
     return sum(layer.weight.numel() for layer in depthwise) / max(1, sum(layer.weight.numel() for layer in layers))

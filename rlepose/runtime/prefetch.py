@@ -1,4 +1,4 @@
-"""Batches on the device, copied while the device still computes on the batch before."""
+"""Copy batches to the device while it computes on the previous batch."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -12,21 +12,21 @@ class Movable(Protocol):
     """A batch that can be copied to a device."""
 
     def to(self, device: torch.device) -> Self:
-        """The batch on a device."""
+        """Return the batch on a device."""
 
     def tensors(self) -> Iterable[Tensor]:
-        """All tensors of the batch."""
+        """Return all tensors of the batch."""
 
 
 MovableBatch = TypeVar("MovableBatch", bound=Movable)
 
 
 def on_device(batches: Iterable[MovableBatch], device: torch.device) -> Iterator[tuple[MovableBatch, MovableBatch]]:
-    """Each batch as the loader gives it, and on the device.
+    """Yield each batch as loaded, and on the device.
 
-    On CUDA the copy runs in a stream of its own, and the computing stream, not the host, waits for it. The host
-    launches a step and comes back for the next batch while the device is still busy with that step, so there is nothing
-    to fetch ahead. The loader has to pin its memory: from pageable memory a copy makes the host wait.
+    On CUDA, copies run in a separate stream, for which the compute stream waits and the host does not. The host
+    launches a step and requests the next batch while the device is still busy, so no batch is fetched in advance. The
+    loader must pin its memory: copies from pageable memory block the host.
     """
     copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     for batch in batches:
@@ -38,5 +38,5 @@ def on_device(batches: Iterable[MovableBatch], device: torch.device) -> Iterator
         computing = torch.cuda.current_stream(device)
         computing.wait_stream(copying)
         for tensor in moved.tensors():
-            tensor.record_stream(computing)  # its memory is free again when the step, not the copy, is done with it
+            tensor.record_stream(computing)  # so that its memory is reused only after the step
         yield batch, moved

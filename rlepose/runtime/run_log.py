@@ -1,4 +1,4 @@
-"""What a run leaves behind: train.log, metrics.jsonl, TensorBoard events."""
+"""The logs of a run: train.log, metrics.jsonl, TensorBoard events."""
 
 import json
 import logging
@@ -13,18 +13,18 @@ from tqdm import tqdm
 
 
 class _AboveProgressBar(logging.Handler):
-    """Prints to stdout without tearing a progress bar apart."""
+    """Print to stdout without breaking a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stdout)
 
 
-# Keeps what is said before the experiment's folder is known.
+# Buffers messages until the experiment's folder is known.
 _early = MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
 
 
 def setup_logging(is_main: bool) -> None:
-    """Messages of rank 0 to the terminal, above a progress bar; the other ranks tell only errors."""
+    """Send messages of rank 0 to the terminal, above a progress bar; other ranks only report errors."""
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.INFO if is_main else logging.ERROR)
@@ -36,7 +36,7 @@ def setup_logging(is_main: bool) -> None:
 
 
 def log_to_file(file: Path) -> None:
-    """Write all messages to a file as well, those since `setup_logging` included."""
+    """Also write all messages to a file, including those since `setup_logging`."""
     to_file = logging.FileHandler(file, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
@@ -47,20 +47,20 @@ def log_to_file(file: Path) -> None:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of an experiment's metrics.jsonl; none where there is no such file."""
+    """Return the lines of an experiment's metrics.jsonl; [] if there is no such file."""
     return read_json_lines(folder / "metrics.jsonl")
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; without the last one, if a process was killed while it wrote that; none without a file."""
+    """Return the lines of a file, without an incomplete last line of a killed process; [] if there is no file."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def curve(history: Iterable[dict[str, Any]], name: str, batch_size: int) -> list[tuple[int, float]]:
-    """(training images seen, a number of metrics.jsonl) at each line that has it.
+    """Return (training images seen, value) for each line that has the metric `name`.
 
-    batch_size: of a run so old that its lines tell steps alone.
+    batch_size: for lines of older versions, which only contain steps.
     """
     return [
         (line.get("images", line["step"] * batch_size), line[name]) for line in history if line.get(name) is not None
@@ -68,11 +68,11 @@ def curve(history: Iterable[dict[str, Any]], name: str, batch_size: int) -> list
 
 
 class RunLog:
-    """Numbers and pictures of one run; does nothing on ranks other than 0.
+    """Numbers and images of one run; does nothing on ranks other than 0.
 
-    Every call of `scalars` is one line of metrics.jsonl, {"step": …, "images": …, "epoch": …, name: value, …}, and one
-    point a name in TensorBoard. The run begins or goes on after `lines` lines, `step` steps: what a stopped run logged
-    beyond its last checkpoint is forgotten, since it comes again.
+    Each call of `scalars` writes one line to metrics.jsonl, {"step": …, "images": …, "epoch": …, name: value, …}, and
+    one point per name to TensorBoard. The run starts or continues after `lines` lines and `step` steps: later entries
+    of an interrupted run are deleted, because the steps are repeated.
     """
 
     def __init__(self, folder: Path, is_main: bool, lines: int = 0, step: int = 0) -> None:
@@ -80,7 +80,7 @@ class RunLog:
         self._jsonl = None
         if not is_main:
             return
-        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+        from torch.utils.tensorboard import SummaryWriter  # the import takes a second
 
         path = folder / "metrics.jsonl"
         written = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
@@ -91,7 +91,7 @@ class RunLog:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def scalars(self, values: dict[str, Any], step: int, images: int, epoch: float) -> None:
-        """Log numbers after so many steps, training images and epochs; None stands for one that is not defined."""
+        """Log numbers with the counts of steps, training images and epochs so far; None for an undefined number."""
         self.lines += 1
         if self._jsonl is None:
             return
@@ -102,7 +102,7 @@ class RunLog:
                 self._board.add_scalar(name, value, step)
 
     def picture(self, name: str, image: np.ndarray[Any, Any], step: int) -> None:
-        """Log an RGB uint8 picture (H, W, 3)."""
+        """Log an RGB uint8 image (H, W, 3)."""
         if self._jsonl is not None:
             self._board.add_image(name, image, step, dataformats="HWC")
 

@@ -1,4 +1,4 @@
-"""A trained lifting network: 2-D poses in, joints in space and their scales out."""
+"""A trained lifting network: 2-D poses in, 3-D joints and their scales out."""
 
 import copy
 from functools import cached_property
@@ -23,16 +23,16 @@ from rlepose.runtime.checkpoint_file import load_state
 
 
 class TrainedLifter:
-    """What lifts: a network, and what its loss says of the network's sigma.
+    """A lifting network with the loss that determines the meaning of its sigma.
 
-    Always in float32, which takes no time here, while bfloat16 would round what it sees of a pose to three digits.
+    Always uses float32, which is fast enough; bfloat16 would round the inputs to three digits.
 
     Args:
-        network: of `lifting_network`, on `device`. It is put into evaluation mode.
+        network: network made by `lifting_network`, on `device`. It is put into evaluation mode.
         criterion: the loss that trained the network, on any device.
-        config: of the experiment; `eval.flip_test` averages with the mirrored pose.
-        device: where the network computes.
-        recalibration: corrects sigma in `in_space`; the scores of joints stay the network's.
+        config: config of the experiment; `eval.flip_test` averages with the mirrored pose.
+        device: device of the network.
+        recalibration: corrects sigma in `in_space`; joint scores stay the network's.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class TrainedLifter:
 
     @torch.inference_mode()
     def predict(self, inputs: Tensor) -> PoseOutput:
-        """inputs (B, 34) on `device` -> mu, sigma (B, 16, 3), there."""
+        """Predict mu and sigma (B, 16, 3) for inputs (B, 34), all on `device`."""
         output: PoseOutput = self.network(inputs)
         if self.config.eval.flip_test:
             output = average_outputs(output, mirror_output(self.network(mirror_inputs(inputs))))
         return output
 
     def in_space(self, output: PoseOutput) -> tuple[Floats, Floats | None]:
-        """An output -> joints relative to the root and their corrected sigma, (N, 17, 3) mm; 0 for the root.
+        """Convert an output to joints relative to the root and their corrected sigma, (N, 17, 3) mm; 0 for the root.
 
-        A loss without sigma has the constant 1, which a recalibration corrects; without one it stays None.
+        For a loss without sigma, a recalibration corrects the constant 1; without a recalibration, sigma is None.
         """
         sigma = None if output.sigma is None else output.sigma.clamp(min=SMALLEST_SIGMA).cpu().numpy()
         if self.recalibration is not None:
@@ -69,7 +69,7 @@ class TrainedLifter:
 
     @property
     def gives_sigma(self) -> bool:
-        """Whether joints have a sigma: learned by the loss, or fitted by a recalibration."""
+        """Whether joints have a sigma: learned with the loss, or fitted by a recalibration."""
         return self._criterion.main.needs_sigma or self.recalibration is not None
 
     @cached_property
@@ -81,24 +81,24 @@ class TrainedLifter:
 
     @cached_property
     def likelihood(self) -> LocationScale:
-        """The density of the residual of the joints but the root, on the CPU."""
+        """The density of the residual of all joints except the root, on the CPU."""
         return self._criterion.copied_density()
 
     @property
     def has_likelihood(self) -> bool:
-        """Whether there is a `likelihood`: lifting learns by no loss without one."""
+        """Whether there is a `likelihood`; true for all losses of lifting."""
         return self._criterion.has_density
 
 
 def lifting_criterion(config: LossConfig) -> Criterion:
-    """The loss of a lifting network. Every joint has a depth label, so there is no likelihood of x and y alone."""
+    """Return the loss of a lifting network. Every joint has a depth label, so no 2-D likelihood is needed."""
     return Criterion([build_likelihood(config, NUM_LIFTED, dims=3)])
 
 
 def open_lifter(path: str | Path, config: Config, checkpoint: Checkpoint, device: torch.device) -> TrainedLifter:
-    """The trained network on a device.
+    """Return the trained network on a device.
 
-    config: the checkpoint's own or one whose model is the same. path: for messages. InputError where they do not fit.
+    path: for messages. config: the checkpoint's, or one with the same model. InputError if they do not fit.
     """
     network, criterion = lifting_network(config), lifting_criterion(config.loss)
     load_state(network, checkpoint.model, "model", path)

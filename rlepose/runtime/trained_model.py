@@ -1,4 +1,4 @@
-"""A trained model: crops in, final positions and scales out, with all that the loss and a recalibration add."""
+"""A trained model: crops in, final positions and scales out, after the loss's and the recalibration's corrections."""
 
 import copy
 import dataclasses
@@ -24,12 +24,12 @@ from rlepose.runtime.precision import choose_precision
 
 
 class TrainedModel:
-    """What predicts: a network, and what its loss says of the network's output.
+    """A network with the loss that determines the meaning of its output, and a recalibration.
 
-    network: crops to PoseOutput, on `device`; a PoseModel, or a file exported from one. It is put into evaluation mode.
-    criterion: the loss that trained the network, on any device. basic's flow maps the output; all others' densities say
-        how far a standard deviation is from sigma.
-    recalibration: corrects sigma in `in_picture`; the scores of joints stay the network's.
+    network: crops to PoseOutput, on `device`; a PoseModel, or an exported file. It is put into evaluation mode.
+    criterion: the loss that trained the network, on any device. basic's flow transforms the output; the densities of
+        all other losses determine the ratio of standard deviation and sigma.
+    recalibration: corrects sigma in `in_picture`; joint scores remain those of the network.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class TrainedModel:
 
     @torch.inference_mode()
     def predict(self, image: Tensor) -> PoseOutput:
-        """Crops (B, 3, H, W) RGB uint8 on `device` -> positions and scales in the crops' frames, on `device`.
+        """Predict positions and scales in the frames of crops (B, 3, H, W) RGB uint8; all on `device`.
 
-        With `eval.flip_test` the mean of these and of the mirrored crops' predictions.
+        With `eval.flip_test`, returns the mean of the predictions for these and for the mirrored crops.
         """
         to_pose = self._criterion.main.predict
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
@@ -64,15 +64,15 @@ class TrainedModel:
             if self._flip_permutation is not None:
                 mirrored = to_pose(self.network(image.flip(-1)))
                 output = average_outputs(output, flip_output(mirrored, self._flip_permutation, image.shape[-1]))
-        return output._replace(heatmaps=None)  # 200 KB a person, which have served their purpose
+        return output._replace(heatmaps=None)  # 200 KB per person, no longer needed
 
     def in_picture(self, mu: Floats, sigma: Floats | None, frames: Frames) -> tuple[Floats, Floats | None]:
-        """mu, sigma (N, K, D) in N frames -> keypoints and corrected sigma (N, K, D) px in the picture.
+        """Convert mu, sigma (N, K, D) in N frames to keypoints and corrected sigma (N, K, D) px in the picture.
 
-        In 3-D the third coordinate is in mm, relative to the root, whose own is 0. With `loss.root_depth` the predicted
-        depth of the root is taken off all others, as the authors do.
-        A loss without sigma has the constant 1, a crop's width and height, which a recalibration corrects; without one
-        it stays None.
+        In 3-D, the third coordinate is in mm relative to the root, whose own is 0. With `loss.root_depth`, the root's
+        predicted depth is subtracted from all others, as in the authors' code.
+        A loss without sigma has the constant scale 1, the crop's width and height, which a recalibration corrects;
+        without a recalibration, sigma is None.
         """
         if sigma is not None:
             sigma = np.maximum(sigma, SMALLEST_SIGMA)
@@ -89,14 +89,14 @@ class TrainedModel:
 
     @property
     def gives_sigma(self) -> bool:
-        """Whether poses have a sigma: learned by the loss, or fitted by a recalibration."""
+        """Whether poses have a sigma, learned by the loss or fitted by a recalibration."""
         return self._criterion.main.needs_sigma or self.recalibration is not None
 
     @cached_property
     def spread(self) -> Floats:
-        """(K, D) standard deviation of target − mu in units of sigma, in the density that scores each joint.
+        """(K, D) standard deviation of target − mu in units of sigma, for the density that scores each joint.
 
-        Computed on the CPU, where the random residuals that it is taken of are the same for every device.
+        Computed on the CPU, so that the random residuals for it do not depend on the device.
         """
         return copy.deepcopy(self._criterion).cpu().residual_spread(len(self.skeleton)).numpy()
 
@@ -112,9 +112,9 @@ class TrainedModel:
 
 
 def network_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:
-    """The trained network, on the CPU, in evaluation mode.
+    """Return the trained network, on the CPU, in evaluation mode.
 
-    config is the checkpoint's own or one whose model is the same; `path` is for messages.
+    config: the checkpoint's, or one with the same model. path: for messages.
     """
     network = network_of(config, len(checkpoint.skeleton), pretrained=False)
     load_state(network, checkpoint.model, "model", path)
@@ -124,10 +124,10 @@ def network_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | 
 def open_checkpoint(
     path: str | Path, config: Config, checkpoint: Checkpoint, device: torch.device, network: nn.Module | None = None
 ) -> TrainedModel:
-    """The trained model on a device.
+    """Return the trained model on a device.
 
-    config: the checkpoint's own or one whose model is the same; its `data.flip_pairs` are the flip test's.
-    path: for messages. network: predicts in place of the checkpoint's own, such as a file exported from it.
+    path: for messages. config: the checkpoint's, or one with the same model; its `data.flip_pairs` are used by the flip
+    test. network: replaces the checkpoint's network, for example by an exported file.
     """
     if network is None:
         network = network_from_checkpoint(checkpoint, config, path).to(device)

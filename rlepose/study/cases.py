@@ -1,4 +1,4 @@
-"""Many trainings at once, each in one thread of a process of its own."""
+"""Run many trainings in parallel, each in one thread of its own process."""
 
 import multiprocessing
 from collections.abc import Iterable, Sequence
@@ -10,23 +10,23 @@ from tqdm import tqdm
 from rlepose.errors import InputError
 from rlepose.study.density import LOSS_CONFIGS, Case, Result, study
 
-# Where training is interrupted to be judged; the last step comes on top.
+# Steps at which training is evaluated; the last step is added.
 JUDGED_STEPS = (50, 100, 250, 500, 1000)
 
 
 def run_cases(
     losses: Sequence[str], noises: Sequence[str], seeds: int, steps: int, processes: int, title: str = "trainings"
 ) -> list[Result]:
-    """Train every loss on every noise with the seeds 0 … seeds − 1, for `steps` steps; results in this order.
+    """Train every loss on every noise with the seeds 0 … seeds − 1, for `steps` steps; results are in this order.
 
     Shows a progress bar. The results do not depend on the number of processes.
-    Raises InputError where one of the three numbers is below 1.
+    Raises InputError if one of the three numbers is below 1.
     """
     for option, value in {"--seeds": seeds, "--steps": steps, "--processes": processes}.items():
         if value < 1:
-            raise InputError(f"{option} {value}: give 1 or more")
+            raise InputError(f"{option}: expected 1 or more, got {value}")
     cases = [Case(loss, noise, seed) for loss in losses for noise in noises for seed in range(seeds)]
-    # The slow losses stand last in LOSS_CONFIGS; they go first, so that all processes end at about the same time.
+    # Slow losses are last in LOSS_CONFIGS; they start first, so that all processes end at about the same time.
     order = sorted(cases, key=lambda case: -list(LOSS_CONFIGS).index(case.loss))
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(processes, len(cases)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -36,11 +36,11 @@ def run_cases(
 
 
 def judged_steps(steps: int) -> tuple[int, ...]:
-    """Of a training of this length."""
+    """Return the steps at which a training of this length is evaluated."""
     return (*(step for step in JUDGED_STEPS if step < steps), steps)
 
 
 def losses_and_noises(results: Iterable[Result]) -> tuple[list[str], list[str]]:
-    """Of these trainings, each once, in order of appearance."""
+    """Return the losses and noises of these trainings, once each, in order of appearance."""
     cases = [result.case for result in results]
     return list(dict.fromkeys(case.loss for case in cases)), list(dict.fromkeys(case.noise for case in cases))

@@ -1,4 +1,4 @@
-"""Does a loss learn the truth? Regression with noise whose density, location and scale are known."""
+"""Does a loss learn the true density? Regression with noise of known density, location and scale."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from rlepose.study.noise import NOISES
 
 INPUTS = 4
 TEST_POINTS = 10_000
-RESIDUALS = 1 << 14  # drawn from what a loss learned, to know its mean and spread to 1 %
+RESIDUALS = 1 << 14  # drawn from a learned density, to estimate its mean and spread to 1 %
 BATCH_SIZE = 512
 LEARNING_RATE = 1e-2
 LOSS_CONFIGS: dict[str, LossConfig] = {
@@ -66,11 +66,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Result:
-    """One training, judged on fresh points.
+    """The evaluation of one training on new points.
 
-    excess_nll:  nats above the true density's, at each of `steps`; never below 0 but for sampling error.
-    mu_error:    root mean square of the predicted minus the true mean, in true standard deviations.
-    mean_error:  the same of the predicted density's mean, which is not mu where a flow is off its middle.
+    excess_nll:  nats above that of the true density, at each of `steps`; below 0 only by sampling error.
+    mu_error:    root mean square of predicted minus true mean, in true standard deviations.
+    mean_error:  the same for the mean of the predicted density, which differs from mu if a flow is off-centre.
     sigma_error: mean of |log(predicted / true standard deviation)| over points and coordinates; 0.1 is 10 %.
     """
 
@@ -84,7 +84,7 @@ class Result:
 
 
 class Model(nn.Module):
-    """A small perceptron in the place of the backbone, the head that poses are regressed with, and the loss."""
+    """A small perceptron instead of the backbone, the regression head for poses, and the loss."""
 
     def __init__(self, config: LossConfig) -> None:
         super().__init__()
@@ -94,24 +94,24 @@ class Model(nn.Module):
         self.constant_sigma = torch.ones(2)
 
     def forward(self, inputs: Tensor) -> PoseOutput:
-        """inputs (N, INPUTS) -> mu, sigma (N, 1, 2) as the head gives them."""
+        """Map inputs (N, INPUTS) to mu, sigma (N, 1, 2) of the head."""
         return self.head([self.features(inputs)[..., None, None]])
 
     @torch.no_grad()
     def fit_constant_sigma(self, inputs: Tensor, targets: Tensor) -> None:
-        """The scale that l1 and l2 leave open, by maximum likelihood: one a coordinate. targets (N, 1, 2)."""
+        """Fit the scale that l1 and l2 leave open by maximum likelihood, one per coordinate. targets (N, 1, 2)."""
         error = (targets - self(inputs).mu)[:, 0]
         is_l1 = isinstance(self.criterion.main, L1)
         self.constant_sigma = error.abs().mean(dim=0) if is_l1 else error.square().mean(dim=0).sqrt()
 
     def complete(self, output: PoseOutput) -> tuple[Tensor, Tensor]:
-        """mu and sigma (N, 2), sigma the constant one where the head gives none."""
+        """Return mu and sigma (N, 2); sigma is the fitted constant if the head has none."""
         mu = output.mu[:, 0]
         return mu, self.constant_sigma.expand_as(mu) if output.sigma is None else output.sigma[:, 0]
 
     @torch.no_grad()
     def log_prob(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Log density of the targets (N, 1, 2), nats: (N,)."""
+        """Return the log density of targets (N, 1, 2), nats: (N,)."""
         joint = torch.zeros(len(inputs), dtype=torch.long)
         self.criterion.eval()
         values = self.criterion.main.log_prob(*self.complete(self(inputs)), targets[:, 0], joint)
@@ -120,7 +120,7 @@ class Model(nn.Module):
 
 
 def true_location_and_scale(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (N, 2) and the standard deviation (N, 2) of the target, in crop sizes, as poses have them."""
+    """Return mean (N, 2) and standard deviation (N, 2) of the target, in crop sizes, as for poses."""
     a, b, c, d = inputs.unbind(dim=1)
     mu = 0.25 * torch.stack([torch.sin(2 * a + b), torch.cos(2 * b) * c], dim=1)
     log_sigma = math.log(0.05) + 0.7 * torch.stack([torch.sin(2 * c + a), torch.tanh(2 * d) - 0.3 * b], dim=1)
@@ -128,18 +128,18 @@ def true_location_and_scale(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def draw(noise: str, count: int) -> tuple[Tensor, Tensor]:
-    """Random inputs (N, INPUTS) in [−1, 1] and targets (N, 1, 2)."""
+    """Draw inputs (N, INPUTS) in [−1, 1] and targets (N, 1, 2)."""
     inputs = 2 * torch.rand(count, INPUTS) - 1
     mu, sigma = true_location_and_scale(inputs)
     return inputs, (mu + sigma * NOISES[noise].sample(count))[:, None]
 
 
 def study(case: Case, steps: Sequence[int], batch_size: int = BATCH_SIZE) -> Result:
-    """Train until the last of the ascending `steps`; judge at each. Equal cases give equal results.
+    """Train until the last of the ascending `steps` and evaluate at each. Equal cases give equal results.
 
-    torch's global random state is afterwards as it was.
+    Restores torch's global random state.
     """
-    # Not torch.manual_seed, which would seed the random states of GPUs too.
+    # Not torch.manual_seed, which would also seed the GPUs' generators.
     generator = torch.default_generator
     with torch.random.fork_rng(devices=[]):
         generator.manual_seed(10_000 + case.seed)
@@ -162,7 +162,7 @@ def study(case: Case, steps: Sequence[int], batch_size: int = BATCH_SIZE) -> Res
 
 
 def _excess_nll(model: Model, noise: str, inputs: Tensor, targets: Tensor) -> float:
-    """Mean of log p_true − log p_predicted at the test targets: the Kullback-Leibler divergence, estimated."""
+    """Return the mean of log p_true − log p_predicted at the test targets: an estimate of the KL divergence."""
     mu, sigma = true_location_and_scale(inputs)
     truth = NOISES[noise].log_prob((targets[:, 0] - mu) / sigma) - sigma.log().sum(dim=1)
     return float((truth - model.log_prob(inputs, targets)).mean())
@@ -170,7 +170,7 @@ def _excess_nll(model: Model, noise: str, inputs: Tensor, targets: Tensor) -> fl
 
 @torch.no_grad()
 def _errors(model: Model, inputs: Tensor) -> tuple[float, float, float]:
-    """Of mu, of the density's mean, of its standard deviation; as in Result."""
+    """Return the errors of mu, of the density's mean, and of its standard deviation; see Result."""
     true_mu, true_sigma = true_location_and_scale(inputs)
     likelihood = model.criterion.main
     output = model(inputs)
@@ -186,7 +186,7 @@ def _errors(model: Model, inputs: Tensor) -> tuple[float, float, float]:
 
 
 def basic_mean(likelihood: Basic, mu: Tensor, sigma: Tensor) -> Tensor:
-    """Of the flow's image of N(mu, sigma): (N, 2), by Gauss-Hermite quadrature with 5 × 5 points."""
+    """Return the mean of the flow's image of N(mu, sigma), (N, 2), by Gauss-Hermite quadrature with 5 × 5 points."""
     nodes, weights = (torch.from_numpy(values).float() for values in hermegauss(5))
     weights = weights / weights.sum()
     mean = torch.zeros_like(mu)
@@ -208,7 +208,7 @@ def _snapshot(model: Model) -> Snapshot:
 
 
 def snapshot_points() -> Tensor:
-    """The points of a snapshot, x and y, row by row: (81 · 81, 2)."""
+    """Return the points of a snapshot, x and y, row by row: (81 · 81, 2)."""
     axis = torch.tensor(SNAPSHOT_AXIS)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)

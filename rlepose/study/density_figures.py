@@ -1,4 +1,4 @@
-"""What the trainings of the study found, as pictures, with matplotlib."""
+"""Figures of the density study, with matplotlib."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
 
 DRAWN_LOSSES = ("gaussian", "laplace", "dle", "rle original", "rle paper", "basic")
-_LEVELS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # shares of the true density's maximum
+_LEVELS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # relative to the true density's maximum
 _STYLES = {
     "l2": ("0.6", ":"),
     "l1": ("0.6", "--"),
@@ -30,9 +30,9 @@ _STYLES = {
 
 
 def density_figure(results: Sequence[Result]) -> "Figure":
-    """For each noise a row: the true density at one input, then what the losses of DRAWN_LOSSES learned, seed 0.
+    """Plot one row per noise: the true density at one input, then the densities learned by DRAWN_LOSSES, seed 0.
 
-    Axes are true standard deviations from the true mean; colours mean the same in all panels of a row.
+    Axes are in true standard deviations from the true mean; all panels of a row share one colour scale.
     """
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def _contours(panel: "Axes", density: NDArray[np.float32], maximum: float) -> No
 
 
 def curve_figure(results: Sequence[Result]) -> "Figure":
-    """For each noise a panel: excess NLL against the training step, mean over the seeds."""
+    """Plot one panel per noise: excess NLL against the training step, mean over the seeds."""
     from matplotlib.figure import Figure
 
     losses, noises = losses_and_noises(results)

@@ -1,4 +1,4 @@
-"""What the trainings of the study found: Markdown tables, and all numbers as JSON."""
+"""Report of the density study: Markdown tables, and all numbers as JSON."""
 
 import json
 import statistics
@@ -16,7 +16,7 @@ from rlepose.study.density_figures import curve_figure, density_figure
 FLOW_RESIDUALS = ("dle", "rle original", "rle paper")  # the losses whose flow learns the residual's density
 COMPARED_STEPS = (250, 500, 1000)
 
-# A row's name and, for each column, its values of all seeds.
+# The name of a row and, for each column, its values for all seeds.
 Row = tuple[str, list[list[float]]]
 
 
@@ -32,7 +32,7 @@ def write_report(folder: Path, results: Sequence[Result]) -> str:
 
 
 def numbers(results: Sequence[Result]) -> dict[str, Any]:
-    """Everything but the pictures' densities, in plain types; the units are Result's."""
+    """Return everything except the densities in figures, in plain types; units as in Result."""
     keys = ("steps", "excess_nll", "mu_error", "mean_error", "sigma_error")
     return {
         "torch": torch.__version__,
@@ -43,7 +43,7 @@ def numbers(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def all_tables(results: Sequence[Result]) -> str:
-    """Markdown: the final excess and the errors, then the excess along the way of the losses that compete."""
+    """Return Markdown tables: the final excess and errors, then the excess of the competing losses over training."""
     losses, noises = losses_and_noises(results)
     steps = results[0].steps
     seeds = len({result.case.seed for result in results})

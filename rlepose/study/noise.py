@@ -1,4 +1,4 @@
-"""Noise with a known density on R²: mean 0 and standard deviation 1 in each coordinate."""
+"""Noise with a known density on R², with mean 0 and standard deviation 1 in each coordinate."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,15 +22,15 @@ class Noise(ABC):
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
-        """(count, 2)."""
+        """Return (count, 2)."""
 
     @abstractmethod
     def log_prob(self, noise: Tensor) -> Tensor:
-        """Log density in nats: (N, 2) -> (N,)."""
+        """Return the log density, nats: (N, 2) -> (N,)."""
 
 
 class Torch(Noise):
-    """A distribution of torch, moved and stretched to the standard mean and deviation."""
+    """A distribution of torch, shifted and scaled to mean 0 and standard deviation 1."""
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution

@@ -1,14 +1,15 @@
-"""What a run needs to be true before its first step, beyond what one config can show."""
+"""Checks before the first step that need more than one config: data, ranks, and validation."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rlepose.config.config import Config
-from rlepose.datasets.formats.coco_file import Pictures, read_json
+from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.groups import picture_groups
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, check_subjects
@@ -21,36 +22,50 @@ from rlepose.validation.validation import Validation
 
 
 def check_batch(config: Config, world_size: int) -> None:
-    """InputError where a batch, or its half, cannot be divided among ranks and accumulated parts."""
+    """Raise InputError if a batch, or its half, cannot be divided among ranks and accumulated parts."""
     train, halves = config.train, 1 if config.data.extra_annotations is None else 2
     if train.batch_size % (halves * world_size * train.accumulate):
         raise InputError(
-            f"train.batch_size: {train.batch_size} does not divide by {world_size} ranks × train.accumulate="
-            f"{train.accumulate}{' × 2 halves' * (halves == 2)}; choose a multiple of "
+            f"train.batch_size: {train.batch_size} is not divisible by {world_size} ranks × train.accumulate="
+            f"{train.accumulate}{' × 2 halves' * (halves == 2)}; set it to a multiple of "
             f"{halves * world_size * train.accumulate}"
         )
 
 
 def check_joints(data: DataConfig, skeleton: Skeleton, evaluator: Evaluator[Any]) -> None:
-    """InputError where the training file has other joints (`skeleton`) than the config or the validation file."""
-    path = Path(data.root) / data.train_annotations
+    """Raise InputError if the training file has other joints (`skeleton`) than the config or the validation file."""
+    path, _ = training_files(data)[0]
     if data.num_keypoints is not None and data.num_keypoints != len(skeleton):
         raise InputError(
-            f"data.num_keypoints: {data.num_keypoints} joints are asked for but {path} has {len(skeleton)}: "
+            f"data.num_keypoints: expected {data.num_keypoints} joints, but {path} has {len(skeleton)}: "
             f"{', '.join(skeleton.names)}; correct it or set it to null"
         )
     if evaluator.skeleton.names != skeleton.names:
         raise InputError(
-            f"{evaluator.path}: its joints ({', '.join(evaluator.skeleton.names)}) are not those of "
-            f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in one order"
+            f"{evaluator.path}: the joints ({', '.join(evaluator.skeleton.names)}) differ from those in "
+            f"{path} ({', '.join(skeleton.names)}); both files must list the same joints in the same order"
+        )
+
+
+def check_mirroring(config: Config, skeleton: Skeleton) -> None:
+    """InputError where crops are mirrored and the joints' names leave open which of them change places."""
+    options = {"augment.flip_prob": config.augment.flip_prob > 0, "eval.flip_test": config.eval.flip_test}
+    unclear = skeleton.possible_twins
+    if unclear and any(options.values()):
+        named = ", ".join(unclear[:4]) + ", …" * (len(unclear) > 4)
+        raise InputError(
+            f"data.flip_pairs: {' and '.join(name for name, on in options.items() if on)} mirror pictures, but no pair "
+            f"of left and right is recognised in the joints' names, and {named} differ only in a number or a letter; "
+            "give the pairs that change places, such as [[a, b], [c, d]], or [] where none does, or set "
+            "augment.flip_prob=0 eval.flip_test=false"
         )
 
 
 def check_persons(data: DataConfig, table: PersonTable, validation: Validation[Any]) -> None:
-    """InputError where people to validate on are among those to train on, as far as the files tell who is who.
+    """Raise InputError if persons are in both training and validation data, as far as the files identify them.
 
-    In 3-D they name the subjects, in 2-D the groups of `data.group_key`. Rank 0 parses the training file for these, so
-    all ranks call this.
+    In 3-D, by subject; in 2-D, by the groups of `data.group_key`. Rank 0 parses the training file for the groups, so
+    this is collective: every rank must call.
     """
     evaluator = validation.evaluator
     if isinstance(table, Person3DTable) and isinstance(evaluator, H36MEvaluator):
@@ -60,24 +75,26 @@ def check_persons(data: DataConfig, table: PersonTable, validation: Validation[A
 
 
 def _check_groups(data: DataConfig, key: str, table: PersonTable, evaluator: CocoEvaluator) -> None:
-    path = Path(data.root) / data.train_annotations
-    trained = picture_groups(Pictures(path, read_json(path, "annotation file")), key)[table.image_index]
+    paths = [path for path, _ in training_files(data)]
+    files = [Pictures(path, read_json(path, "annotation file")) for path in paths]
+    trained = np.concatenate([picture_groups(pictures, key) for pictures in files])[table.image_index]
     validated = picture_groups(evaluator.coco, key)[evaluator.labels.image_index]
     shared = np.intersect1d(trained, validated)
     if len(shared):
         raise InputError(
             f"data.group_key: {len(shared)} of {len(np.unique(validated))} groups by '{key}' in {evaluator.path} are "
-            f"also in {path}, the first is {shared[0]}; split by groups (scripts/split_dataset.py), or set it to null"
+            f"also in {', '.join(map(str, paths))}, first {shared[0]}; split by groups (`rlepose split`), or set "
+            "data.group_key=null"
         )
 
 
 def check_selection(config: Config, evaluator: Evaluator[Any]) -> None:
-    """InputError where validation does not give the number that chooses the best checkpoint."""
+    """Raise InputError if validation does not compute the metric that selects the best checkpoint."""
     name = config.train.select_by
     if name is not None and name.startswith("gt/NME") and config.eval.nme_reference is None:
-        raise InputError(f"train.select_by: {name}: NME needs a length to divide by; set eval.nme_reference")
+        raise InputError(f"train.select_by: {name}: NME needs a reference length; set eval.nme_reference")
     if name not in (None, "last", *evaluator.selectable):
         raise InputError(
-            f"train.select_by: {name}: this validation gives no such number; set it to last, or to one of "
+            f"train.select_by: {name}: validation computes no such metric; set it to last, or to one of "
             f"{', '.join(evaluator.selectable)}"
         )

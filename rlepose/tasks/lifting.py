@@ -1,6 +1,4 @@
-"""The lifting task: one person's 2-D pose in, that person's joints in space out. It needs labels and no pictures."""
-
-from pathlib import Path
+"""The lifting task: from one person's 2-D pose to joints in 3-D. It needs labels, but no pictures."""
 
 import torch
 from torch import nn
@@ -9,6 +7,7 @@ from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.lifted_poses import LiftedPoses, make_lifting_loader
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -26,8 +25,8 @@ from rlepose.validation.validations import build_validation
 class Lifting(PoseTask):
     """Labelled joints of a config's training persons, a lifting network with the config's loss, and its validation.
 
-    resume: a checkpoint will fill the network; it makes no difference here. InputError for whatever of data and options
-    does not go together.
+    resume: a checkpoint will fill the network; no effect in this task. InputError for data and options that do not go
+    together.
     """
 
     in_precision = "trunk"
@@ -37,9 +36,9 @@ class Lifting(PoseTask):
         self.ranks = ranks
         self.skeleton = H36M
         check_batch(config, ranks.world_size)
-        data, train, root = config.data, config.train, Path(config.data.root)
+        data, train = config.data, config.train
         self.validation = build_validation(config, "gt", ranks)
-        table = read_h36m(root / data.train_annotations, root / data.train_images)
+        table = read_h36m(*training_files(data)[0])
         check_joints(data, self.skeleton, self.validation.evaluator)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)
@@ -48,7 +47,7 @@ class Lifting(PoseTask):
         self.order = TrainBatches(len(table), train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor)
         _check_statistics(self.order.batch_size, divisor)
         self.loader = make_lifting_loader(self.dataset, self.order, ranks.device.type == "cuda")
-        torch.manual_seed(train.seed)  # equal initial weights on all ranks
+        torch.manual_seed(train.seed)  # the same initial weights on all ranks
         model = lifting_network(config)
         model.normalize_by(self.dataset.inputs)
         criterion = lifting_criterion(config.loss)
@@ -67,16 +66,16 @@ class Lifting(PoseTask):
         return TrainedLifter(model, criterion, self.config, self.ranks.device)
 
     def note_problems(self, problems: list[str]) -> None:
-        """Labels alone have none."""
+        """Do nothing: labels have no problems."""
 
     def report_problems(self) -> None:
-        """Labels alone have none."""
+        """Do nothing: labels have no problems."""
 
 
 def _check_statistics(batch_size: int, divisor: int) -> None:
-    """InputError where a rank computes batch statistics of one pose, which has none. divisor: ranks × accumulated."""
+    """Raise InputError if a rank computes batch statistics of a single pose. divisor: ranks × accumulated parts."""
     if batch_size < 2 * divisor:
         raise InputError(
-            f"train.batch_size: {batch_size} poses, divided by ranks × train.accumulate = {divisor}, leave one at a "
-            "time, of which batch normalisation knows no spread; take 2 or more each"
+            f"train.batch_size: {batch_size} poses, divided by ranks × train.accumulate = {divisor}, leave one pose at "
+            "a time, too few for batch normalisation; set it so that 2 or more are left"
         )

@@ -1,4 +1,4 @@
-"""What one training step of the lifting task computes: the network and the loss of 2-D poses."""
+"""A training step of the lifting task: network and loss for 2-D poses."""
 
 import torch
 
@@ -9,9 +9,9 @@ from rlepose.training.task import Losses, StepModule
 
 
 class LiftingStep(StepModule):
-    """Network and criterion of 2-D poses.
+    """Network and criterion for 2-D poses.
 
-    The network runs in the given precision but for its last layers, and the criterion in float32.
+    The network runs in the given precision except for its last layers, the criterion in float32.
     """
 
     def __init__(self, model: LiftingNet, criterion: Criterion, precision: torch.dtype = torch.float32) -> None:

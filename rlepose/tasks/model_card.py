@@ -1,4 +1,4 @@
-"""The model card beside a checkpoint: what was learned from what, how good it is, and what nobody has tested."""
+"""Write the model card of a checkpoint: training data, metrics, and what was not tested."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from typing import Any
 
 from rlepose.config.config import Config
 from rlepose.config.names import changed_options
+from rlepose.datasets.of_config import training_files
+from rlepose.datasets.persons import counted
 from rlepose.pose.skeleton import Skeleton
 from rlepose.tasks.card_texts import card_texts
 from rlepose.validation.evaluator import metric_text
@@ -16,21 +18,27 @@ _CALIBRATION = "\n## Calibration\n"
 
 
 def card_path(checkpoint: Path) -> Path:
-    """Where the card of a checkpoint lies."""
+    """Return the path of a checkpoint's card."""
     return checkpoint.with_suffix(".md")
 
 
 def model_card(
-    config: Config, skeleton: Skeleton, metrics: Mapping[str, Any], epoch: int, persons: Mapping[str, int]
+    config: Config,
+    skeleton: Skeleton,
+    metrics: Mapping[str, Any],
+    epoch: int,
+    persons: Mapping[str, tuple[int, Mapping[str, int]]],
 ) -> str:
-    """The card, in Markdown. epoch: finished ones; persons: how many are for training and for validation.
+    """Return the card in Markdown.
 
-    metrics: of the validation with annotated boxes, by which this checkpoint was chosen.
+    epoch: number of finished epochs. persons: numbers of persons for training and validation, and of persons left out,
+    by reason. metrics: of the validation with annotated boxes, by which this checkpoint was selected.
     """
     data, root = config.data, Path(config.data.root)
     texts = card_texts(config, skeleton)
     newest = config.train.select_by == "last"
-    files = {"training": root / data.train_annotations, "validation": root / data.val_annotations}
+    training = "`, `".join(str(annotations) for annotations, _ in training_files(data))
+    files = {"training": training, "validation": str(root / data.val_annotations)}
     lines = [
         f"# {config.name}",
         "",
@@ -39,7 +47,10 @@ def model_card(
         "",
         "## Data",
         "",
-        *(f"* {use}: {persons[use]:,} persons of `{file}`" for use, file in files.items()),
+        *(
+            f"* {use}: {count:,} persons of `{files[use]}`; left out: {counted(left_out)}"
+            for use, (count, left_out) in persons.items()
+        ),
         f"* joints: {', '.join(skeleton.names)}",
         "",
         "## Recipe",
@@ -51,10 +62,10 @@ def model_card(
         "## Metrics",
         "",
         texts.judged,
-        "The checkpoint was chosen for being the last, not by these numbers."
+        "The checkpoint is the last one; it was not selected by these metrics."
         if newest
-        else f"The checkpoint was chosen by `{selecting_number(config)}` on these same persons, so the numbers are a "
-        "little too good.",
+        else f"The checkpoint was selected by `{selecting_number(config)}` on these same persons, so the metrics are "
+        "slightly optimistic.",
         "",
         "| metric | value |",
         "|---|---|",
@@ -68,8 +79,8 @@ def model_card(
         "",
         "## Limits",
         "",
-        "* Measured on the validation file above and nowhere else: not on other cameras, poses, scenes, or groups of "
-        "people, and not by age, sex, skin colour or clothing.",
+        "* Measured only on the validation file above: not on other cameras, poses, scenes, or groups of people, and "
+        "not by age, sex, skin colour or clothing.",
         *(f"* {limit}" for limit in texts.limits),
         "",
         "## Use",
@@ -82,13 +93,13 @@ def model_card(
 
 
 def with_calibration(card: str, numbers: Mapping[str, float | None], measured_on: Path) -> str:
-    """The card with what `validate.py --calibration` found: numbers of `uncertainty.calibration_metrics`."""
+    """Return the card with the results of `rlepose validate --calibration`. numbers: of `calibration_metrics`."""
     return card.partition(_CALIBRATION)[0] + _calibration(numbers, f"`{measured_on}`")
 
 
 def _calibration(numbers: Mapping[str, float | None] | None, measured_on: str) -> str:
     if numbers is None:
-        text = "Not measured yet: `python scripts/validate.py --checkpoint best.pt --calibration` fills this in."
+        text = "Not measured yet: `rlepose validate --checkpoint best.pt --calibration` fills this in."
     else:
         rows = [f"| {name} | {metric_text(value)} |" for name, value in numbers.items()]
         text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])

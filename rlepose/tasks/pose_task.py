@@ -1,4 +1,4 @@
-"""What the tasks have in common that learn the joints of labelled persons."""
+"""Base class of tasks that train on the joints of labelled persons."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -30,8 +30,8 @@ from rlepose.validation.validations import selecting_number
 class PoseTask(Task):
     """A config's training persons, its network with its loss, and its validation.
 
-    skeleton: the joints of the training file. precision: of the network in training.
-    in_precision: what of the network computes in it, for the log.
+    skeleton: joints of the training file. precision: precision of the network in training.
+    in_precision: the part of the network that uses this precision, for the log.
     """
 
     in_precision: ClassVar[str]
@@ -46,16 +46,16 @@ class PoseTask(Task):
     @property
     @abstractmethod
     def table(self) -> PersonTable:
-        """The persons to train on."""
+        """The training persons."""
 
     @property
     @abstractmethod
     def network_name(self) -> str:
-        """What the log calls the network."""
+        """Name of the network in the log."""
 
     @abstractmethod
     def trained(self, model: nn.Module, criterion: Criterion) -> TrainedModel | TrainedLifter:
-        """What predicts with these weights."""
+        """Return a predictor with these weights."""
 
     def describe(self) -> list[tuple[str, str]]:
         ranks = self.ranks
@@ -66,8 +66,8 @@ class PoseTask(Task):
         pairs = len(self.skeleton.flip_pairs)
         return [
             ("device", f"{ranks.world_size} × {ranks.device.type}, {self.in_precision} in {precision}"),
-            ("persons", f"{self.order.num_persons} to train, {self.num_persons['validation']} to validate"),
-            ("joints", f"{len(self.skeleton)}, of which {pairs} pairs of left and right"),
+            ("persons", f"{self.order.num_persons} for training, {self.num_persons['validation']} for validation"),
+            ("joints", f"{len(self.skeleton)}, with {pairs} left/right pairs"),
             (
                 "model",
                 f"{self.network_name}, {model / 1e6:.1f} M parameters; loss {self.config.loss.name}, "
@@ -85,7 +85,7 @@ class PoseTask(Task):
         evaluator = self.validation.evaluator
         metrics, _, poses = self.validation.run(trained, batches)
         picture, count = None, self.config.eval.pictures
-        if self.ranks.is_main and count:  # a flow's spread takes a second
+        if self.ranks.is_main and count:  # computing a flow's spread takes a second
             picture = evaluator.pictures(poses, trained.spread, count)
         return Validated(metrics, evaluator.format_table(metrics), picture)
 
@@ -112,7 +112,7 @@ class PoseTask(Task):
                 f"have {', '.join(self.skeleton.names)}; start anew under another --name"
             )
         changed = differences(checkpoint.config, self.config)
-        # A value of another number than before cannot be compared with.
+        # Values of different metrics cannot be compared.
         same = _selection(checkpoint.config) == _selection(self.config)
         return Resumed(vars(checkpoint), checkpoint.config.train, changed, same)
 
@@ -126,7 +126,9 @@ class PoseTask(Task):
             self.step.precision = self.precision.dtype
 
     def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        card = model_card(self.config, self.skeleton, metrics, epoch, self.num_persons)
+        tables = {"training": self.table, "validation": self.validation.table}
+        persons = {use: (len(table), table.left_out) for use, table in tables.items()}
+        card = model_card(self.config, self.skeleton, metrics, epoch, persons)
         card_path(checkpoint).write_text(card, encoding="utf-8")
 
     @property
@@ -135,7 +137,7 @@ class PoseTask(Task):
 
 
 def _selection(config: Config) -> tuple[str, Any]:
-    """The number that chooses the best checkpoint, and what it is relative to."""
+    """Return the metric that selects the best checkpoint, and the options that it depends on."""
     name = selecting_number(config)
     if name.startswith("gt/PCK"):
         return name, config.eval.pck_reference

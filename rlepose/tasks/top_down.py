@@ -1,4 +1,4 @@
-"""The top-down task, in 2-D and in 3-D: one person's crop in, that person's pose out."""
+"""The top-down task, in 2-D and 3-D: from the crop of one person to the pose."""
 
 import torch
 from torch import nn
@@ -6,14 +6,20 @@ from torch import nn
 from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.crops import BadImages, make_loader
-from rlepose.datasets.of_config import persons_with_depth, training_dataset, use_crop_cache
+from rlepose.datasets.of_config import (
+    labelled_table,
+    persons_with_depth,
+    training_dataset,
+    use_crop_cache,
+    with_bit_depth,
+)
 from rlepose.datasets.persons import PersonTable
 from rlepose.losses import Criterion, build_criterion
 from rlepose.models.pose_model import network_of
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.precision import choose_precision
 from rlepose.runtime.trained_model import TrainedModel
-from rlepose.tasks.checks import check_batch, check_joints, check_persons, check_selection
+from rlepose.tasks.checks import check_batch, check_joints, check_mirroring, check_persons, check_selection
 from rlepose.tasks.pose_task import PoseTask
 from rlepose.tasks.top_down_checks import check_gradients, check_input_size
 from rlepose.tasks.top_down_step import TopDownStep, check_compile
@@ -23,32 +29,36 @@ from rlepose.validation.validations import build_validation
 class TopDown(PoseTask):
     """Crops of a config's training persons, backbone and head with the config's loss, and its validation.
 
-    resume: a checkpoint will fill the network, so no weights are fetched. InputError for whatever of data and options
-    does not go together.
+    resume: a checkpoint will fill the network, so no pretrained weights are loaded. InputError for data and options
+    that do not go together.
     """
 
     in_precision = "backbone"
 
     def __init__(self, config: Config, ranks: Ranks, resume: bool = False) -> None:
-        self.config = config
+        labelled = labelled_table(config, "train")
+        self.config = config = with_bit_depth(config, labelled[0])
         self.ranks = ranks
         check_batch(config, ranks.world_size)
         check_compile(config.system.compile, ranks.device)
         data, train = config.data, config.train
         self.validation = build_validation(config, "gt", ranks)
-        self.dataset = training_dataset(config)
+        self.dataset = training_dataset(config, labelled)
         self.skeleton, table = self.dataset.skeleton, self.dataset.table
         check_joints(data, self.skeleton, self.validation.evaluator)
+        check_mirroring(config, self.skeleton)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)
         use_crop_cache(self.dataset, config)
         count, divisor = persons_with_depth(table), ranks.world_size * train.accumulate
         self.order = TrainBatches(
-            *(count, train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor), num_extra=len(table) - count
+            *(count, train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor),
+            num_extra=len(table) - count,
+            weights=table.draw_weight,
         )
         self.loader = make_loader(self.dataset, self.order, config.system.workers, ranks.device.type == "cuda")
         self._bad_images = BadImages(data.on_bad_image)
-        torch.manual_seed(train.seed)  # equal initial weights on all ranks
+        torch.manual_seed(train.seed)  # the same initial weights on all ranks
         model = network_of(config, len(self.skeleton), pretrained=not resume).to(ranks.device)
         check_input_size(model, data.input_size_hw, ranks.device)
         if config.system.channels_last:
@@ -73,4 +83,4 @@ class TopDown(PoseTask):
         self._bad_images.check(problems)
 
     def report_problems(self) -> None:
-        self._bad_images.report(self.ranks.gather(self._bad_images.seen))
+        self._bad_images.report(self.ranks.gather(self._bad_images.state))

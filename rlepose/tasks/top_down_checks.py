@@ -1,4 +1,4 @@
-"""What the network of the top-down task needs to be true before its first step."""
+"""Checks of a top-down network before the first step."""
 
 import torch
 from torch import Tensor
@@ -13,31 +13,31 @@ from rlepose.tasks.top_down_step import TopDownStep
 
 @torch.no_grad()
 def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: torch.device) -> None:
-    """InputError where backbone or head cannot take crops of this size: transformers are often built for one."""
+    """Raise InputError if backbone or head do not support crops of this size; many transformers need a fixed size."""
     height, width = input_size_hw
     reduction = model.backbone.reductions[0]
     if model.head.has_heatmaps and (height % reduction or width % reduction):
         raise InputError(
-            f"data.input_size_hw: the pixels of heatmaps would not lie evenly in crops of {height}x{width}; take "
-            f"multiples of {reduction}, by which the backbone shrinks them"
+            f"data.input_size_hw: heatmap pixels would not be evenly spaced in crops of {height}x{width}; use "
+            f"multiples of {reduction}, the stride of the backbone"
         )
     was_training = model.training
     try:
         model.eval()(torch.zeros(1, 3, height, width, device=device))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"data.input_size_hw: the backbone cannot take crops of {height}x{width} ({first_line(error)}); "
-            "change it, or build the backbone for it, often with "
+            f"data.input_size_hw: the backbone does not support crops of {height}x{width} ({first_line(error)}); "
+            "change the size, or build the backbone for it, often with "
             f"model.backbone.options={{img_size: [{height}, {width}]}}"
         ) from error
     model.train(was_training)
 
 
 def check_gradients(config: Config, model: PoseModel, criterion: Criterion, joints: int, device: torch.device) -> None:
-    """InputError where a parameter gets no gradient: it would never learn, and DDP would fail in the second step.
+    """Raise InputError if a parameter gets no gradient: it would not be trained, and DDP would fail in the second step.
 
-    One backward pass of two black crops; in 3-D the second has no depth labels. The model is in evaluation mode, so
-    that batch statistics and random states stay as they are; the criterion has neither, and runs as it trains.
+    Runs one backward pass of two black crops; in 3-D, the second has no depth labels. The model is in evaluation mode,
+    so that batch statistics and random states do not change; the criterion has neither and is in training mode.
     """
     image = torch.zeros(2, 3, *config.data.input_size_hw, device=device)
     target = torch.zeros(2, joints, config.dims, device=device)
@@ -64,32 +64,32 @@ def check_gradients(config: Config, model: PoseModel, criterion: Criterion, join
 
 
 def _why_without(config: Config, names: list[str], maps_read: list[bool]) -> str:
-    """The sentence for parameters without a gradient: which option chose what does not use them, and what to do."""
+    """Return the message for parameters without a gradient: the option that leaves them unused, and the fix."""
     head, backbone = config.top_down.head.name, config.top_down.backbone.name
     of_head, of_backbone = (
         [name for name in names if name.startswith(f"model.{part}.")] for part in ("head", "backbone")
     )
     if of_head:
         return (
-            f"model.head.name: {head} leaves {_counted(of_head)} of its own without a gradient, so they would never "
-            "learn; let its output depend on them, or take them out"
+            f"model.head.name: {head} has {_counted(of_head)} without a gradient, which would not be trained; let the "
+            "output depend on them, or remove them"
         )
     if of_backbone and not all(maps_read):
         first_alone = maps_read[0] and not any(maps_read[1:])
         read = "only the first" if first_alone else f"only {sum(maps_read)}" if any(maps_read) else "none"
         return (
             f"model.head.name: {head} reads {read} of the backbone's {len(maps_read)} maps, so {_counted(of_backbone)} "
-            "would never learn; ask for no other map in out_indices of model.backbone.options, or take another head"
+            "would not be trained; drop other maps from out_indices in model.backbone.options, or use another head"
         )
     if of_backbone:
         return (
-            f"model.backbone.name: {backbone} makes its maps without {_counted(of_backbone)}, which "
-            "would never learn; leave them out by model.backbone.options={feature_cls: getter}, which most networks of "
-            "timm can, or take another"
+            f"model.backbone.name: {backbone} does not need {_counted(of_backbone)} for its maps, which would not be "
+            "trained; drop these with model.backbone.options={feature_cls: getter}, which most networks of timm "
+            "support, or use another backbone"
         )
     return (
-        f"loss.name: {config.loss.name} leaves {_counted(names)} without a gradient, so they would never learn; "
-        "let the loss depend on them, or take them out"
+        f"loss.name: {config.loss.name} leaves {_counted(names)} without a gradient, which would not be trained; let "
+        "the loss depend on them, or remove them"
     )
 
 

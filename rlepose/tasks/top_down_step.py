@@ -1,4 +1,4 @@
-"""What one training step of the top-down task computes: the network and the loss of crops."""
+"""A training step of the top-down task: network and loss for crops."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ from rlepose.training.task import Losses, StepModule
 
 
 class TopDownStep(StepModule):
-    """Network and criterion of crops.
+    """Network and criterion for crops.
 
-    The network runs in the given precision, the criterion always in float32. mode: how torch.compile treats the
-    network, a mode of its own or 'none'. What is compiled is the function: the network keeps its weights' names, and
-    who calls it elsewhere, as validation does, runs it as it is.
+    The network runs in the given precision, the criterion in float32. mode: torch.compile's mode for the network, or
+    'none'. Only the call in the step is compiled: parameters keep their names, and other callers, such as validation,
+    run the network uncompiled.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class TopDownStep(StepModule):
 
 
 def check_compile(mode: str, device: torch.device) -> None:
-    """InputError where torch.compile does not work here; finding out takes it seconds the first time."""
+    """Raise InputError if torch.compile does not work here; the first check takes seconds."""
     if mode == "none":
         return
     try:
         torch.compile(lambda x: x + 1, mode=mode)(torch.zeros(8, device=device))
-    except Exception as error:  # it has many: of dynamo, inductor, triton, the C++ compiler
+    except Exception as error:  # dynamo, inductor, triton and the C++ compiler raise many types of errors
         needs = "triton" if device.type == "cuda" else "a C++ compiler (g++, or one named by CXX)"
         raise InputError(
             f"system.compile: {mode} does not work here ({first_line(error)}); install {needs}, "

@@ -1,4 +1,4 @@
-"""What a run says of itself before its first step."""
+"""Log derived values of a run before its first step."""
 
 import logging
 
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 
 def announce(task: Task, options: TrainConfig, experiment: Experiment, ranks: Ranks) -> None:
-    """Log the derived values of a run: a wrong one is seen here, not in tomorrow's AP."""
+    """Log the derived values of a run, so that a wrong one is noticed now and not in tomorrow's AP."""
     size = task.order.batch_size
     if size < options.batch_size:
         log.warning(
-            "only %d training persons: a step takes %d instead of train.batch_size=%d",
+            "only %d training persons, so a step uses %d instead of train.batch_size=%d",
             *(task.num_persons["training"], size, options.batch_size),
         )
     lines = [
@@ -24,7 +24,7 @@ def announce(task: Task, options: TrainConfig, experiment: Experiment, ranks: Ra
         (
             "batch",
             f"{size} = {ranks.world_size} ranks × {size // ranks.world_size // options.accumulate} × "
-            f"{options.accumulate} accumulated; {len(task.order)} steps an epoch",
+            f"{options.accumulate} accumulated; {len(task.order)} steps per epoch",
         ),
     ]
     for name, text in lines:

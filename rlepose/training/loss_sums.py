@@ -1,4 +1,4 @@
-"""The mean loss over many steps, without waiting for the device at each, and over a stop in between."""
+"""Average the loss over many steps, without waiting for the device at each step, and across a resume."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ from rlepose.runtime.distributed import Ranks
 
 
 class Taken(NamedTuple):
-    """loss: sum over the steps that were taken; terms: of each named term. taken: their number. steps: number of all,
-    skipped ones too."""
+    """loss: sum over the steps taken; terms: the same for each named term. taken: number of steps taken. steps: number
+    of all steps, including skipped ones."""
 
     loss: float
     taken: int
@@ -20,9 +20,9 @@ class Taken(NamedTuple):
 
 
 class LossSums:
-    """Losses since the last entry of the log, on each rank's device, and of the epoch so far over all ranks.
+    """Sums of losses since the last log entry, on each rank's device, and over the epoch so far, for all ranks.
 
-    term_names: of the terms that are summed beside the loss.
+    term_names: the named terms to sum in addition to the loss.
     """
 
     def __init__(self, ranks: Ranks, term_names: Sequence[str] = ()) -> None:
@@ -36,12 +36,12 @@ class LossSums:
         self._epoch = torch.zeros(2, dtype=torch.float64)
 
     def add(self, loss_taken_terms: Tensor) -> None:
-        """Add what `Trainer.step` gave (2 + T,)."""
+        """Add the output (2 + T,) of `Trainer.step`."""
         self._interval += loss_taken_terms
         self._steps += 1
 
     def end_interval(self) -> Taken:
-        """What was added since the last call. Every rank has to call; waits for the device."""
+        """Return the sums since the last call. Collective: every rank must call. Waits for the device."""
         sums = self._ranks.sum(self._interval).cpu() / self._ranks.world_size
         self._epoch += sums[:2]
         terms = dict(zip(self._term_names, sums[2:].tolist(), strict=True))
@@ -51,12 +51,12 @@ class LossSums:
         return result
 
     def epoch_mean(self) -> float | None:
-        """Mean loss of the epoch's logged steps; None if none was taken."""
+        """Return the mean loss of the epoch's logged steps; None if no step was taken."""
         loss, taken = self._epoch.tolist()
         return loss / taken if taken else None
 
     def state(self) -> dict[str, Any]:
-        """Plain numbers, from which `resume` goes on with the same bits. Every rank has to call."""
+        """Return plain numbers from which `resume` continues bit-identically. Collective: every rank must call."""
         return {
             "interval": self._ranks.gather(self._interval.tolist()),
             "steps": self._steps,
@@ -64,10 +64,10 @@ class LossSums:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; on another number of ranks each takes the mean over the former ranks."""
+        """Continue from the output of `state`; with another number of ranks, each gets the mean of the former ranks."""
         of_ranks = torch.tensor(state["interval"])
         own = of_ranks[self._ranks.rank] if len(of_ranks) == self._ranks.world_size else of_ranks.mean(0)
-        # An older run has no sums of terms: they begin with the next step.
+        # Checkpoints of older versions have no sums of terms; these begin with the next step.
         self._interval = nn.functional.pad(own, (0, 2 + len(self._term_names) - len(own))).to(self._ranks.device)
         self._steps = state["steps"]
         self._epoch = torch.tensor(state["epoch"], dtype=torch.float64)

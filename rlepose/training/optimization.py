@@ -1,4 +1,4 @@
-"""The optimiser, whether it steps, and the learning rate as a function of the epoch."""
+"""The optimiser, the decision to skip a step, and the learning rate as a function of the epoch."""
 
 import itertools
 import math
@@ -19,33 +19,33 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of a config, in torch's fused version."""
+    """Return the optimiser of a config, in torch's fused version."""
     parameters = list(parameters)
     optimizer = OPTIMIZERS[config.name](
         parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True, **own_options(config, OptimizerConfig)
     )
     if optimizer.defaults.get("momentum"):
-        # The first step would make the buffers without filling them, were it skipped. From zero it is the same step.
+        # If the first step were skipped, it would create the buffers without filling them. Zeros give the same step.
         for parameter in parameters:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
 def skip_next_step(optimizer: torch.optim.Optimizer, skip: Tensor) -> None:
-    """Let the next step leave weights and state as they are if `skip` () is 1, not 0: decided on the device.
+    """Let the next step leave weights and state unchanged if `skip` () is 1, not 0: decided on the device.
 
-    The fused optimisers take it as what a gradient scaler found, so the host need not wait to know.
+    Fused optimisers read it as the overflow flag of a gradient scaler, so the host need not wait for the value.
     """
     optimizer.found_inf = skip  # type: ignore[attr-defined]
 
 
 class TensorClipping:
-    """Limits the gradient of each weight tensor of a module by itself.
+    """Clip the gradient of each weight tensor of a module separately.
 
-    Where a module holds several tensors in one parameter, its `stacked_dims` says how many leading dimensions of the
-    parameter count them, and each counts by itself.
+    If a module stacks several tensors in one parameter, its `stacked_dims` is the number of leading dimensions that
+    index them, and each tensor is clipped separately.
 
-    limit: largest norm of a tensor's gradient.
+    limit: maximum norm of a tensor's gradient.
     """
 
     def __init__(self, module: nn.Module, limit: float) -> None:
@@ -57,7 +57,7 @@ class TensorClipping:
         self._stacked_dims = stacked_dims
 
     def __call__(self) -> None:
-        """Scale the gradients in place, each by min(1, limit / (norm + 1e-6)), like torch's clip_grad_norm_."""
+        """Scale each gradient in place by min(1, limit / (norm + 1e-6)), like torch's clip_grad_norm_."""
         gradients = list(itertools.chain.from_iterable(self._tensors()))
         norms = torch.stack(torch._foreach_norm(gradients))
         factors = (self.limit / (norms + 1e-6)).clamp(max=1)
@@ -79,15 +79,15 @@ def _cosine(config: CosineConfig, epoch: float, epochs: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-# After the warm-up: the factor at an epoch of so many.
+# After the warm-up: the factor as a function of the epoch and the number of epochs.
 SCHEDULES: dict[str, Callable[[Any, float, int], float]] = {"step": _step, "cosine": _cosine}
 
 
 def learning_rate_factor(config: ScheduleConfig, epoch: float, epochs: int, step: float) -> float:
-    """What the learning rate is multiplied by in the step that begins when `epoch` epochs (a fraction, too) are done.
+    """Return the factor on the learning rate of the step that begins after `epoch` epochs, which may be fractional.
 
-    step: the part of an epoch that one step is. A warm-up grows to the rate at each step's end, so that the first step
-    moves the weights, too. The factor depends on nothing else, so a resumed run needs no schedule state.
+    step: length of a step in epochs. A warm-up grows to the rate at each step's end, so that the first step already
+    changes the weights. The factor depends on nothing else, so a resumed run needs no schedule state.
     """
     if epoch < config.warmup_epochs:
         return min(1.0, (epoch + step) / config.warmup_epochs)

@@ -1,4 +1,4 @@
-"""What a training step waits for: the loader, the host that launches, or the device that computes."""
+"""Measure what a training step waits for: the data loader, the host's kernel launches, or the device."""
 
 import json
 import logging
@@ -18,16 +18,16 @@ from rlepose.training.task import Task
 
 log = logging.getLogger(__name__)
 
-_SETTLING_STEPS = 3  # compile, choose convolutions, fill the allocator
-_ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")  # the trace's categories of what a GPU did
-_BUSY = 0.9  # a device that is busy for this share of the time is the bottleneck, however long launching took
+_SETTLING_STEPS = 3  # for compilation, the choice of convolution algorithms, and the allocator
+_ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of GPU work in the trace
+_BUSY = 0.9  # a device that is busy for at least this fraction of the time is the bottleneck, whatever launching took
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of one step, on average: as a whole, waiting for a batch, launching, and with the device at work.
+    """Mean seconds of a step: in total, waiting for a batch, launching kernels, and with the device busy.
 
-    On a GPU the three parts overlap. On the CPU whatever is not waiting for a batch is the device's.
+    On a GPU, the three parts overlap. On the CPU, everything except waiting for a batch counts as the device.
     """
 
     whole: float
@@ -39,7 +39,7 @@ class StepTimes:
     def bottleneck(self) -> str:
         """'loader', 'host' or 'device'."""
         if self.device >= _BUSY * self.whole:
-            return "device"  # a full queue makes launching wait, too
+            return "device"  # launching also waits while the queue is full
         parts = {"loader": self.loader, "host": self.host, "device": self.device}
         return max(parts, key=lambda name: parts[name])
 
@@ -47,19 +47,19 @@ class StepTimes:
         parts = [
             ("waiting for the loader", self.loader),
             *([("launching", self.host)] if self.host else []),
-            ("device at work", self.device),
+            ("device busy", self.device),
         ]
         shares = ", ".join(f"{what} {seconds / self.whole:.0%}" for what, seconds in parts)
         return f"{self.bottleneck}: of a step of {self.whole * 1000:.0f} ms {shares}"
 
 
 def profile_training(task: Task, step: Callable[[Any], Any], steps: int, trace: Path, ranks: Ranks) -> StepTimes:
-    """Time `steps` steps, then record as many into the file `trace`; logs the bottleneck in one line.
+    """Time `steps` steps, then record as many in the file `trace`; log the bottleneck in one line.
 
-    step: takes a batch on the device. The steps are real ones, but nothing is saved. Every rank has to call; rank 0
-    logs.
+    step: takes a batch on the device. The steps change the weights, but nothing is saved. Collective: every rank must
+    call; rank 0 logs.
     """
-    # Workers have loaded ahead: until that is used up, a slow loader looks fast.
+    # Workers have loaded batches in advance; until these are used up, a slow loader looks fast.
     stock = task.loader.num_workers * (task.loader.prefetch_factor or 0)
     batches = _endless(task, ranks.device)
     run = partial(_run, task, step, batches, ranks.device)
@@ -72,12 +72,12 @@ def profile_training(task: Task, step: Callable[[Any], Any], steps: int, trace: 
         recorded.export_chrome_trace(str(trace))
         if ranks.device.type == "cuda":
             times = StepTimes(times.whole, times.loader, times.host, device_seconds(trace) / steps)
-        log.info("bottleneck      %s; %d steps are in %s", times, steps, trace)
+        log.info("bottleneck      %s; trace of %d steps: %s", times, steps, trace)
     return times
 
 
 def device_seconds(trace: Path) -> float:
-    """How long a GPU was at work according to a Chrome trace; what it did at the same time counts once."""
+    """Return how long a GPU was busy according to a Chrome trace; concurrent work counts once."""
     events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
     spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e.get("cat") in _ON_DEVICE and "dur" in e)
     total, until = 0.0, float("-inf")
@@ -96,7 +96,7 @@ def _endless(task: Task, device: torch.device) -> Iterator[tuple[Any, Any]]:
 def _run(
     task: Task, step: Callable[[Any], Any], batches: Iterator[tuple[Any, Any]], device: torch.device, steps: int
 ) -> StepTimes:
-    """On CUDA the device's part is not known yet, and 0."""
+    """Run and time steps. On CUDA, the device time is not known yet, and 0."""
     on_gpu = device.type == "cuda"
     loader = launching = 0.0
     before = time.perf_counter()

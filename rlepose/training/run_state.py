@@ -1,4 +1,4 @@
-"""What a run keeps in its checkpoints, to go on as if it had not been stopped."""
+"""The state of a run that its checkpoints store, so that a resumed run is bit-identical to an uninterrupted one."""
 
 import logging
 from pathlib import Path
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class RunState:
-    """Weights, optimiser, random numbers, and how far the run is.
+    """Weights, optimiser, random states, and progress.
 
-    epoch: finished epochs. seen: persons of the epoch after them that were trained on. steps, images: since the run
-    began, whatever the batch size was. lines: of metrics.jsonl.
-    rewinds: how often the run went back to a checkpoint.
-    validated: the epoch of the last validation. best: the best value so far of the number that chooses `best.pt`.
+    epoch: number of finished epochs. seen: persons used in the current epoch. steps, images: since the start of the
+    run, whatever the batch size was. lines: number of lines in metrics.jsonl.
+    rewinds: number of times that the run went back to a checkpoint.
+    validated: epoch of the last validation. best: best value so far of the metric that selects `best.pt`.
     metrics: of the last validation. losses: of the steps of this epoch.
-    judged: the model and criterion that are validated and kept, the average of the trained ones where there is one.
+    judged: the model and criterion that are validated and kept: their average over training, if there is one.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RunState:
         self._losses = losses
 
     def tree(self, ranks: Ranks) -> dict[str, Any]:
-        """How the run stands, for a checkpoint's tree; it shares its tensors. Every rank has to call."""
+        """Return the state as the tree of a checkpoint, which shares its tensors. Collective: every rank must call."""
         progress = {
             "epoch": self.epoch,
             "seen": self.seen,
@@ -70,31 +70,31 @@ class RunState:
         }
 
     def resume(self, path: Path, before: Resumed, ranks: Ranks, order: Order) -> None:
-        """Go on from a checkpoint. InputError where it is of other weights or another optimiser, or further than this
-        run shall come."""
+        """Continue from a checkpoint. InputError if its weights or optimiser differ from this run's, or if it has more
+        epochs than this run."""
         progress, options = before.tree["progress"], self._options
         missing = {"epoch", "seen", "lines", "rewinds", "validated", "best", "losses"} - progress.keys()
         if missing:
             raise InputError(
-                f"--resume: {path} does not tell {', '.join(sorted(missing))}, since another version of rlepose wrote "
-                "it; start anew under another --name with model.init_from set to this file"
+                f"--resume: {path} lacks {', '.join(sorted(missing))}, because another version of rlepose wrote it; "
+                "start anew under another --name with model.init_from set to this file"
             )
         epoch, seen, epochs = progress["epoch"], progress["seen"], options.epochs
         begun = epoch + (seen > 0)
         within = f" and {seen} persons" if seen else ""
         if begun > epochs:
             raise InputError(
-                f"--resume: train.epochs={epochs}, but {path} has {epoch}{within} done; set it to {begun} or more, or "
-                "start anew under another --name"
+                f"--resume: train.epochs={epochs}, but {path} has already finished {epoch} epochs{within}; set it "
+                f"to {begun} or more, or start anew under another --name"
             )
         size, size_now = before.options.batch_size, options.batch_size
         if seen and size != size_now:
             raise InputError(
-                f"--resume: {path} was left in the middle of an epoch of steps of {size} persons, which steps of "
-                f"{size_now} cannot go on with; set train.batch_size={size} until the epoch's end"
+                f"--resume: {path} is in the middle of an epoch with train.batch_size={size}, which cannot continue "
+                f"with {size_now}; set train.batch_size={size} until the end of the epoch"
             )
         if before.changed:
-            log.warning("resuming with other options than before: %s", "; ".join(before.changed))
+            log.warning("resuming with changed options: %s", "; ".join(before.changed))
         kept = {name: before.tree[name] for name in ("model", "criterion")}
         trained = before.tree["unaveraged"] or kept
         for (model, criterion), weights in ((self.judged, kept), (self._trained, trained)):
@@ -102,7 +102,7 @@ class RunState:
             load_state(criterion, weights["criterion"], "criterion", path)
         self._load_optimizer(before)
         self.epoch, self.seen, self.lines = epoch, seen, progress["lines"]
-        steps = epoch * len(order) + seen // order.batch_size  # checkpoints of before they were counted
+        steps = epoch * len(order) + seen // order.batch_size  # for checkpoints of versions that did not count steps
         self.steps = progress.get("steps", steps)
         self.images = progress.get("images", steps * order.batch_size)
         self.rewinds = progress["rewinds"]
@@ -117,11 +117,11 @@ class RunState:
     def _load_optimizer(self, before: Resumed) -> None:
         old, now = before.options.optimizer.name, self._options.optimizer.name
         if old != now:
-            raise InputError(f"train.optimizer.name: the run was started with {old}; it cannot go on with {now}")
+            raise InputError(f"train.optimizer.name: the run was started with {old}, not {now}; set it back to that")
         groups = self._optimizer.param_groups
         options = [{k: v for k, v in group.items() if k not in ("params", "lr")} for group in groups]
         self._optimizer.load_state_dict(before.tree["optimizer"])
-        # The state is the checkpoint's; decay and the like are this config's, as is the rate, which each step sets.
+        # The state comes from the checkpoint, options such as weight decay from this config; each step sets the rate.
         for group, values in zip(self._optimizer.param_groups, options, strict=True):
             group.update(values)
 

@@ -1,4 +1,4 @@
-"""Checkpoints written beside the training, which waits for a copy in host memory only."""
+"""Write checkpoints in the background; training only waits for a copy to host memory."""
 
 import copy
 import threading
@@ -11,10 +11,10 @@ from rlepose.runtime.checkpoint_file import write_tree
 
 
 class BackgroundSaver:
-    """Writes one checkpoint at a time, in a thread of its own.
+    """Writes one checkpoint at a time, in a separate thread.
 
-    What is in the file is how things stood when `save` was called. An error of writing (see `write_tree`) comes
-    from the next `save` or `wait`. A process that ends without `wait` still finishes the file.
+    A file contains the state at the time of `save`. The next `save` or `wait` raises an error of writing (see
+    `write_tree`). A process that ends without `wait` still finishes the file.
     """
 
     def __init__(self) -> None:
@@ -22,14 +22,14 @@ class BackgroundSaver:
         self._error: BaseException | None = None
 
     def save(self, path: Path, tree: dict[str, Any], previous: Path | None = None) -> None:
-        """Copy a checkpoint's tree and begin to write it as `write_tree` does, after the one before is written."""
+        """Copy a checkpoint's tree and start writing it like `write_tree`, after the previous one is written."""
         self.wait()
         arguments = (path, _copied(tree), previous)
         self._thread = threading.Thread(target=self._write, args=arguments, name=f"saving {path.name}")
         self._thread.start()
 
     def wait(self) -> None:
-        """Until the last checkpoint is on the disk; raises what its writing raised."""
+        """Wait until the last checkpoint is on disk; raise an error of writing it."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -45,11 +45,11 @@ class BackgroundSaver:
 
 
 def _copied(tree: Any) -> Any:
-    """A copy in host memory of all tensors in dicts and lists, which keep their types and attributes."""
+    """Copy all tensors in dicts and lists to host memory; dicts and lists keep their types and attributes."""
     if isinstance(tree, torch.Tensor):
         return tree.detach().to("cpu", copy=True)
     if isinstance(tree, dict):
-        new = copy.copy(tree)  # a state dict has versions, too
+        new = copy.copy(tree)  # a state dict also has version attributes
         new.update({key: _copied(value) for key, value in tree.items()})
         return new
     return [_copied(value) for value in tree] if isinstance(tree, list) else tree

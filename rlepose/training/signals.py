@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGUSR1 as a wish to stop: after the current step, at the same step on all ranks."""
+"""Stop after SIGTERM, SIGINT or SIGUSR1: at the end of the current step, and at the same step on all ranks."""
 
 import os
 import signal
@@ -21,8 +21,8 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextmanager
 def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
-    """Have a handler called for signals for as long as this lasts; does nothing outside the main thread, since Python
-    runs handlers there alone."""
+    """Install a signal handler within this context; do nothing outside the main thread, because Python runs handlers
+    only there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -35,24 +35,24 @@ def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[Non
 
 
 class StopSignals:
-    """What the ranks were asked, and what they agreed on."""
+    """A stop request to any rank, and the agreement of all ranks to stop."""
 
     def __init__(self, ranks: Ranks, timeout_s: float) -> None:
         self._received = self._at_once = self._agreed = False
         self._process = os.getpid()
-        # Over the network and not the device, beside the step: no kernel waits for it, and it fails as soon as a rank
-        # is gone, where a collective of NCCL would wait for its timeout.
+        # Uses the network and not the device, concurrently with the step: no kernel waits for it, and it fails as soon
+        # as a rank is gone, while a collective of NCCL would wait for its timeout.
         self._group: Any = None
         if ranks.world_size > 1:
             self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
     def listening(self) -> AbstractContextManager[None]:
-        """Let the signals ask for a stop, instead of ending the process, for as long as this lasts."""
+        """Within this context, let signals request a stop instead of ending the process."""
         return handled(STOP_SIGNALS, self._receive)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Where nothing is lost, a signal raises Stopped where it comes, on this rank alone."""
+        """Within this context, let a signal raise Stopped at once, on this rank alone: there is nothing to lose."""
         self._at_once = True
         if self._received:
             raise Stopped
@@ -63,7 +63,7 @@ class StopSignals:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Around each step of training: asks the other ranks, and has their answer afterwards."""
+        """Wrap a training step: ask the other ranks during it, and have their answer afterwards."""
         if self._group is None:
             yield
             self._agreed = self._received
@@ -77,13 +77,13 @@ class StopSignals:
 
     @property
     def agreed(self) -> bool:
-        """Whether all ranks stop after the last step, since one of them was asked to."""
+        """Whether all ranks stop after the last step, because one of them was asked to."""
         return self._agreed
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a worker that loads pictures: a signal to the whole group of processes is not for it
+            return  # in a loader worker, which ignores signals to the whole process group
         self._received = True
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the second Ctrl-C does not wait for anything
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process at once
         if self._at_once:
             raise Stopped

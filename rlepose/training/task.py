@@ -1,4 +1,4 @@
-"""What a trainer is given: batches, the module that computes their losses, and a validation."""
+"""The interface between trainer and task: batches, a module that computes their losses, and a validation."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,10 @@ from rlepose.training.options import TrainConfig
 
 
 class Losses(NamedTuple):
-    """What a step module gives.
+    """Output of a step module.
 
-    per_person: (P,), whose mean training minimises.
-    terms: by name, (P,) each, what else is worth logging; no gradient passes through them.
+    per_person: (P,); training minimises the mean.
+    terms: other values to log, by name, (P,) each, detached.
     """
 
     per_person: Tensor
@@ -26,27 +26,27 @@ class Losses(NamedTuple):
 
 
 class Batch(Protocol):
-    """What a step module takes.
+    """Input of a step module.
 
-    persons: (P,) int64, who is in it: numbers that `Task.describe_person` knows. problems: (P,) texts, empty or why a
-    person's picture could not be read.
+    persons: (P,) int64, numbers of the persons, for `Task.describe_person`. problems: (P,) texts, the reason why a
+    person's picture is unreadable, else ''.
     """
 
     persons: Tensor
     problems: list[str]
 
     def split(self, parts: int) -> Sequence[Self]:
-        """Batches of equal size, in order."""
+        """Return batches of equal size, in order."""
 
     def to(self, device: torch.device) -> Self:
-        """The batch on a device; copies from pinned memory do not wait."""
+        """Return the batch on a device; copies from pinned memory do not block."""
 
     def tensors(self) -> Iterable[Tensor]:
-        """All tensors of the batch."""
+        """Return all tensors of the batch."""
 
 
 class Order(Protocol):
-    """Whose turn it is: an epoch begins at step `first_step` of the order for (epoch, attempt)."""
+    """The order of samples: an epoch starts at step `first_step` of the order for (epoch, attempt)."""
 
     batch_size: int
     epoch: int
@@ -54,14 +54,14 @@ class Order(Protocol):
     attempt: int
 
     def __len__(self) -> int:
-        """Steps of a whole epoch."""
+        """Return the number of steps in a whole epoch."""
 
 
 class StepModule(nn.Module, ABC):
-    """Network and loss in one module, for DDP to wrap: what the loss learns must be equal on all ranks, too.
+    """Network and loss in one module, which DDP wraps, so that parameters of the loss are also equal on all ranks.
 
-    model: what is deployed. criterion: the loss.
-    term_names: of the terms that `forward` gives.
+    model: the deployed network. criterion: the loss.
+    term_names: names of the terms that `forward` returns.
     """
 
     model: nn.Module
@@ -70,11 +70,11 @@ class StepModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Any) -> Losses:
-        """The losses of a batch."""
+        """Return the losses of a batch."""
 
 
 class Validated(NamedTuple):
-    """metrics by name; the same as text; a picture (H, W, 3) RGB of some predictions, None on other ranks than 0."""
+    """metrics by name; table, the same as text; picture (H, W, 3) RGB with some predictions, None except on rank 0."""
 
     metrics: dict[str, Any]
     table: str
@@ -82,10 +82,10 @@ class Validated(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """A checkpoint to go on from.
+    """A checkpoint to resume from.
 
-    tree: as `RunState.tree` made it. options: of the training before. changed: other options than before, in words.
-    same_selection: whether the best value so far is of the number that chooses the best checkpoint now.
+    tree: as returned by `RunState.tree`. options: training options of the earlier run. changed: options that differ
+    now, as text. same_selection: whether the best value so far is of the metric that now selects the best checkpoint.
     """
 
     tree: dict[str, Any]
@@ -95,10 +95,10 @@ class Resumed(NamedTuple):
 
 
 class Task(ABC):
-    """What is trained, on what, and how it is judged; the trainer knows nothing else of it.
+    """What is trained, on which data, and how it is evaluated; everything that the trainer knows of it.
 
-    step: its weights are filled, it is on the device, and its parameters get a gradient.
-    order: of the batches that `loader` gives on this rank.
+    step: has its initial weights, is on the device, and all its parameters get a gradient.
+    order: order of the batches that `loader` returns on this rank.
     """
 
     step: StepModule
@@ -107,54 +107,54 @@ class Task(ABC):
 
     @abstractmethod
     def describe(self) -> list[tuple[str, str]]:
-        """What a run says of the task before its first step: derived values by name, with the reason."""
+        """Return derived values by name, with the reason, to log before the first step."""
 
     @abstractmethod
     def describe_person(self, number: int) -> str:
-        """Who it is that a batch calls by this number, for messages: 'annotation 5 in images/a.jpg'."""
+        """Describe a person of a batch by number, for messages: 'annotation 5 in images/a.jpg'."""
 
     @abstractmethod
     def note_problems(self, problems: list[str]) -> None:
-        """Take note of a batch's `problems`; InputError where the run is to end at the first."""
+        """Record the `problems` of a batch; raise InputError if the run must stop at the first."""
 
     @abstractmethod
     def report_problems(self) -> None:
-        """Log the problems that are new since the last call. Every rank has to call."""
+        """Log new problems since the last call. Collective: every rank must call."""
 
     @abstractmethod
     def validate(self, model: nn.Module, criterion: nn.Module, batches: int | None = None) -> Validated:
-        """Judge weights; every rank has to call. batches: of so many only, to see whether validating works."""
+        """Evaluate weights. Collective. batches: evaluate only so many, to test that validation works."""
 
     @property
     @abstractmethod
     def selecting(self) -> str:
-        """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
+        """Name of the metric that selects best.pt, or 'last'."""
 
     @abstractmethod
     def better(self, value: float | None, best: float | None) -> bool:
-        """Whether a value of the metric `selecting` beats the best so far."""
+        """Return whether a value of the metric `selecting` is better than the best so far."""
 
     @abstractmethod
     def header(self) -> dict[str, Any]:
-        """What a checkpoint says beside the weights and the run's progress: plain types by name."""
+        """Return what a checkpoint stores besides weights and progress: plain types by name."""
 
     @abstractmethod
     def read_checkpoint(self, path: Path) -> Resumed:
-        """A whole checkpoint to go on from; InputError where it is of another task."""
+        """Read a complete checkpoint to resume from; InputError if it belongs to another task."""
 
     @abstractmethod
     def progress(self) -> dict[str, Any]:
-        """What a resumed run of the task goes on with beside its weights: plain types by name."""
+        """Return the task's state that a resumed run needs besides its weights: plain types by name."""
 
     @abstractmethod
     def take_up(self, progress: dict[str, Any]) -> None:
-        """Go on with what `progress` gave; what an older run does not have is left as it is."""
+        """Restore the output of `progress`; state that an older version did not store is left unchanged."""
 
     @abstractmethod
     def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        """Write the model card beside the best checkpoint, after so many finished epochs."""
+        """Write the model card of the best checkpoint. epoch: number of finished epochs."""
 
     @property
     @abstractmethod
     def num_persons(self) -> dict[str, int]:
-        """How many are trained and validated on."""
+        """Numbers of persons for training and validation."""

@@ -37,8 +37,8 @@ _TRIED_BATCHES = 2
 class Trainer:
     """One run of a task on all ranks.
 
-    options: of training. experiment: the folder where checkpoints and logs go. timeout_s: how long a rank waits for
-    another. resume: go on from the experiment's newest whole checkpoint.
+    options: training options. experiment: folder of checkpoints and logs. timeout_s: how long a rank waits for another
+    one. resume: continue from the experiment's newest complete checkpoint.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Trainer:
         self.saver = BackgroundSaver()
         self.nonfinite = NonFinite(task.describe_person, ranks, experiment.last, self.saver)
         self.stop = StopSignals(ranks, timeout_s)
-        torch.manual_seed(options.seed + ranks.rank)  # dropout differs between the ranks
+        torch.manual_seed(options.seed + ranks.rank)  # so that dropout differs between ranks
         step = task.step
         self.step_module: nn.Module = step
         if ranks.world_size > 1:
@@ -75,9 +75,9 @@ class Trainer:
             self._take_up_newest()
 
     def fit(self) -> dict[str, Any]:
-        """Train to the last epoch; -> the metrics of the last validation.
+        """Train to the last epoch and return the metrics of the last validation.
 
-        Raises Stopped after a signal, when the step that it came in is done and saved.
+        Raises Stopped after a signal, when the current step is finished and saved.
         """
         announce(self.task, self.options, self.experiment, self.ranks)
         if not self.state.steps:
@@ -92,8 +92,8 @@ class Trainer:
         )
         try:
             if not self.state.steps and self.options.on_nonfinite == "rewind":
-                self._save_last(run_log)  # to go back to in the first epoch
-            # Saved before it is validated: what goes wrong there does not cost the epoch; resuming begins with it.
+                self._save_last(run_log)  # for a rewind in the first epoch
+            # Saved before validation, so that an error there does not lose the epoch; resuming starts with validation.
             while True:
                 if self._validation_is_due():
                     with self.stop.at_once():
@@ -130,7 +130,7 @@ class Trainer:
             self.saver.save(path, tree, previous)
 
     def tree(self) -> dict[str, Any]:
-        """How the run stands, as a checkpoint holds it; it shares its tensors. Every rank has to call."""
+        """Return the run's state as a checkpoint stores it; shares its tensors. Collective: every rank must call."""
         tree = self.task.header() | self.state.tree(self.ranks)
         tree["progress"] |= self.task.progress()
         return tree
@@ -139,20 +139,20 @@ class Trainer:
         self._save(run_log, self.experiment.last, self.experiment.previous)
 
     def _rewind(self, run_log: RunLog, error: DivergedError) -> RunLog:
-        """Go back to the last checkpoint, for another order of the persons; -> the log, as it was then.
+        """Go back to the last checkpoint and reorder the persons; return the log, truncated to that state.
 
-        Raises the error again where that is not asked for, or was tried often enough.
+        Raises the error again if rewinding is not enabled or has reached its limit.
         """
         options, rewinds = self.options, self.state.rewinds + 1
         if options.on_nonfinite != "rewind" or rewinds > options.max_rewinds:
             raise error
-        log.warning("%s; going back to the last checkpoint, %d of %d times", error, rewinds, options.max_rewinds)
+        log.warning("%s; going back to the last checkpoint, rewind %d of %d", error, rewinds, options.max_rewinds)
         run_log.close()
         self.saver.wait()
         self._take_up_newest()
         self.state.rewinds = rewinds
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
-        self._save_last(run_log)  # a run that dies now does not try once more than it may
+        self._save_last(run_log)  # so that the rewind counts even if the run dies now
         return run_log
 
     def _take_up_newest(self) -> None:
@@ -162,7 +162,7 @@ class Trainer:
         self.task.take_up(before.tree["progress"])
 
     def _newest(self) -> Path:
-        """The newest whole checkpoint. A damaged one goes: the next save would put it in the place of the whole one."""
+        """Return the newest complete checkpoint. Removes a damaged one, lest the next save overwrite the good one."""
         last, previous = self.experiment.last, self.experiment.previous
         path = newest_whole((last, previous))
         if path == previous:
@@ -172,11 +172,11 @@ class Trainer:
     def _stop_if_agreed(self) -> None:
         if self.stop.agreed:
             self.saver.wait()
-            log.info("a signal came: stopped after step %d, %s is saved", self.state.steps, self.experiment.last)
+            log.info("received a signal: stopped after step %d, saved %s", self.state.steps, self.experiment.last)
             raise Stopped
 
     def _train_epoch(self, run_log: RunLog, progress: "tqdm[Any]") -> None:
-        """The steps of an epoch that are still to do: all, or the rest of one that was left in the middle."""
+        """Take the remaining steps of an epoch: all, or the rest of an interrupted one."""
         task, options, order = self.task, self.options, self.task.order
         steps, size = len(order), order.batch_size
         first = self.state.seen // size
@@ -202,7 +202,7 @@ class Trainer:
                 self.average.update(self.state.steps)
             progress.update(size)
             if done % options.log_every == 0 or done == steps:
-                # Here alone the host waits for the device.
+                # The only place where the host waits for the device.
                 losses = self._losses_since_last_entry()
                 if losses:
                     progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{losses['train/loss']:.3f}")
@@ -228,7 +228,7 @@ class Trainer:
         )
 
     def _losses_since_last_entry(self) -> dict[str, float]:
-        """Means over the steps since the log's last entry, by their names there; none if all were skipped."""
+        """Return means over the steps since the last log entry, by log name; empty if all steps were skipped."""
         sums = self.losses.end_interval()
         self.nonfinite.report_skipped(sums.steps - sums.taken, self.state.steps)
         if not sums.taken:
@@ -238,10 +238,10 @@ class Trainer:
         return {f"train/{name}": mean for name, mean in means.items()}
 
     def step(self, batch: Batch) -> Tensor:
-        """One update from this rank's part of the global batch, on the device.
+        """Update the weights with this rank's part of the global batch, which is on the device.
 
-        -> (2 + T,): its mean loss, 1, and the mean of each term; zeros if the step was skipped. Nothing here waits for
-        the device: what the host decides by is known beforehand.
+        -> (2 + T,): mean loss, 1, and the mean of each term; zeros if the step was skipped. Nothing here waits for the
+        device: the host needs no value from it.
         """
         train, parts = self.options, self.options.accumulate
         total = torch.zeros((), device=self.ranks.device)
@@ -261,7 +261,7 @@ class Trainer:
         taken = torch.ones_like(total)
         largest_norm = None if self.clip_each_tensor is not None else train.clip_grad_norm
         if train.on_nonfinite == "skip" or largest_norm is not None:
-            # Equal on all ranks, which have the same gradient by now.
+            # The same on all ranks, since DDP has averaged the gradient.
             norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
             if train.on_nonfinite == "skip":
                 taken = norm.isfinite().to(total.dtype)
@@ -274,9 +274,11 @@ class Trainer:
         return torch.cat([torch.stack([total, taken]), terms]).where(taken > 0, 0)
 
     def _try_validation(self) -> None:
-        """Validate on the first batches, so that what is broken there shows now and not after an epoch."""
-        with self.stop.at_once():
-            self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
+        """Validate on the first batches, so that errors in validation show now and not after an epoch.
+
+        A signal takes effect after the first step, which leaves a checkpoint to resume from.
+        """
+        self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
 
     def _validate(self, run_log: RunLog) -> None:
         metrics, table, picture = self.task.validate(*self.state.judged)
@@ -295,6 +297,6 @@ class Trainer:
                 self.task.write_card(self.experiment.best, metrics, self.state.epoch)
 
     def profile(self, steps: int) -> StepTimes:
-        """What this many steps wait for; nothing is saved. Every rank has to call."""
+        """Measure what this many steps wait for; nothing is saved. Collective: every rank must call."""
         self.step_module.train()
         return profile_training(self.task, self.step, steps, self.experiment.trace, self.ranks)

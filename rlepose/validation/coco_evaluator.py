@@ -1,4 +1,4 @@
-"""From poses in 2-D to numbers: COCO's table, PCK and NME."""
+"""Evaluate 2-D poses: COCO's table, PCK and NME."""
 
 import logging
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlepose.config.config import Config
 from rlepose.datasets.category_groups import CategoryGroup, own_joints
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, truth_and_prediction
 from rlepose.evaluation.calibration import Compared
@@ -21,7 +21,7 @@ from rlepose.evaluation.oks import oks_with_label
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.results import CocoResults, write_results
 from rlepose.evaluation.slices import crowd_index, slices
-from rlepose.evaluation.truth import annotation_area, truth_of
+from rlepose.evaluation.truth import CocoTruth, annotation_area, truth_of
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.evaluator import Evaluator, metric_text
@@ -30,7 +30,7 @@ from rlepose.validation.pose_results import detected_results_of, results_of
 
 log = logging.getLogger(__name__)
 
-# The columns of the two tables that are printed.
+# The columns of the two printed tables.
 _COLUMNS = (
     (*COCO_METRICS, *(f"PCK@{t:g}" for t in sorted(set().union(*PCK_THRESHOLDS.values())))),
     (*NME_METRICS, NME_LEFT_OUT),
@@ -38,16 +38,14 @@ _COLUMNS = (
 
 
 class CocoEvaluator(Evaluator[list[CocoResults]]):
-    """Judges poses by a file in COCO's layout: COCO's table, PCK and NME.
+    """Evaluates poses against a file in COCO's layout: COCO's table, PCK and NME.
 
-    coco: the file. labels: its persons in whose boxes poses are predicted; None for poses in a detector's boxes, which
-    are ranked by the detector's score, too, and rid of doubles. The numbers' names begin with 'gt/' or 'det/'
-    accordingly.
-    Where categories have different joints, each group of categories with the same joints has results and COCO's numbers
-    of its own, and the numbers without a group's name are the groups' mean. A benchmark's slices (evaluation/slices.py)
-    have numbers of their own, too: 'gt face/AP'. PCK and NME are of the persons of all groups together, in their
-    annotated boxes.
-    nme: what judges poses by their NME; None with detected boxes, and where `eval.nme_reference` is null.
+    coco: the file. labels: its persons, in whose boxes poses are predicted; None for poses in detected boxes, which are
+    ranked by the detector's score, too, and deduplicated. Metric names start with 'gt/' or 'det/' accordingly.
+    If categories have different joints, each group of categories with the same joints has its own results and COCO
+    metrics, and metrics without a group's name are the mean over groups. Subsets of a benchmark (evaluation/slices.py)
+    have metrics, too: 'gt face/AP'. PCK and NME are computed over the persons of all groups, in their annotated boxes.
+    nme: evaluates NME; None for detected boxes, and if `eval.nme_reference` is null.
     """
 
     selected_by = "gt/AP"
@@ -66,7 +64,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         self.truths = [truth_of(coco, group) for group in self.groups]
         self.crowd_index = crowd_index(coco)
         self.skeleton = coco.skeleton(config.data.oks_sigmas, config.data.flip_pairs)
-        # An InputError now rather than after an epoch.
+        # Raises an InputError now and not after an epoch.
         reference_joints(config.eval.pck_reference, self.skeleton)
         check_reference(config.eval.nme_reference, self.skeleton, self.groups)
         self._labels = labels
@@ -88,8 +86,14 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             names += NME_METRICS
         return tuple(f"{self.prefix}/{name}" for name in names)
 
+    def truths_of(self, poses: Poses) -> list[CocoTruth]:
+        """Return the labels of each group of categories, without pictures that could not be read."""
+        if not poses.unread_images:
+            return self.truths
+        return [truth.with_pictures(~np.isin(truth.image_ids, poses.unread_images)) for truth in self.truths]
+
     def coco_tables(self, poses: Poses) -> tuple[list[dict[str, float | None]], list[CocoResults]]:
-        """COCO's numbers of each group, and the results that they were computed from."""
+        """Return COCO's metrics of each group, and the results from which they were computed."""
         if self._labels is None:
             threshold = self.config.eval.nms_threshold
             results = [detected_results_of(poses, group, self.skeleton, threshold) for group in self.groups]
@@ -97,7 +101,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
             results = [results_of(poses, group, self.skeleton) for group in self.groups]
         tables = [
             evaluate_coco(truth, found, self.oks_sigmas(group), self.config.eval.backend)
-            for group, truth, found in zip(self.groups, self.truths, results, strict=True)
+            for group, truth, found in zip(self.groups, self.truths_of(poses), results, strict=True)
         ]
         return tables, results
 
@@ -110,14 +114,16 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
                 metrics |= self._pck(poses.keypoints[poses.valid], valid)
         if self.nme is not None:
             judged = self.nme.evaluate(poses, self.rows(poses))
-            log.info("NME             relative to %s; persons left out: %s", judged.reference, judged.reasons())
+            log.info("NME             relative to %s; skipped persons: %s", judged.reference, judged.reasons())
             metrics |= judged.metrics()
         backend = self.config.eval.backend
         if len(self.groups) > 1:
             rows = {group.name: table for group, table in zip(self.groups, tables, strict=True)}
         else:
             oks_sigmas = np.array(self.skeleton.oks_sigmas)
-            parts = slices(self.skeleton.names, self.truths[0], results[0], oks_sigmas, self.crowd_index)
+            read = ~np.isin(self.truths[0].image_ids, poses.unread_images)
+            crowding = None if self.crowd_index is None else self.crowd_index[read]
+            parts = slices(self.skeleton.names, self.truths_of(poses)[0], results[0], oks_sigmas, crowding)
             rows = {part.name: evaluate_coco(part.truth, part.results, part.oks_sigmas, backend) for part in parts}
         named = {f"{self.prefix}/{name}": value for name, value in metrics.items()}
         for row, table in rows.items():
@@ -125,20 +131,20 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         return named, results
 
     def annotations(self) -> list[dict[str, Any]]:
-        """The annotation file's entries of the persons in `labels`."""
+        """Return the annotation file's entries of the persons in `labels`."""
         by_id = {annotation["id"]: annotation for annotation in self.coco.annotations}
         return [by_id[identity] for identity in self.labels.person_ids.tolist()]
 
     def oks_sigmas(self, group: CategoryGroup) -> Floats:
-        """The OKS constants of a group's joints."""
+        """Return the OKS constants of a group's joints."""
         return np.array(self.skeleton.oks_sigmas).take(group.joints)
 
     def confidence(self, poses: Poses) -> Floats:
-        """(N,) mean score of each person's own joints."""
+        """Return (N,) the mean score of each person's own joints."""
         return poses.joint_scores.mean(axis=1, where=own_joints(self.groups, poses.category_ids))
 
     def areas(self) -> Floats:
-        """(N,) px², the sizes in OKS of the persons in `labels`."""
+        """Return (N,) px², the areas for OKS of the persons in `labels`."""
         return np.array([annotation_area(annotation) for annotation in self.annotations()])
 
     @property
@@ -163,7 +169,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         )
 
     def write(self, out: Path, results: list[CocoResults]) -> None:
-        """keypoints_gt.json or keypoints_det.json, as COCO's server takes it."""
+        """Write keypoints_gt.json or keypoints_det.json, in the format of COCO's server."""
         write_results(out / f"keypoints_{self.prefix}.json", *results)
 
     def title(self, pose: int, poses: Poses) -> str:
@@ -172,7 +178,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
     def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
         labels, row = self.labels, int(self.rows(poses)[pose])
         return truth_and_prediction(
-            read_image(labels.image_path(row)),
+            read_labelled_image(labels, int(labels.image_index[row])),
             labels.bbox_xywh[row],
             self.skeleton,
             labels.keypoints[row],
@@ -184,7 +190,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         )
 
     def _has_pck(self, image_index: NDArray[np.integer]) -> bool:
-        """Whether PCK means something of persons in these pictures (N,): boxes overlap where several are in one."""
+        """Return whether PCK is meaningful for persons in these pictures (N,): boxes overlap if one has several."""
         return len(np.unique(image_index)) == len(image_index) or self.config.eval.pck_reference != "box"
 
     def _pck(self, keypoints: Floats, rows: NDArray[np.intp]) -> dict[str, float | None]:
@@ -195,12 +201,12 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
 
     @staticmethod
     def format_table(metrics: dict[str, Any]) -> str:
-        """The metrics as tables: a row for each set of boxes, group of categories and slice, a column a number."""
+        """Format the metrics as tables: rows are boxes, groups and subsets; columns are metrics."""
         return "\n".join(text for columns in _COLUMNS if (text := _table(metrics, columns)))
 
 
 def _table(metrics: dict[str, Any], columns: Sequence[str]) -> str:
-    """The rows that have a number of these columns, and the columns that a row has; '' without any."""
+    """Format the rows that have any of these columns, and the columns that any row has; '' if there are none."""
     named = [name.partition("/") for name in metrics]
     rows = sorted({row for row, _, column in named if column in columns}, reverse=True)
     names = [name for name in columns if any(f"{row}/{name}" in metrics for row in rows)]

@@ -1,4 +1,4 @@
-"""From poses in 3-D to numbers: MPJPE and its like, by action."""
+"""Evaluate 3-D poses: MPJPE and related metrics, by action."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.formats.h36m import METRIC_JOINTS
-from rlepose.datasets.images import read_image
+from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons3d import Person3DTable
 from rlepose.drawing.overlays import Picture, truth_and_prediction
 from rlepose.drawing.views_in_space import truth_and_prediction_in_space
@@ -24,10 +24,10 @@ _DECIMALS = 2
 
 
 class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
-    """Judges poses of a Human3.6M file's persons, seen by the file's cameras at the labelled depth of the root.
+    """Evaluates poses of a Human3.6M file's persons, with the file's cameras and the labelled depth of the root.
 
-    Metrics are called MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
-    path: of the file. labels: its persons.
+    Metrics are named MPJPE, PA_MPJPE, … over all persons and MPJPE/Walking, … for an action (evaluation/mpjpe.py).
+    path: the file. labels: its persons.
     """
 
     selected_by = "MPJPE"
@@ -63,7 +63,7 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         return metrics, results
 
     def write(self, out: Path, results: list[dict[str, Any]]) -> None:
-        """keypoints_gt.json: joints in the camera's frame, mm, and in the picture, px, in the order of H36M."""
+        """Write keypoints_gt.json: joints in the camera's frame, mm, and in the picture, px, in the order of H36M."""
         write_json(out / "keypoints_gt.json", results)
 
     @property
@@ -71,9 +71,9 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         return self.skeleton.names
 
     def compared(self, poses: Poses, chosen: NDArray[np.bool_]) -> Compared:
-        """In the picture and in depth, as the network predicts, in mm at the depth of the root.
+        """Compare in the picture and in depth, as the network predicts, in mm at the depth of the root.
 
-        The root has no depth to predict, and is left out.
+        The root has no depth to predict, and is skipped.
         """
         labels = self.labels.select(self.rows(poses)[chosen])
         visible = np.isfinite(labels.depth).astype(np.uint8)
@@ -95,10 +95,10 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         return f"predicted, {self._errors(poses, np.array([pose]))[0]:.0f} mm off"
 
     def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
-        """Columns for label and prediction: in the picture, and seen from the side and from above."""
+        """Draw columns for label and prediction: in the picture, from the side and from above."""
         table, row = self.labels, int(self.rows(poses)[pose])
         pair = truth_and_prediction(
-            read_image(table.image_path(row)),
+            read_labelled_image(table, int(table.image_index[row])),
             table.bbox_xywh[row],
             self.skeleton,
             table.keypoints[row],
@@ -114,11 +114,16 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         report: dict[str, dict[str, float | None]] = {}
         for key, value in metrics.items():
             name, _, action = key.partition("/")
+            if name not in METRICS:
+                continue
             report.setdefault(action or "all", {})[name] = value
         return error_table({**{action: row for action, row in report.items() if action != "all"}, "all": report["all"]})
 
     def relative(self, poses: Poses, chosen: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Labels and predictions of some poses relative to the root: (N, 17, 3) mm each. chosen: mask or indices."""
+        """Return truth and prediction of the chosen poses relative to the root: (N, 17, 3) mm each.
+
+        chosen: mask or indices.
+        """
         labels = self.labels.select(self.rows(poses)[chosen])
         truth, predicted = (
             relative_to_root(points, H36M_ROOT)[:, METRIC_JOINTS]
@@ -127,13 +132,13 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
         return truth, predicted
 
     def _errors(self, poses: Poses, chosen: NDArray[Any]) -> Floats:
-        """(N,) mm, the mean error of the joints of each of some poses. chosen: mask or indices."""
+        """Return (N,) mm, the mean error over joints of the chosen poses. chosen: mask or indices."""
         return joint_errors(*self.relative(poses, chosen)).mean(axis=1)
 
     def _views(
         self, pose: int, poses: Poses, std: Floats | None, views: Sequence[str], title: str | None = None
     ) -> Picture:
-        """Rows for the views, columns for label and prediction. title: as in `truth_and_prediction_in_space`."""
+        """Draw rows for the views, columns for label and prediction. title: see `truth_and_prediction_in_space`."""
         truth, predicted = (points[0] for points in self.relative(poses, np.array([pose])))
         std_mm = None
         if std is not None:
@@ -143,11 +148,11 @@ class H36MEvaluator(Evaluator[list[dict[str, Any]]]):
 
 
 def mm_a_unit(labels: Person3DTable) -> Floats:
-    """(N, 1, 3) mm that are 1 in each coordinate of a pose, px and mm, at the depth of the root."""
+    """Return (N, 1, 3) mm per unit of each coordinate of a pose, px and mm, at the depth of the root."""
     mm_a_px = labels.root_depth[:, None] / labels.focal
     return np.pad(mm_a_px, ((0, 0), (0, 1)), constant_values=1)[:, None]
 
 
 def in_space(labels: Person3DTable, keypoints: Floats) -> Floats:
-    """Poses (N, K, 3) px and mm of labelled persons -> (N, K, 3) mm in the camera's frame."""
+    """Convert poses (N, K, 3) px and mm of labelled persons to (N, K, 3) mm in the camera's frame."""
     return labels.in_space(keypoints[..., :2], keypoints[..., 2])

@@ -1,4 +1,4 @@
-"""From lifted poses to numbers: those of poses of pictures, and an uncertainty in space."""
+"""Evaluate lifted poses: as poses from pictures, but with uncertainty in 3-D."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,14 @@ from rlepose.validation.h36m_evaluator import H36MEvaluator, mm_a_unit
 
 
 class LiftingEvaluator(H36MEvaluator):
-    """Judges lifted poses of a Human3.6M file's persons, which nobody sees in pictures."""
+    """Evaluates lifted poses of a Human3.6M file's persons, without their pictures."""
 
     @property
     def density_joints(self) -> tuple[str, ...]:
         return tuple(self.skeleton.names[joint] for joint in LIFTED)
 
     def compared(self, poses: Poses, chosen: NDArray[np.bool_]) -> Compared:
-        """In space, relative to the root, as the network predicts."""
+        """Compare in 3-D, relative to the root, as the network predicts."""
         labels = self.labels.select(self.rows(poses)[chosen])
         truth, predicted = (points[:, LIFTED] for points in self.relative(poses, chosen))
         mm, error = mm_a_unit(labels), self._errors(poses, chosen)
@@ -35,5 +35,5 @@ class LiftingEvaluator(H36MEvaluator):
         )
 
     def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
-        """Columns for label and prediction: seen from the front, from the side and from above."""
+        """Draw columns for label and prediction: from the front, from the side and from above."""
         return self._views(pose, poses, std, ("the front", "the side", "above"), title)

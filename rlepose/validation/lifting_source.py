@@ -1,4 +1,4 @@
-"""From a trained lifting network to poses: the labelled joints of a table, lifted, over all ranks."""
+"""Lift the labelled joints of a table with a trained lifting network, over all ranks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ from rlepose.runtime.trained_lifter import TrainedLifter
 
 
 class LiftingSource:
-    """Poses of the persons of a table, whose labelled joints are lifted.
+    """Poses of a table's persons, lifted from their labelled joints.
 
-    What a lifting network says is relative to the root. A pose is where the person's camera would see that, with the
-    root at its labelled place, so that the same evaluator judges poses of pictures and lifted ones.
+    A lifting network predicts joints relative to the root. Here, poses are their projections by the person's camera,
+    with the root at its labelled position, so that the same evaluator judges poses from pictures and lifted poses.
     """
 
     def __init__(self, config: Config, table: Person3DTable, ranks: Ranks) -> None:
@@ -30,7 +30,7 @@ class LiftingSource:
         self._inputs = labelled_inputs(table)
 
     def predict(self, model: TrainedLifter, batches: int | None = None) -> Poses:
-        """Poses of all persons, gathered from all ranks; every rank has to call.
+        """Return poses of all persons, gathered from all ranks. Collective: every rank must call.
 
         batches: predict only so many on each rank; the persons of all others are not valid.
         """
@@ -54,7 +54,7 @@ class LiftingSource:
         return self._seen_by_cameras(joints, sigma, scores, valid)
 
     def _seen_by_cameras(self, joints: Floats, sigma: Floats | None, scores: Floats, valid: NDArray[np.bool_]) -> Poses:
-        """joints, sigma (N, 17, 3) mm relative to the root -> px, px and mm; scores (N, 17)."""
+        """Project joints and sigma (N, 17, 3) mm relative to the root -> px, px and mm. scores: (N, 17)."""
         table = self.table
         px_a_mm = table.focal / table.root_depth[:, None]
         in_camera = joints + table.joints_mm()[:, [H36M_ROOT]]

@@ -1,4 +1,4 @@
-"""NME of a validation: the persons' reference lengths, and the files that keep each person's NME."""
+"""NME in validation: the persons' reference lengths, and files with each person's NME."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ _UNLABELLED, _ZERO = "reference without label", "reference of length 0"
 
 
 class NmeEvaluator:
-    """Judges poses of a table's persons by their NME, relative to `eval.nme_reference`.
+    """Evaluates poses of a table's persons by NME, relative to `eval.nme_reference`.
 
-    annotations: the file's entries of the table's persons, for box and area as they are annotated. InputError where
-    nobody has a reference length.
+    annotations: the file's entries of the table's persons, for the annotated box and area. InputError if no person has
+    a reference length.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class NmeEvaluator:
         self._length = reference_length(reference, skeleton, table.keypoints, table.visible, boxes, areas)
         if not (np.nan_to_num(self._length) > 0).any():
             raise InputError(
-                f"eval.nme_reference: nobody has a length to divide by, since {self.reference} is unlabelled or 0 for "
-                f"all {len(table)} persons to validate on; take another reference, or null"
+                f"eval.nme_reference: no person has a reference length, since {self.reference} is unlabelled or 0 for "
+                f"all {len(table)} validation persons; use another reference, or null"
             )
 
     def evaluate(self, poses: Poses, rows: NDArray[np.intp]) -> PersonErrors:
-        """The NME of the valid poses; rows (N,): each pose's person in the table."""
+        """Return the NME of the valid poses; rows (N,): each pose's person in the table."""
         table, valid = self._table, rows[poses.valid]
         length = self._length[valid]
         return PersonErrors(
@@ -59,7 +59,7 @@ class NmeEvaluator:
 
 
 def write_nme(out: Path, judged: PersonErrors) -> None:
-    """nme.json, with each person's NME, and nme_curve.png below `out`."""
+    """Write nme.json, with each person's NME, and nme_curve.png to `out`."""
     columns = (judged.person_ids, judged.image_ids, judged.errors, judged.left_out)
     persons = [
         {"id": person, "image_id": image, "NME": None if reason else error, "left_out": reason or None}
@@ -71,7 +71,7 @@ def write_nme(out: Path, judged: PersonErrors) -> None:
 
 
 def read_nme(folder: Path) -> PersonErrors:
-    """What `write_nme` wrote."""
+    """Read the output of `write_nme`."""
     tree = json.loads((folder / NME_FILE).read_text(encoding="utf-8"))
     persons = tree["persons"]
     return PersonErrors(

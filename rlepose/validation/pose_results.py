@@ -1,4 +1,4 @@
-"""From poses to COCO results: each category's own joints, ranked, and without doubles in a detector's boxes."""
+"""Convert poses to COCO results: the joints of each category, ranked, and deduplicated for detected boxes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from rlepose.pose.skeleton import Skeleton
 
 
 def results_of(poses: Poses, group: CategoryGroup, skeleton: Skeleton, box_score: Floats | None = None) -> CocoResults:
-    """COCO results of the valid poses of these categories, with the categories' own joints.
+    """Return COCO results of the valid poses of a group's categories, with the group's joints.
 
-    box_score (N,): the detector's, to rank poses by.
+    box_score (N,): the detector's, for the ranking.
     """
     rows = _rows(poses, group)
     scores = poses.joint_scores[rows].take(group.joints, axis=1)
@@ -30,7 +30,7 @@ def results_of(poses: Poses, group: CategoryGroup, skeleton: Skeleton, box_score
 
 
 def detected_results_of(poses: Poses, group: CategoryGroup, skeleton: Skeleton, nms_threshold: float) -> CocoResults:
-    """The same of poses in a detector's boxes, of which several may hold one person: rescored, after OKS-NMS."""
+    """Return the same for detected boxes, several of which may contain one person: rescored, after OKS-NMS."""
     results = results_of(poses, group, skeleton, poses.box_score)
     rows = _rows(poses, group)
     kept = oks_nms(

@@ -1,4 +1,4 @@
-"""From a trained model to poses: the persons of a table, over all ranks, with or without labels."""
+"""Predict poses for the persons of a table with a trained model, over all ranks."""
 
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 class TableSource:
     """Poses of the persons of a table, each in the crop around its box.
 
-    labelled: whether the table's boxes are annotations', or a detector's.
+    labelled: whether the boxes come from annotations or from a detector.
     """
 
     def __init__(
@@ -44,12 +44,13 @@ class TableSource:
         self.config = config
         self.ranks = ranks
         self.table = table.with_pictures(data.on_bad_image)
+        self._missing = set(table.person_image_ids().tolist()) - set(self.table.person_image_ids().tolist())
         self.labelled = labelled
         self.skeleton = skeleton
         self.dataset = PoseDataset(self.table, skeleton, data.input_size_hw, data.box_scale)
 
     def predict(self, model: TrainedModel, batches: int | None = None) -> Poses:
-        """Poses of all persons, gathered from all ranks; every rank has to call.
+        """Return poses of all persons, gathered from all ranks. Collective: every rank must call.
 
         batches: predict only so many on each rank; the persons of all others are not valid.
         """
@@ -70,23 +71,24 @@ class TableSource:
         for batch, moved in on_device(batches_of_size, ranks.device):
             bad_images.check(batch.problems)
             valid = np.array([not problem for problem in batch.problems])
-            # A copy: what comes from a worker keeps a file open for as long as it is held.
+            # Copied, because a tensor from a worker keeps a file open as long as it exists.
             persons = batch.persons.numpy().copy()
-            # Left on the device, 272 bytes a person of 17 joints: reading it here would wait for each batch.
+            # Kept on the device, 272 bytes per person with 17 joints: copying here would wait for each batch.
             outputs.append((persons, valid, model.predict(moved.image)))
-        bad_images.report(ranks.gather(bad_images.seen))
+        bad_images.report(ranks.gather(bad_images.state), complete=batches is None)
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])
 
     def _merge(self, model: TrainedModel, parts: list[_Part]) -> Poses:
-        """Batches from all ranks to arrays in the table's order, in pixels."""
+        """Merge batches of all ranks to arrays in the table's order, in pixels."""
         table = self.table
         count, joints = len(table), len(self.skeleton)
         mu, scores = np.zeros((count, joints, self.config.dims)), np.zeros((count, joints))
-        valid = np.zeros(count, bool)
+        valid, tried = np.zeros(count, bool), np.zeros(count, bool)
         sigma: Floats | None = None if any(part.sigma is None for part in parts) else np.zeros_like(mu)
         for part in parts:
             mu[part.persons], scores[part.persons], valid[part.persons] = part.mu, part.joint_scores, part.valid
+            tried[part.persons] = True
             if sigma is not None:
                 assert part.sigma is not None
                 sigma[part.persons] = part.sigma
@@ -101,6 +103,7 @@ class TableSource:
             box_score=table.box_score,
             frame_wh=self.dataset.scale,
             person_ids=table.person_ids if self.labelled else None,
+            unread_images=tuple(sorted(self._missing | set(table.person_image_ids()[tried & ~valid].tolist()))),
         )
 
 

@@ -1,4 +1,4 @@
-"""What the uncertainty of a validated model is worth: from predictions to the calibration report and its diagrams."""
+"""Evaluate the uncertainty of a model: from predictions to the calibration report and its figures."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from rlepose.validation.evaluator import Evaluator
 
 log = logging.getLogger(__name__)
 
-# What of the report, where it has that, stands in metrics.json and in the log; calibration.json has all.
+# Metrics of the report, if it has them, for metrics.json and the log; calibration.json has all of them.
 CALIBRATION_METRICS = (
     "NLL",
     "NLL_relative",
@@ -38,7 +38,7 @@ CALIBRATION_METRICS = (
 def judge_uncertainty(
     evaluator: Evaluator[Any], poses: Poses, likelihood: LocationScale, chosen: NDArray[np.bool_] | None = None
 ) -> tuple[Observations, dict[str, Any]]:
-    """Observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
+    """Return observations of all labelled joints and their report; `chosen` (N,) bool restricts both to some poses.
 
     likelihood: of the residual, on the CPU.
     """
@@ -50,7 +50,7 @@ def judge_uncertainty(
 def judge(
     evaluator: Evaluator[Any], compared: Compared, likelihood: LocationScale
 ) -> tuple[Observations, dict[str, Any]]:
-    """As `judge_uncertainty`, of poses that the evaluator has laid beside their labels."""
+    """Return the same as `judge_uncertainty`, for poses that the evaluator has compared with their labels."""
     observations = observe(
         likelihood, compared.predicted, compared.sigma, compared.truth, compared.visible, compared.size
     )
@@ -67,12 +67,12 @@ def _predicted_tail_ratio(likelihood: LocationScale) -> float:
 
 
 def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
-    """The report's main numbers, by name."""
+    """Return the main metrics of the report, by name."""
     return {name: report["overall"][name] for name in CALIBRATION_METRICS if name in report["overall"]}
 
 
 def format_calibration(numbers: Mapping[str, float | None]) -> str:
-    """The numbers of `calibration_metrics`, a line each."""
+    """Format the numbers of `calibration_metrics`, one per line."""
     lines = [f"{name:<26}" + (f"{'–':>9}" if value is None else f"{value:9.4f}") for name, value in numbers.items()]
     return "\n".join(lines)
 
@@ -84,7 +84,7 @@ def write_calibration(
     likelihood: LocationScale,
     evaluator: Evaluator[Any],
 ) -> None:
-    """calibration.json and three diagrams below `out`."""
+    """Write calibration.json and three figures to `out`."""
     write_json(out / "calibration.json", report)
     figures = {
         "reliability": reliability_figure({"all joints": observations}),

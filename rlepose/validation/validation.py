@@ -1,5 +1,6 @@
-"""A validation: where poses come from, and what judges them."""
+"""A validation: a source of poses and an evaluator."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
@@ -8,25 +9,27 @@ from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.distributed import Ranks
 from rlepose.validation.evaluator import Evaluator, Results
 
+log = logging.getLogger(__name__)
+
 
 class PoseSource(Protocol):
-    """Where poses come from: the persons of a table, as a trained network sees them."""
+    """A source of poses: the predictions of a trained network for the persons of a table."""
 
     @property
     def table(self) -> PersonTable:
         """The persons."""
 
     def predict(self, model: Any, batches: int | None = None) -> Poses:
-        """Poses of all persons, gathered from all ranks; every rank has to call.
+        """Return poses of all persons, gathered from all ranks. Collective: every rank must call.
 
-        model: what predicts, of the source's own task. batches: predict only so many on each rank; the persons of all
-        others are not valid.
+        model: a predictor of the source's task. batches: predict only so many on each rank; the persons of all others
+        are not valid.
         """
 
 
 @dataclass(frozen=True)
 class Validation(Generic[Results]):
-    """Poses of a source, judged by an evaluator."""
+    """Evaluates the poses of a source."""
 
     source: PoseSource
     evaluator: Evaluator[Results]
@@ -38,9 +41,10 @@ class Validation(Generic[Results]):
         return self.source.table
 
     def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
-        """Metrics by name, results (None on other ranks than 0), and the poses they were made of.
+        """Return metrics by name, results (None except on rank 0), and the poses.
 
-        Every rank has to call. model, batches: as in `PoseSource.predict`.
+        If pictures could not be read, the metrics are those of the others, and 'unread_pictures' counts the unread.
+        Collective: every rank must call. model, batches: see `PoseSource.predict`.
         """
         poses = self.source.predict(model, batches)
         results: Results | None = None
@@ -48,6 +52,12 @@ class Validation(Generic[Results]):
         def evaluate() -> dict[str, Any]:
             nonlocal results
             metrics, results = self.evaluator.evaluate(poses)
+            if poses.unread_images:
+                log.warning(
+                    "%s: the numbers are partial: %d pictures could not be read and are left out",
+                    *(self.evaluator.path, len(poses.unread_images)),
+                )
+                metrics |= {f"{self.evaluator.prefix}/unread_pictures": len(poses.unread_images)}
             return metrics
 
         return self.ranks.on_main(evaluate), results, poses

@@ -1,4 +1,4 @@
-"""Which validation belongs to which data: `VALIDATIONS` and `EVALUATORS` map the config's `data.format`."""
+"""Validations by data format: `VALIDATIONS` and `EVALUATORS` map the config's `data.format`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,8 @@ from rlepose.config.config import Config
 from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.h36m_npz import read_h36m
+from rlepose.datasets.of_config import read_as
+from rlepose.datasets.picture_survey import survey, warn_of_orientation
 from rlepose.errors import InputError
 from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.distributed import Ranks
@@ -22,50 +24,53 @@ EVALUATORS: dict[str, type[Evaluator[Any]]] = {"coco": CocoEvaluator, "h36m": H3
 
 
 def default_selection(config: Config) -> str:
-    """Name of the metric that makes a checkpoint best.pt where `train.select_by` does not say otherwise."""
+    """Return the metric that selects best.pt if `train.select_by` is not set."""
     return EVALUATORS[config.data.format].selected_by
 
 
 def selecting_number(config: Config) -> str:
-    """Name of the metric whose best value makes a checkpoint best.pt, or 'last'."""
+    """Return the metric that selects best.pt, or 'last'."""
     return config.train.select_by or default_selection(config)
 
 
 def selecting_metric(config: Config) -> str:
-    """Name of the metric that makes a checkpoint best.pt or, where the last one is kept, would."""
+    """Return the metric that selects best.pt or, if the last checkpoint is kept, the default one."""
     number = selecting_number(config)
     return default_selection(config) if number == "last" else number
 
 
 def calibration_name(config: Config, name: str) -> str:
-    """What a number of `uncertainty.CALIBRATION_METRICS` is called among the metrics of a config's validation."""
+    """Return the name of one of `uncertainty.CALIBRATION_METRICS` among the metrics of a config's validation."""
     return f"{EVALUATORS[config.data.format].number_prefix}{name}"
 
 
 def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
-    """The validation of a config on its validation file.
+    """Return the validation of a config on its validation file.
 
-    boxes: 'gt' for the annotation file's, else the path of a detection file.
+    boxes: 'gt' for annotated boxes, else the path of a detection file.
     """
     return VALIDATIONS[config.data.format](config, boxes, ranks)
 
 
 def _coco_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
     data, root = config.data, Path(config.data.root)
-    coco = CocoFile(root / data.val_annotations, data.category)
+    coco = CocoFile(root / data.val_annotations, data.category, missing_boxes=data.missing_boxes)
     skeleton = coco.skeleton(data.oks_sigmas, data.flip_pairs)
     images = root / data.val_images
     if boxes != "gt":
         table = persons_from_detections(coco, images, boxes, coco.groups, data.detection_boxes == "clipped")
+        table = read_as(data, table)
         evaluator = CocoEvaluator(config, coco, None)
         return Validation(TableSource(config, table, skeleton, ranks, labelled=False), evaluator, ranks)
-    source = TableSource(config, persons_from_annotations(coco, images), skeleton, ranks)
+    table = read_as(data, persons_from_annotations(coco, images))
+    warn_of_orientation(table, survey(table))
+    source = TableSource(config, table, skeleton, ranks)
     return Validation(source, CocoEvaluator(config, coco, source.table), ranks)
 
 
 def _h36m_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
     if boxes != "gt":
-        raise InputError(f"--boxes: {boxes}: in 3-D the labels' own boxes are taken; leave it out")
+        raise InputError(f"--boxes: {boxes}: not supported in 3-D, which uses annotated boxes; remove this option")
     root = Path(config.data.root)
     path = root / config.data.val_annotations
     labels = read_h36m(path, root / config.data.val_images)

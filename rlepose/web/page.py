@@ -1,4 +1,4 @@
-"""The page: drop a picture, see the poses, how sure each joint is, and its density. With gradio, an extra."""
+"""The web page: drop a picture to see poses, the uncertainty of each joint, and its density. Needs the extra gradio."""
 
 from typing import Any, NamedTuple
 
@@ -10,12 +10,12 @@ from rlepose.inference import Predictor
 from rlepose.web import view
 from rlepose.web.view import Seen
 
-_KEPT_SECONDS = 600, 3600  # look every … for uploaded files that are older than …
-_BUTTONS = ["download", "fullscreen"]  # none that shares the picture
+_KEPT_SECONDS = 600, 3600  # interval of the clean-up, and age of uploaded files to delete
+_BUTTONS = ["download", "fullscreen"]  # without a share button
 
 
 class _Widgets(NamedTuple):
-    """The parts of the page that an answer fills."""
+    """Widgets that a response updates."""
 
     seen: Any
     message: Any
@@ -28,7 +28,7 @@ class _Widgets(NamedTuple):
 
 
 def build_page(predictor: Predictor) -> gradio.Blocks:
-    """The page, not yet served."""
+    """Build the page, without serving it."""
     names = list(predictor.skeleton.names)
     loss = predictor.config.loss.name
     choices = [view.WHOLE] if predictor.detector is None else [view.FOUND, view.WHOLE]
@@ -90,7 +90,7 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             }
 
         def show(seen: Seen | None, who: int, number: int) -> dict[Any, Any]:
-            """The table of a person and the density of a joint."""
+            """Show the table of a person and the density of a joint."""
             if seen is None:
                 return gradio.skip()
             pose = seen.poses.persons[who]
@@ -105,10 +105,10 @@ def build_page(predictor: Predictor) -> gradio.Blocks:
             }
 
         def pick(seen: Seen | None, event: gradio.SelectData) -> dict[Any, Any]:
-            """The joint that somebody clicked on."""
+            """Select the joint that was clicked."""
             if seen is None:
                 return gradio.skip()
-            # gradio gives the distance from the picture's corner, half a pixel before the centre of the first pixel.
+            # gradio measures from the picture's corner, half a pixel before the centre of the first pixel.
             who, number = view.nearest_joint(seen, np.array(event.index, float) - 0.5)
             return {joint: names[number], person: view.person_titles(seen)[who], **show(seen, who, number)}
 

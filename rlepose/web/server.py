@@ -1,4 +1,4 @@
-"""The page's local server."""
+"""The local server of the web page."""
 
 import logging
 import os
@@ -8,22 +8,22 @@ from rlepose.inference import Predictor
 
 log = logging.getLogger(__name__)
 
-_KEPT_PAGES = 8  # open pages whose pictures stay in memory, each of 256 MiB at most
+_KEPT_PAGES = 8  # number of open pages whose pictures stay in memory, at most 256 MiB each
 _LARGEST_FILE = "256mb"
 
 
 def serve(predictor: Predictor, host: str, port: int) -> None:
-    """Show the page until somebody stops it. Nothing leaves the machine: no shared link, no telemetry.
+    """Serve the page until interrupted. Nothing leaves the machine: no shared link, no telemetry.
 
-    Raises InputError where gradio is not installed, and for a port that cannot be had.
+    Raises InputError if gradio is not installed, and for a port that is not available.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         from rlepose.web.page import build_page
     except ImportError as error:
-        raise InputError("the page needs the extra 'web'; install it with pip install -e '.[web]'") from error
+        raise InputError("the web page needs gradio; run pip install -e '.[web]'") from error
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio calls its own server at the start
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio sends requests to its own server at the start
     try:
         page = build_page(predictor)
         _, url, _ = page.launch(
@@ -39,6 +39,6 @@ def serve(predictor: Predictor, host: str, port: int) -> None:
             state_session_capacity=_KEPT_PAGES,
         )
     except OSError as error:
-        raise InputError(f"--port: {host}:{port} cannot be had; choose another port, or check --host") from error
+        raise InputError(f"--port: {host}:{port} is not available; choose another port, or check --host") from error
     log.info("page            %s", url)
     page.block_thread()

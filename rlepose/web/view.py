@@ -1,4 +1,4 @@
-"""What the web page shows of a picture, as plain functions: the drawn poses, a table of joints, a joint's density."""
+"""Content of the web page for a picture, as plain functions: drawn poses, a table of joints, a joint's density."""
 
 import os
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ WHOLE, FOUND = "whole picture", "persons that the detector finds"
 
 
 class Seen(NamedTuple):
-    """A picture, upright, and its persons, at least one."""
+    """An upright picture with at least one person."""
 
     pixels: Picture
     poses: PicturePoses
 
 
 def look_at(predictor: Predictor, path: str | Path, boxes: str = WHOLE) -> Seen:
-    """The persons of a picture file.
+    """Find the persons in a picture file.
 
-    boxes: WHOLE, FOUND, or numbers: x, y, width and height in px, several boxes parted by semicolons.
-    Raises InputError, which names the file without its folder, for what is no picture or too large, and if nobody is
-    left in it.
+    boxes: WHOLE, FOUND, or numbers: x, y, width and height in px, several boxes separated by semicolons.
+    Raises InputError, with the file's name but not its folder, for an unreadable or too large picture, and if no person
+    is found.
     """
     file = Path(path)
     try:
@@ -48,14 +48,14 @@ def look_at(predictor: Predictor, path: str | Path, boxes: str = WHOLE) -> Seen:
         raise InputError(_without_folder(str(error), file)) from error
     poses = PicturePoses(file.name, poses.size_wh, poses.persons, _problems(poses, file))
     if frame.pixels is None or not poses.persons:
-        raise InputError("; ".join(poses.problems) or f"{file.name}: no person found; give their boxes")
+        raise InputError("; ".join(poses.problems) or f"{file.name}: no person found; enter boxes")
     return Seen(frame.pixels, poses)
 
 
 def _given(boxes: str, name: str) -> GivenBoxes:
     if boxes in (WHOLE, FOUND):
         return "whole" if boxes == WHOLE else "detector"
-    # What of it is no number is found there.
+    # The predictor reports text that is not a number.
     return {name: [box.replace(",", " ").split() for box in boxes.split(";") if box.strip()]}
 
 
@@ -64,14 +64,14 @@ def _problems(poses: PicturePoses, file: Path) -> tuple[str, ...]:
 
 
 def _without_folder(sentence: str, file: Path) -> str:
-    """The folder is the server's own, and means nothing to who dropped the file."""
+    """Remove the folder, which is the server's own and means nothing to the user."""
     return sentence.replace(f"{file.parent}{os.sep}", "")
 
 
 def drawn(seen: Seen, predictor: Predictor) -> Picture:
-    """The picture with skeletons and ellipses, and where there are several persons with their numbers from 1.
+    """Draw skeletons and ellipses into the picture and, if there are several persons, their numbers from 1.
 
-    It is `enlargement(seen)` times as large as the picture, so that the lines leave something to be seen of small ones.
+    The result is `enlargement(seen)` times as large as the picture, so that lines do not hide small pictures.
     """
     factor = enlargement(seen)
     pixels = cv2.resize(seen.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
@@ -85,7 +85,7 @@ def drawn(seen: Seen, predictor: Predictor) -> Picture:
 
 
 def enlargement(seen: Seen) -> int:
-    """By how much a picture is enlarged to be drawn into: 1 from half of _LEAST_SIDE on."""
+    """Return the factor by which a picture is enlarged for drawing: 1 from half of _LEAST_SIDE on."""
     return max(1, _LEAST_SIDE // max(seen.pixels.shape[:2]))
 
 
@@ -100,19 +100,19 @@ def _enlarged(person: PersonPose, factor: int) -> PersonPose:
 
 
 def person_titles(seen: Seen) -> list[str]:
-    """Each person's number in the `drawn` picture and mean of the joints' scores."""
+    """Return the number of each person in the `drawn` picture, with the mean of the joint scores."""
     return [f"{i}: score {person.joint_scores.mean():.2f}" for i, person in enumerate(seen.poses.persons, 1)]
 
 
 def joint_columns(person: PersonPose) -> list[str]:
-    """The heads of `joint_rows`."""
+    """Return the column headers of `joint_rows`."""
     return ["joint", "x, px", "y, px", "σ x, px", "σ y, px", "score"] + (
         [] if person.depth is None else ["depth, mm", "σ depth, mm"]
     )
 
 
 def joint_rows(person: PersonPose, names: Sequence[str]) -> list[list[str]]:
-    """Name, position, standard deviation and score of each joint, and in 3-D depth with its standard deviation."""
+    """Return name, position, standard deviation and score of each joint and, in 3-D, depth with its deviation."""
     std = np.full_like(person.keypoints, np.nan) if person.std is None else person.std
     numbers = [*person.keypoints.T, *std.T, person.joint_scores]
     if person.depth is not None:
@@ -130,9 +130,9 @@ def _text(value: float, places: int) -> str:
 
 
 def nearest_joint(seen: Seen, point: Floats) -> tuple[int, int]:
-    """Number of the person and of the joint, from 0, that lie nearest to a point (2,) px of the `drawn` picture.
+    """Return the indices of the person and the joint closest to a point (2,) px of the `drawn` picture.
 
-    Pixel centres are at integers, in the drawn picture too.
+    Pixel centres are at integers, also in the drawn picture.
     """
     point = (point + 0.5) / enlargement(seen) - 0.5
     distances = [np.linalg.norm(person.keypoints - point, axis=1) for person in seen.poses.persons]
@@ -141,32 +141,29 @@ def nearest_joint(seen: Seen, point: Floats) -> tuple[int, int]:
 
 
 def density_note(person: PersonPose, loss: str) -> str:
-    """A sentence on what the density is that a checkpoint trained with this loss has, or why it has none."""
+    """Describe the density of a checkpoint trained with this loss, or why there is none."""
     if person.depth is not None:
-        return "A 3-D model: its poses in space are shown instead of a density over the picture."
+        return "A 3-D model: shows 3-D poses instead of a density over the image."
     if person.density is None:
         return (
-            f"No density to show: the loss {loss} has none around a prediction. Those of gaussian, laplace, dle and "
-            "rle have."
+            f"No density to show: the loss {loss} has none around a prediction, unlike gaussian, laplace, dle and rle."
         )
     if not issubclass(LOSSES[loss], FlowDensity):
-        return (
-            f"No flow in this checkpoint: the loss {loss} has a density of fixed form, of which only sigma is learned."
-        )
-    return "What the flow has learned, around the prediction."
+        return f"No flow in this checkpoint: the loss {loss} has a density of fixed form and only learns sigma."
+    return "The density that the flow has learned, around the prediction."
 
 
 def density_figure(seen: Seen, person: int, joint: int, name: str) -> "Figure | None":
-    """Where a joint is, over the picture; None for a checkpoint without a density."""
+    """Plot the density of a joint over the picture; None for a checkpoint without a density."""
     density = seen.poses.persons[person].density
     return None if density is None else joint_density_figure(seen.pixels, density, joint, name)
 
 
 def in_space(person: PersonPose, predictor: Predictor) -> tuple[Picture | None, str]:
-    """A 3-D model's pose from the side and from above, or None and a sentence on why not; None and "" in 2-D."""
+    """Draw a 3-D pose from the side and from above, or return None and the reason; None and "" in 2-D."""
     if person.depth is None:
         return None, ""
     try:
         return draw_in_space(person, predictor), ""
     except InputError as error:
-        return None, f"This pose cannot be shown in space: {error}"
+        return None, f"This pose cannot be shown in 3-D: {error}"

@@ -155,7 +155,7 @@ def test_records_of_another_config_are_left_out_and_said_to_be(
     files = {name: tmp_path / "mine" / f"{name}.json" for name in reasons}
     expected = {name: f"{files[name]} is of another config ({reason})" for name, reason in reasons.items()}
     assert records.missing == expected
-    assert caplog.messages == [f"left out: {message}" for message in expected.values()]
+    assert caplog.messages == [f"skipped: {message}" for message in expected.values()]
 
 
 def test_options_that_only_one_version_knows_count_where_they_are_not_the_default(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_file_that_is_no_record_is_left_out(tmp_path: Path, text: str) -> None
     (tmp_path / "mine" / "a_seed0.json").write_text(text)
     records = read_records(tmp_path, suite)
     assert set(records.found) == {"b_seed0"}
-    assert "is no record of a run" in records.missing["a_seed0"]
+    assert "is not a record of a run" in records.missing["a_seed0"]
 
 
 def test_a_record_without_a_number_that_the_suite_wants_now_is_left_out(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_records_that_nobody_asked_for_are_named(tmp_path: Path, caplog: pytest.
         records = read_records(tmp_path, suite_of(tmp_path, SUITE, seeds=[1, 2]))
     assert set(records.found) == {"a_seed1", "b_seed1"}
     assert records.missing["a_seed2"].startswith("no record ")
-    assert "left out: a_seed0.json, b_seed0.json, since" in caplog.text
+    assert "skipped: a_seed0.json, b_seed0.json, because" in caplog.text
 
 
 def test_the_mean_and_deviation_over_seeds_are_tabulated(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_suite_names_its_columns_in_their_order(tmp_path: Path) -> None:
     text = write_tables(suite, records_of_runs(suite))
     assert "| seeds | train_seconds | gt/NME | gt/nonsense |\n" in text
     assert "| 0, 1 | 3.500 ± 0.000 | 0.0500 ± 0.0000 | – |\n" in text
-    assert "No finished run has gt/nonsense; there is gt/AP, gt/PCK@0.5, gt/NME, train_images_per_second, " in text
+    assert "No finished run has gt/nonsense; available: gt/AP, gt/PCK@0.5, gt/NME, train_images_per_second, " in text
     assert "Validated with `data.val_annotations=other.json`." in text
     with (suite.out / "results.csv").open() as file:
         assert next(csv.reader(file)) == ["row", "seed", "train_seconds", "gt/NME", "gt/nonsense"]

@@ -61,7 +61,7 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
     result = run_script("compare.py", "--suite", suite.path, "--out", suite.out, "--jobs", 2, "--record", records)
     assert result.returncode == 1, result.stderr
     assert result.stderr == "failed: fails_seed0, follows_seed0\n"
-    assert "follows_seed0 FAILED: the row fails, which it starts from, failed" in result.stdout
+    assert "follows_seed0 FAILED: row fails, from which it starts, failed" in result.stdout
     states = {name: state_of(run).kind for name, run in runs.items()}
     assert states == {"fails": "new", "interrupted": "finished", "whole": "finished", "follows": "new"}
     assert "resuming after epoch 1 of 2" in (suite.out / "logs" / "interrupted_seed0.log").read_text()
@@ -168,7 +168,7 @@ def test_a_run_is_out_of_date_when_what_it_starts_from_was_trained_anew(suite: S
     os.utime(first.experiment.folder / "metrics.jsonl", (later, later))
     state = state_of(second)
     assert state.kind == "other"
-    assert f"is older than {first.experiment.best}, which it starts from" in state.detail
+    assert f"is older than {first.experiment.best}, from which it starts" in state.detail
 
 
 def test_a_run_of_another_config_is_kept_unless_overwriting_is_asked_for(suite: Suite, tmp_path: Path) -> None:

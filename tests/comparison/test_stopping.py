@@ -124,7 +124,7 @@ def test_the_command_says_what_is_left_and_ends_with_its_own_code(
     result = run_script("compare.py", "--suite", suite.path, "--out", suite.out, "--hours", 0)
     assert result.returncode == 75, result.stderr
     assert result.stderr.splitlines() == [
-        "stopped; the same command goes on",
+        "stopped; run the same command again to continue",
         "interrupted: a_seed0 (not validated)",
         "not begun: b_seed0, c_seed0",
     ]

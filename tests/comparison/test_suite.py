@@ -89,7 +89,7 @@ def test_some_rows_can_be_chosen_and_bring_what_they_start_from(tmp_path: Path) 
     suite = suite_of(tmp_path, text, out="there", seeds=[1, 2])
     assert [run.name for run in suite.runs(["d"])] == [f"{row}_seed{seed}" for seed in (1, 2) for row in "abd"]
     assert [run.row.name for run in suite.runs(["c", "a"])] == ["a", "c"] * 2
-    with pytest.raises(InputError, match=r"mine\.yaml: no row e; there is a, b, c, d"):
+    with pytest.raises(InputError, match=r"mine\.yaml: no row e; choose from a, b, c, d"):
         suite.runs(["e"])
 
 
@@ -100,9 +100,9 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
     )
     suite = suite_of(tmp_path, "rows: [{cfg: CONFIG, published: papers.md#rle}, {name: b, cfg: CONFIG}]")
     assert [row.published for row in suite.rows] == ["AP 70.5", ""]
-    with pytest.raises(InputError, match=r"papers\.md has no row 'other'; there is rle"):
+    with pytest.raises(InputError, match=r"papers\.md has no row 'other'; choose from rle"):
         suite_of(tmp_path, "rows: [{cfg: CONFIG, published: papers.md#other}]")
-    with pytest.raises(InputError, match=r"there is no file .*nowhere\.md"):
+    with pytest.raises(InputError, match=r"no file .*nowhere\.md"):
         suite_of(tmp_path, "rows: [{cfg: CONFIG, published: nowhere.md#rle}]")
 
 
@@ -112,9 +112,9 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("seeds: [0]", "rows: expected a list"),
         ("rows: []", "rows: expected a list"),
         ("rows: [CONFIG]", "row 1: expected {name: NAME, cfg: FILE}"),
-        ("rows: [{cfg: CONFIG, sets: []}]", "row 1: sets: no such key; there is name, cfg, set"),
-        ("row: [{cfg: CONFIG}]", "row: no such key; there is runs_in"),
-        ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle stands twice"),
+        ("rows: [{cfg: CONFIG, sets: []}]", "row 1: sets: no such key; expected one of name, cfg, set"),
+        ("row: [{cfg: CONFIG}]", "row: no such key; expected one of runs_in"),
+        ("rows: [{cfg: CONFIG}, {cfg: CONFIG}]", "row 2: the name synthetic_res18_rle appears twice"),
         ("rows: [{cfg: CONFIG, after: x}]", "row 1: after: no earlier row x"),
         ("rows: [{cfg: CONFIG, name: 3}]", "row 1: name: expected text, got 3"),
         ("rows: [{cfg: CONFIG, set: train.epochs=3}]", "row 1: set: expected a list"),
@@ -128,7 +128,7 @@ def test_the_published_numbers_of_a_row_are_found(tmp_path: Path) -> None:
         ("{seeds: [a], rows: [{cfg: CONFIG}]}", "seeds: expected a list of whole numbers"),
         ("rows: [{cfg: CONFIG, set: [train.epoch=3]}]", "train.epoch: no such option; did you mean train.epochs"),
         ("rows: [{cfg: nowhere.yaml}]", "nowhere.yaml: cannot read the config file"),
-        ("rows: [{cfg: CONFIG, name: a/b}]", "name: expected the name of a folder"),
+        ("rows: [{cfg: CONFIG, name: a/b}]", "name: expected a folder name without"),
     ],
 )
 def test_a_wrong_suite_is_refused_before_anything_runs(tmp_path: Path, text: str, complaint: str) -> None:

@@ -163,7 +163,9 @@ def test_a_mistake_beside_an_override_names_the_file(tmp_path: Path) -> None:
         load(tmp_path, "train: {epochs: 0}", "train.seed=1")
 
 
-@pytest.mark.parametrize("text", ["train.epochs", "=3", "train.epochs=[1", "train.epochs={1: 2}"])
+@pytest.mark.parametrize(
+    "text", ["train.epochs", "=3", ".train=3", "train.=3", "train..epochs=3", "train.epochs=[1", "train.epochs={1: 2}"]
+)
 def test_an_override_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=f"--set {re.escape(text)}: "):
         load(tmp_path, "", text)
@@ -212,8 +214,8 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("loss: {name: l3}", "loss.name: expected one of l1, l2, gaussian, laplace, basic, dle, rle, heatmap_mse, got"),
         ("model: {backbone: {options: [1]}}", "model.backbone.options: expected a mapping {name: value}, got [1]"),
         ("train: 3", "train: expected a section with keys, got 3"),
-        ("name: a/b", "name: expected the name of a folder, without '/', got 'a/b'"),
-        ("name: ..", "name: expected the name of a folder, without '/', got '..'"),
+        ("name: a/b", "name: expected a folder name without '/', got 'a/b'"),
+        ("name: ..", "name: expected a folder name without '/', got '..'"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -224,66 +226,75 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: {epochs: 200}", "train.schedule.milestones: a step at epoch 200 is never reached in 200 epochs"),
-        ("train: {schedule: {milestones: [20, 10]}}", "train.schedule.milestones: expected growing epochs"),
-        ("train: {schedule: {milestones: [10, 10]}}", "train.schedule.milestones: expected growing epochs"),
-        ("train: {schedule: {warmup_epochs: 270}}", "train.schedule.warmup_epochs: a warm-up of 270 epochs"),
-        ("train: {batch_size: 10, accumulate: 4}", "train.batch_size: 10 does not divide into train.accumulate=4"),
+        (
+            "train: {epochs: 200}",
+            "train.schedule.milestones: no step is taken at epoch 200, since training",
+        ),
+        ("train: {schedule: {milestones: [20, 10]}}", "train.schedule.milestones: expected increasing epochs"),
+        ("train: {schedule: {milestones: [10, 10]}}", "train.schedule.milestones: expected increasing epochs"),
+        ("train: {schedule: {warmup_epochs: 270}}", "train.schedule.warmup_epochs: 270 epochs of warm-up"),
+        ("train: {batch_size: 10, accumulate: 4}", "train.batch_size: 10 is not divisible by train.accumulate=4"),
         (
             "{train: {accumulate: 2}, system: {compile: reduce-overhead}}",
-            "system.compile: reduce-overhead keeps",
+            "system.compile: reduce-overhead overwrites",
         ),
         ("data: {num_keypoints: 3, oks_sigmas: [0.1, 0.1]}", "data.oks_sigmas: expected 3 values"),
-        ("train: {optimizer: {momentum: 0.5}}", "train.optimizer.momentum: adam does not have it"),
-        ("loss: {name: dle, form: paper}", "loss.form: dle does not have it; leave it out, or set loss.name=rle"),
-        ("loss: {name: l1, flow: {per_joint: true}}", "loss.flow: l1 does not have it"),
-        ("loss: {q: gaussian}", "loss.q: q and q_scale belong to rle's paper form"),
-        ("loss: {name: dle, q_scale: 2}", "loss.q_scale: dle does not have it"),
-        ("loss: {name: basic, flow: {base: laplace}}", "loss.flow.base: in the loss basic the flow transforms the"),
-        ("loss: {flow: {name: nsf, masks: [[0, 1]]}}", "loss.flow.masks: nsf does not have it"),
-        ("model: {backbone: {pretrained: false, weights: a.pth}}", "model.backbone.weights: a file is given but"),
+        ("train: {optimizer: {momentum: 0.5}}", "train.optimizer.momentum: adam has no such option"),
+        ("loss: {name: dle, form: paper}", "loss.form: dle has no such option; remove it, or set loss.name=rle"),
+        ("loss: {name: l1, flow: {per_joint: true}}", "loss.flow: l1 has no such option"),
+        ("loss: {q: gaussian}", "loss.q: q and q_scale are only for loss.form=paper"),
+        ("loss: {name: dle, q_scale: 2}", "loss.q_scale: dle has no such option"),
+        (
+            "loss: {name: basic, flow: {base: laplace}}",
+            "loss.flow.base: with loss.name=basic, the base is the",
+        ),
+        ("loss: {flow: {name: nsf, masks: [[0, 1]]}}", "loss.flow.masks: nsf has no such option"),
+        ("model: {backbone: {pretrained: false, weights: a.pth}}", "model.backbone.weights: has no effect with"),
         (
             "model: {init_from: a.pt, backbone: {weights: a.pth}}",
-            "model.init_from: model.backbone.weights is given",
+            "model.init_from: model.backbone.weights is also set",
         ),
         ("data: {extra_annotations: a.json}", "data.extra_images: is missing"),
-        ("data: {extra_annotations: a.json, extra_images: a}", "data.extra_annotations: belongs to 3-D data"),
-        ("loss: {root_depth: true}", "loss.root_depth: belongs to 3-D data"),
-        ("data: {extra_box_scale: 1.25}", "data.extra_box_scale: belongs to 3-D data"),
-        ("{model: {head: {name: integral, depth_bins: 8}}}", "model.head.depth_bins: belongs to 3-D data"),
-        ("data: {format: h36m, category: person}", "data.category: data.format=h36m does not have it"),
-        ("data: {format: h36m, group_key: film}", "data.group_key: data.format=h36m does not have it"),
+        ("data: {extra_annotations: a.json, extra_images: a}", "data.extra_annotations: is for 3-D data"),
+        ("loss: {root_depth: true}", "loss.root_depth: is for 3-D data"),
+        ("data: {extra_box_scale: 1.25}", "data.extra_box_scale: is for 3-D data"),
+        ("{model: {head: {name: integral, depth_bins: 8}}}", "model.head.depth_bins: is for 3-D data"),
+        ("data: {format: h36m, category: person}", "data.category: is not used with data.format=h36m"),
+        ("data: {format: h36m, group_key: film}", "data.group_key: is not used with data.format=h36m"),
         (
             "data: {format: h36m, detection_boxes: unchanged}",
-            "data.detection_boxes: data.format=h36m does not have it",
+            "data.detection_boxes: is not used with data.format=h36m",
         ),
-        ("{data: {format: h36m}, loss: {name: basic}}", "loss.name: basic predicts through one flow"),
+        ("{data: {format: h36m}, loss: {name: basic}}", "loss.name: basic predicts with one flow"),
         (
             "{data: {format: h36m}, eval: {nme_reference: box}}",
-            "eval.nme_reference: NME is of positions in the picture",
+            "eval.nme_reference: NME is for 2-D",
         ),
         ("eval: {nme_reference: [nose, nose]}", "eval.nme_reference: the distance between nose and itself is 0"),
         ("{data: {format: h36m}, loss: {flow: {masks: [[0, 1]]}}}", "loss.flow.masks: cannot fit both"),
         (
             "{data: {format: h36m}, model: {head: {name: heatmap}}, loss: {name: heatmap_mse}}",
-            "model.head.name: heatmap gives no depth",
+            "model.head.name: heatmap predicts no depth",
         ),
         (
             "{data: {format: h36m, extra_annotations: a, extra_images: b}, train: {batch_size: 9}}",
-            "train.batch_size: 9 has no half",
+            "train.batch_size: 9 is odd",
         ),
-        ("model: {head: {name: heatmap}}", "model.head.name: the head heatmap cannot learn by the loss rle"),
-        ("loss: {name: heatmap_mse}", "model.head.name: the head regression cannot learn by the loss heatmap_mse"),
+        ("model: {head: {name: heatmap}}", "model.head.name: the head heatmap cannot be trained with the loss rle"),
+        (
+            "loss: {name: heatmap_mse}",
+            "model.head.name: the head regression cannot be trained with the loss heat",
+        ),
         (
             "{model: {head: {name: heatmap}}, loss: {name: heatmap_mse, outside_weight: 1}}",
             "loss.outside_weight: heatmaps end at the crop's border",
         ),
-        ("loss: {heatmap: {sigma: 3}}", "loss.heatmap: rle does not have it"),
-        ("train: {clip_grad_by: tensor}", "train.clip_grad_by: needs a limit in train.clip_grad_norm"),
-        ("model: {head: {alignment: udp}}", "model.head.alignment: regression does not have it"),
+        ("loss: {heatmap: {sigma: 3}}", "loss.heatmap: rle has no such option"),
+        ("train: {clip_grad_by: tensor}", "train.clip_grad_by: has no effect without train.clip_grad_norm"),
+        ("model: {head: {alignment: udp}}", "model.head.alignment: regression has no such option"),
         (
             "{model: {head: {name: heatmap, hidden: [64]}}, loss: {name: heatmap_mse}}",
-            "model.head.hidden: heatmap does not have it",
+            "model.head.hidden: heatmap has no such option",
         ),
     ],
 )
@@ -299,8 +310,8 @@ def test_milestones_do_not_matter_to_a_cosine_schedule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: {seed: 1, seed: 2}", "the key 'seed' stands twice"),
-        ("train: {seed: 1}\nloss: {}\ntrain: {epochs: 300}", "the key 'train' stands twice"),
+        ("train: {seed: 1, seed: 2}", "the key 'seed' appears twice"),
+        ("train: {seed: 1}\nloss: {}\ntrain: {epochs: 300}", "the key 'train' appears twice"),
         ("1: {seed: 1}", "the key '1' is not text"),
         ("train: {true: 1}", "the key 'true' is not text"),
         ("items: 3", "items: no such option"),
@@ -340,14 +351,14 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     [
         (
             "train: {optimizer: {momentum: 0.9}}",
-            "train.optimizer.momentum: adam does not have it; leave it out, or set ",
+            "train.optimizer.momentum: adam has no such option; remove it, or set ",
         ),
         (
             "loss: {name: l1, flow: {}}",
-            "loss.flow: l1 does not have it; leave it out, or set loss.name=basic or dle or",
+            "loss.flow: l1 has no such option; remove it, or set loss.name=basic or dle or",
         ),
-        ("train: {schedule: {name: cosine, gamma: 0.1}}", "train.schedule.gamma: cosine does not have it; leave it"),
-        ("loss: {flow: {name: maf, init: small}}", "loss.flow.init: maf does not have it; leave it out, or set loss."),
+        ("train: {schedule: {name: cosine, gamma: 0.1}}", "train.schedule.gamma: cosine has no such option; remove it"),
+        ("loss: {flow: {name: maf, init: small}}", "loss.flow.init: maf has no such option; remove it, or set loss."),
     ],
 )
 def test_an_option_of_another_variant_is_refused_also_at_its_default(tmp_path: Path, text: str, message: str) -> None:
@@ -362,7 +373,7 @@ def test_an_option_of_another_variant_is_refused_also_at_its_default(tmp_path: P
 )
 def test_another_variant_on_the_command_line_says_what_to_leave_out(tmp_path: Path, overrides: list[str]) -> None:
     with pytest.raises(
-        InputError, match=r"loss\.flow: l1 does not have it; leave it out, or set loss\.name=basic or dle"
+        InputError, match=r"loss\.flow: l1 has no such option; remove it, or set loss\.name=basic or dle"
     ):
         load(tmp_path, "loss: {name: rle, flow: {base: laplace}}", *overrides)
 
@@ -378,7 +389,7 @@ def test_choosing_another_variant_leaves_behind_what_a_base_set_for_the_first(tm
 
 def test_an_option_for_the_variant_that_a_base_chose_is_refused_where_another_is_chosen(tmp_path: Path) -> None:
     write(tmp_path / "shared.yaml", "loss: {name: l1}")
-    with pytest.raises(InputError, match=r"loss\.form: l1 does not have it; leave it out"):
+    with pytest.raises(InputError, match=r"loss\.form: l1 has no such option; remove it"):
         load(tmp_path, "base: shared.yaml\nloss: {form: paper}")
 
 

@@ -69,7 +69,7 @@ def test_what_pixels_were_normalised_by_stays_when_weights_are_changed() -> None
 )
 def test_an_option_that_lifting_does_not_read_is_refused(override: str) -> None:
     name = override.partition("=")[0]
-    with pytest.raises(InputError, match=rf"--set: {name}: lifting \(model\.name\) .* does not read it; leave it out"):
+    with pytest.raises(InputError, match=rf"--set: {name}: is not used with model\.name=lifting, .*; remove it"):
         load_config(RLE, [override])
 
 
@@ -84,11 +84,11 @@ def test_an_option_that_lifting_reads_or_bears_is_taken(override: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.format=coco", r"data\.format: lifting learns from labels in space, which data\.format=h36m has"),
-        ("loss={name: basic}", r"loss\.name: lifting cannot learn by the loss basic; take one of l1, l2"),
-        ("loss={name: heatmap_mse}", r"loss\.name: lifting cannot learn by the loss heatmap_mse"),
-        ("system.compile=default", r"system\.compile: default is for networks of pictures"),
-        ("model.backbone.name=resnet18", r"model\.backbone: lifting does not have it; .* set model\.name=top_down"),
+        ("data.format=coco", r"data\.format: lifting needs 3-D labels; set data\.format=h36m"),
+        ("loss={name: basic}", r"loss\.name: lifting cannot be trained with the loss basic; use one of l1, l2"),
+        ("loss={name: heatmap_mse}", r"loss\.name: lifting cannot be trained with the loss heatmap_mse"),
+        ("system.compile=default", r"system\.compile: default is not supported with model\.name=lifting"),
+        ("model.backbone.name=resnet18", r"model\.backbone: lifting has no such option; .* set model\.name=top_down"),
     ],
 )
 def test_what_does_not_go_together_with_lifting_is_refused(override: str, message: str) -> None:
@@ -103,6 +103,6 @@ def test_numbers_of_the_network_out_of_range_are_refused(name: str, value: float
 
 
 def test_a_network_of_crops_does_not_have_the_options_of_lifting() -> None:
-    with pytest.raises(InputError, match=r"model\.width: top_down does not have it; .* set model\.name=lifting"):
+    with pytest.raises(InputError, match=r"model\.width: top_down has no such option; .* set model\.name=lifting"):
         load_config(CONFIGS / "synthetic_res18_rle.yaml", ["model.width=64"])
     assert {"model.width", "model.blocks", "model.dropout", "model.backbone.name"} <= set(option_names())

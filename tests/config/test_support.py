@@ -67,7 +67,7 @@ def test_what_goes_together_takes_a_step(cell: tuple[str, str | None, str, int])
 
 @pytest.mark.parametrize("cell", REFUSED, ids=str)
 def test_what_does_not_go_together_is_refused_with_a_sentence(cell: tuple[str, str | None, str, int]) -> None:
-    with pytest.raises(InputError, match=r"^config: [a-z_.]+: .+; (take|set) "):
+    with pytest.raises(InputError, match=r"^config: [a-z_.]+: .+; (use|set) "):
         config_of(*cell)
     assert exports_of(*cell) == ()
 

@@ -212,11 +212,11 @@ def test_what_cannot_be_converted_is_told(
     state = official.state
     path, out = tmp_path / "theirs.pth", tmp_path / "ours.pt"
     cases: list[tuple[object, str]] = [
-        ({}, "no weights of the authors' RLE models"),
-        ([1, 2], "holds no state dict"),
-        ({"state_dict": {"a": 1}}, "holds no state dict"),
+        ({}, "expected weights of the authors' RLE models"),
+        ([1, 2], "contains no state dict"),
+        ({"state_dict": {"a": 1}}, "contains no state dict"),
         ({k: v for k, v in state.items() if k != "fc_sigma.linear.bias"}, "fc_sigma.linear.bias is missing"),
-        ({k: v for k, v in state.items() if "layer3" not in k}, "its backbone is no ResNet"),
+        ({k: v for k, v in state.items() if "layer3" not in k}, "expected a ResNet"),
         ({k: v for k, v in state.items() if k != "flow.s.0.0.weight"}, "flow.s.0.0.weight is missing"),
         ({k: v[:20] if k.startswith("fc_") else v for k, v in state.items()}, "has 10 joints, but COCO has 17"),
         (Harmful(), "could run code"),

@@ -68,7 +68,7 @@ def test_a_small_data_set_makes_one_batch_that_divides() -> None:
 
 
 def test_too_few_persons_are_refused() -> None:
-    with pytest.raises(InputError, match=r"3 training persons are fewer than ranks × train\.accumulate = 4"):
+    with pytest.raises(InputError, match=r"3 training persons, fewer than ranks × train\.accumulate = 4"):
         TrainBatches(3, batch_size=64, seed=0, world_size=4, divisor=4)
 
 

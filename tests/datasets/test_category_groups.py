@@ -78,7 +78,7 @@ def test_labels_of_another_number_than_the_category_has_joints_are_refused(anima
 
 def test_names_that_differ_in_spelling_alone_cannot_be_united(write_coco: Callable[..., Path]) -> None:
     path = write_coco(categories=[CAT, HEN | {"keypoints": ["LeftPaw"], "skeleton": []}])
-    with pytest.raises(InputError, match="the joint names left_paw, LeftPaw cannot be told apart"):
+    with pytest.raises(InputError, match="the joint names left_paw, LeftPaw differ only in spelling"):
         CocoFile(path, "all")
 
 

@@ -175,7 +175,11 @@ def wrongly_sized(path: Path) -> None:
     cv2.imwrite(str(path), np.zeros((90, 90, 3), np.uint8))
 
 
-DAMAGES = [(missing, "cannot read"), (broken, "cannot be decoded"), (wrongly_sized, "90x90 px .* says 200x160")]
+DAMAGES = [
+    (missing, "cannot read"),
+    (broken, "cannot be decoded"),
+    (wrongly_sized, "90x90 px, but its annotation says 200x160"),
+]
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES)
@@ -199,19 +203,33 @@ def test_a_bad_picture_ends_the_run_in_mode_error(
         BadImages("error").check(["", dataset[0, 0]["problem"]])
 
 
+def test_a_run_in_which_no_picture_can_be_read_ends() -> None:
+    bad_images = BadImages("skip")
+    bad_images.check(["b.jpg: broken", "a.jpg: broken"])
+    with pytest.raises(InputError, match=r"^none of 3 pictures could be read, so nothing is left: a\.jpg: broken"):
+        bad_images.report([bad_images.state, ({"c.jpg: broken"}, 0)])
+
+
+def test_some_unreadable_pictures_say_nothing_of_the_others() -> None:
+    bad_images = BadImages("skip")
+    bad_images.check(["a.jpg: broken"])
+    bad_images.report([bad_images.state], complete=False)
+    bad_images.report([bad_images.state, (set(), 1)])
+
+
 def test_a_bad_picture_is_reported_once_in_mode_skip(caplog: pytest.LogCaptureFixture) -> None:
     bad_images = BadImages("skip")
     with caplog.at_level(logging.WARNING, logger="rlepose"):
         bad_images.check(["", "a.jpg: broken"])
         bad_images.check(["a.jpg: broken", "b.jpg: broken"])
-        on_another_rank = {"a.jpg: broken", "c.jpg: broken"}
-        bad_images.report([bad_images.seen, on_another_rank])
-        bad_images.report([bad_images.seen, on_another_rank])
+        on_another_rank = {"a.jpg: broken", "c.jpg: broken"}, 0
+        bad_images.report([bad_images.state, on_another_rank])
+        bad_images.report([bad_images.state, on_another_rank])
     assert caplog.messages == [
-        "left out: a.jpg: broken",
-        "left out: b.jpg: broken",
-        "left out: c.jpg: broken",
-        "3 pictures could not be read and are left out",
+        "skipped: a.jpg: broken",
+        "skipped: b.jpg: broken",
+        "skipped: c.jpg: broken",
+        "3 pictures could not be read and are skipped",
     ]
 
 
@@ -276,7 +294,7 @@ def test_a_picture_is_decoded_once_for_all_its_persons(
     dotted: Callable[..., PoseDataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = []
-    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read_image(path))
+    monkeypatch.setattr(images, "read_image", lambda path, **_: decoded.append(path) or read_image(path))
     dataset = dotted(num_persons=5)
     items = [dataset[key] for batch in EvalBatches(dataset.table.image_index, 2) for key in batch]
     assert len(items) == 5 and len(decoded) == 1

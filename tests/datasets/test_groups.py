@@ -66,10 +66,10 @@ def test_the_seed_alone_decides_who_is_where() -> None:
 
 
 def test_a_part_that_gets_no_group_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--shares: tune=0\.1 is 3\.0 of 30 persons, and none of 3 groups left comes"):
+    with pytest.raises(InputError, match=r"--shares: tune=0\.1 is 3\.0 of 30 persons, and the smallest of the 3"):
         split_groups(np.arange(3), np.full(3, 10), {"tune": 0.1}, 0)
 
 
 def test_parts_that_leave_nobody_to_train_on_are_refused() -> None:
-    with pytest.raises(InputError, match=r"--shares: tune=0\.5 calibrate=0\.4: no one of 2 groups with 20 persons"):
+    with pytest.raises(InputError, match=r"--shares: tune=0\.5 calibrate=0\.4: none of 2 groups with 20 persons"):
         split_groups(np.arange(2), np.full(2, 10), {"tune": 0.5, "calibrate": 0.4}, 0)

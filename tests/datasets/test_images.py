@@ -100,18 +100,18 @@ def test_a_jpeg_that_is_cut_off_is_refused(tmp_path: Path, kind: str, kept: floa
     data = jpeg(noise(), JPEG_KINDS[kind])
     assert read_image(written(tmp_path / "whole.jpg", data)).shape == (40, 60, 3)
     path = written(tmp_path / "cut.jpg", data[: int(len(data) * kept)])
-    with pytest.raises(InputError, match=r"cut\.jpg: .*fetch the file again"):
+    with pytest.raises(InputError, match=r"cut\.jpg: .*copy or download it again"):
         read_image(path)
 
 
 def test_a_jpeg_that_lacks_its_last_byte_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG is cut off"):
+    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG file is truncated"):
         read_image(written(tmp_path / "cut.jpg", jpeg(noise())[:-1]))
 
 
 def test_a_cut_picture_with_a_whole_preview_inside_is_refused(tmp_path: Path) -> None:
     data = with_thumbnail(jpeg(noise()), jpeg(noise(1, (8, 8))))
-    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG is cut off"):
+    with pytest.raises(InputError, match=r"cut\.jpg: the JPEG file is truncated"):
         read_image(written(tmp_path / "cut.jpg", data[: -len(data) // 4]))
 
 
@@ -131,12 +131,12 @@ def test_a_png_that_is_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
 
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"page\.jpg: cannot be decoded as a picture"):
+    with pytest.raises(InputError, match=r"page\.jpg: .* it is a web page"):
         read_image(written(tmp_path / "page.jpg", b"<html>404 not found</html>"))
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"empty\.jpg: cannot be decoded as a picture"):
+    with pytest.raises(InputError, match=r"empty\.jpg: .* it is empty"):
         read_image(written(tmp_path / "empty.jpg", b""))
 
 

@@ -23,8 +23,11 @@ def test_arrays_from_disk_are_those_of_the_file(synthetic: Path, tmp_path: Path)
     for _ in ("parsed", "from disk"):
         table, category = labelled_persons(path, None, synthetic / "train", tmp_path)
         assert category == coco.category and table.image_root == synthetic / "train"
+        assert table.left_out == expected.left_out
         for field in dataclasses.fields(table):
-            assert np.array_equal(getattr(table, field.name), getattr(expected, field.name)), field.name
+            assert field.name == "left_out" or np.array_equal(
+                getattr(table, field.name), getattr(expected, field.name)
+            ), field.name
 
 
 def test_the_second_time_nothing_is_parsed(
@@ -61,6 +64,30 @@ def test_where_nothing_can_be_written_the_file_is_parsed_with_a_warning(
     with caplog.at_level(logging.WARNING, logger="rlepose"):
         assert len(labelled_persons(write_coco(), None, tmp_path, tmp_path / "cache").table) == 1
     assert "set data.cache_dir" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "lengths", "gone"])
+def test_a_damaged_cache_is_made_again_with_a_warning(
+    write_coco: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    cache = tmp_path / "cache"
+    path = write_coco(persons=[{}, {"iscrowd": 1}])
+    expected = labelled_persons(path, None, tmp_path, cache).table
+    array = next(cache.glob("*/keypoints.npy"))
+    if damage == "cut":
+        array.write_bytes(array.read_bytes()[:100])
+    elif damage == "foreign":
+        array.with_name("about.json").write_text("<html>")
+    elif damage == "lengths":
+        np.save(array, np.zeros((7, 3, 2), np.float32))
+    else:
+        array.unlink()
+    with caplog.at_level(logging.WARNING, logger="rlepose"):
+        table = labelled_persons(path, None, tmp_path, cache).table
+    assert caplog.text.count("parsing the file again") == 1
+    assert np.array_equal(table.keypoints, expected.keypoints) and table.left_out == {"crowd": 1}
+    caplog.clear()
+    assert isinstance(labelled_persons(path, None, tmp_path, cache).table.keypoints, np.memmap) and not caplog.text
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

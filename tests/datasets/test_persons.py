@@ -56,13 +56,13 @@ def test_with_all_pictures_there_the_table_is_the_same(
 def test_missing_pictures_are_refused_with_their_number_and_the_first(table_of: Callable[..., PersonTable]) -> None:
     table = table_of(["a.png", "b.png", "c.png"], [3, 1, 2, 3])
     put(table.image_root, "a.png")
-    message = r"^2 of 3 pictures are missing, the first is .*/pictures/b\.png; .*data\.on_bad_image=skip"
+    message = r"^2 of 3 pictures are missing, first .*/pictures/b\.png; .*data\.on_bad_image=skip"
     with pytest.raises(InputError, match=message):
         table.with_pictures("error")
 
 
 def test_a_missing_folder_is_refused_as_all_pictures_missing(table_of: Callable[..., PersonTable]) -> None:
-    with pytest.raises(InputError, match=r"^2 of 2 pictures are missing, the first is .*/pictures/a\.png"):
+    with pytest.raises(InputError, match=r"^2 of 2 pictures are missing, first .*/pictures/a\.png"):
         table_of(["a.png", "b.png"], [1, 2]).with_pictures("error")
 
 
@@ -75,7 +75,7 @@ def test_persons_of_missing_pictures_are_left_out_in_mode_skip(
         kept = table.with_pictures("skip")
     assert kept.person_ids.tolist() == [2, 4] and kept.image_path(1).name == "a.png"
     assert caplog.messages == [
-        f"1 of 2 pictures are missing, the first is {table.image_root / 'b.png'}; their persons are left out"
+        f"1 of 2 pictures are missing, first {table.image_root / 'b.png'}; their persons are skipped"
     ]
 
 
@@ -83,7 +83,7 @@ def test_pictures_may_lie_in_nested_folders(table_of: Callable[..., PersonTable]
     table = table_of(["a.png", "sub/a.png", "sub/deep/b.png", "other/b.png"], [1, 2, 3, 4])
     put(table.image_root, "a.png", "sub/a.png", "sub/deep/b.png")
     assert table.with_pictures("skip").person_ids.tolist() == [1, 2, 3]
-    with pytest.raises(InputError, match=r"^1 of 4 pictures are missing, the first is .*/pictures/other/b\.png"):
+    with pytest.raises(InputError, match=r"^1 of 4 pictures are missing, first .*/pictures/other/b\.png"):
         table.with_pictures("error")
 
 

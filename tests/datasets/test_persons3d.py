@@ -44,5 +44,5 @@ def test_labels_in_space_stay_and_others_are_unknown(together: Person3DTable, te
 def test_the_people_to_test_on_are_found_among_those_with_depth(
     together: Person3DTable, test_persons: Person3DTable
 ) -> None:
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 9, 11"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 9, 11"):
         check_subjects(together, test_persons)

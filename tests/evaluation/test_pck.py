@@ -110,7 +110,7 @@ def test_the_head_reaches_from_the_neck_to_its_top(names: tuple[str, str]) -> No
 
 
 def test_the_head_is_refused_where_there_is_none() -> None:
-    with pytest.raises(InputError, match=r"eval\.pck_reference: head needs joints named neck and head"):
+    with pytest.raises(InputError, match=r"eval\.pck_reference: head needs joints neck and head"):
         reference_joints("head", TORSO)
 
 

@@ -155,7 +155,9 @@ def test_a_file_that_computes_something_else_is_refused(
         return Exported(description, broken)
 
     monkeypatch.setitem(FORMATS, "torchscript", kind._replace(open=open_broken))
-    with pytest.raises(InputError, match=r"tiny\.torchscript\.rejected: does not compute what tiny\.pt does .*sigma"):
+    with pytest.raises(
+        InputError, match=r"tiny\.torchscript\.rejected: its outputs differ from those of .*tiny\.pt .*sigma"
+    ):
         export_checkpoint(SOURCE, config, checkpoint, "torchscript", "float32", tmp_path / "tiny.torchscript")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.torchscript.rejected"]
 
@@ -170,7 +172,7 @@ def test_a_file_that_does_not_run_is_refused(
 
     broken = kind._replace(open=lambda path: Exported(kind.open(path).description, batch_of_two))
     monkeypatch.setitem(FORMATS, "torchscript", broken)
-    with pytest.raises(InputError, match=r"torchscript\.rejected: does not compute .* \(expected a batch of 2"):
+    with pytest.raises(InputError, match=r"torchscript\.rejected: its outputs differ .* \(expected a batch of 2"):
         export_checkpoint(SOURCE, config, checkpoint, "torchscript", "float32", tmp_path / "tiny.torchscript")
 
 
@@ -204,9 +206,9 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     make_config: Callable[..., Config], config: Config, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     basic = make_config("loss.name=basic")
-    with pytest.raises(InputError, match=r"tiny\.pt: loss\.name=basic predicts through its flow"):
+    with pytest.raises(InputError, match=r"tiny\.pt: loss\.name=basic needs its flow at inference"):
         export_checkpoint(SOURCE, basic, untrained(basic), "onnx", "float32", tmp_path / "basic.onnx")
-    with pytest.raises(InputError, match="--precision int8 is there for --format onnx, not for torch_export"):
+    with pytest.raises(InputError, match="--precision: int8 needs --format onnx, not torch_export"):
         export_checkpoint(SOURCE, config, checkpoint, "torch_export", "int8", tmp_path / "tiny.pt2")
     with pytest.raises(InputError, match=r"--out: .*ends in \.pt2, got .*tiny\.onnx"):
         export_checkpoint(SOURCE, config, checkpoint, "torch_export", "float32", tmp_path / "tiny.onnx")
@@ -217,7 +219,7 @@ def test_without_pictures_the_comparison_takes_random_ones_and_says_so(
 ) -> None:
     config = make_config(f"data.root={tmp_path}")
     export_checkpoint(SOURCE, config, checkpoint, "torchscript", "float32", tmp_path / "tiny.torchscript")
-    assert "so random pictures are taken" in caplog.text
+    assert "so using random pictures" in caplog.text
     with pytest.raises(InputError, match=r"person_keypoints_train\.json: the annotation file does not exist"):
         export_checkpoint(SOURCE, config, checkpoint, "onnx", "int8", tmp_path / "tiny.onnx")
 
@@ -237,11 +239,11 @@ def test_an_onnx_file_that_does_not_fit_is_refused(onnx_file: Path, tmp_path: Pa
     with pytest.raises(InputError, match=r"nowhere\.onnx: no such file"):
         OnnxModel(tmp_path / "nowhere.onnx", COCO, (64, 48))
     (tmp_path / "broken.onnx").write_bytes(b"no such format")
-    with pytest.raises(InputError, match=r"broken\.onnx: onnxruntime cannot read it"):
+    with pytest.raises(InputError, match=r"broken\.onnx: onnxruntime cannot read the file"):
         OnnxModel(tmp_path / "broken.onnx", COCO, (64, 48))
     with pytest.raises(InputError, match=r"has 17 joints .* but the checkpoint has 1 \(tail\)"):
         OnnxModel(onnx_file, skeleton_from_names(["tail"]), (64, 48))
-    with pytest.raises(InputError, match=r"takes crops of 64x48, but data\.input_size_hw is \[256, 192\]"):
+    with pytest.raises(InputError, match=r"expects crops of 64x48, but data\.input_size_hw is \[256, 192\]"):
         OnnxModel(onnx_file, COCO, (256, 192))
 
 
@@ -251,7 +253,7 @@ def test_an_onnx_file_of_others_is_refused(onnx_file: Path, tmp_path: Path) -> N
     model = onnx.load(onnx_file)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")
-    with pytest.raises(InputError, match=r"foreign\.onnx: no description in its metadata"):
+    with pytest.raises(InputError, match=r"foreign\.onnx: no description in the metadata"):
         OnnxModel(tmp_path / "foreign.onnx", COCO, (64, 48))
 
 

@@ -105,7 +105,7 @@ def test_killed_between_the_two_renames_the_one_before_is_taken(files: tuple[Pat
 def test_nothing_whole_is_told_with_what_is_wrong_with_each(files: tuple[Path, Path]) -> None:
     for path in files:
         os.truncate(path, 100)
-    with pytest.raises(InputError, match=r"--resume: no whole checkpoint .*last\.pt.*previous\.pt"):
+    with pytest.raises(InputError, match=r"--resume: no complete checkpoint .*last\.pt.*previous\.pt"):
         newest_whole(files)
 
 

@@ -51,7 +51,7 @@ def test_two_runs_exclude_each_other_until_one_is_dead(tmp_path: Path) -> None:
     other.start()
     try:
         assert held.wait(60)
-        with pytest.raises(InputError, match="another run is at work here"), Experiment(tmp_path / "exp").alone():
+        with pytest.raises(InputError, match="another run uses this folder"), Experiment(tmp_path / "exp").alone():
             pass
         other.kill()  # its child lives on, and does not hold the lock
         other.join()
@@ -169,7 +169,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(
     run.wait_for_signal_to_arrive(processes)
     gate.open()
     code, printed = run.end()
-    assert code != 0 and "a signal came: stopped after step" in printed, printed
+    assert code != 0 and "received a signal: stopped after step" in printed, printed
     code, printed = start("moved", *options, arguments=("--resume",), ranks=after).end()
     assert code == 0, printed
     straight = start("straight", *options)

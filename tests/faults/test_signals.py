@@ -29,7 +29,7 @@ def test_a_signal_to_all_processes_saves_and_asks_to_be_requeued(start: Start, n
     os.killpg(run.process.pid, number)
     code, printed = run.end()
     assert code == STOPPED, printed
-    assert "Traceback" not in printed and "stopped by a signal; go on with --resume" in printed
+    assert "Traceback" not in printed and "stopped by a signal; continue with --resume" in printed
     state = progress(run.folder)
     assert state["epoch"] * 1000 + state["seen"] > 0
 
@@ -68,7 +68,7 @@ def test_a_signal_to_one_of_three_ranks_stops_all_after_the_same_step(start: Sta
     os.kill(run.ranks()[rank], signal.SIGUSR1)
     code, printed = run.end()
     assert code != 0  # torchrun has exit codes of its own
-    assert printed.count("a signal came: stopped after step") == 1, printed
+    assert printed.count("received a signal: stopped after step") == 1, printed
     assert "Connection closed" not in printed
     state = progress(run.folder)
     assert len(state["losses"]["interval"]) == 3

@@ -58,13 +58,13 @@ def test_a_name_that_is_there_once_needs_no_folder() -> None:
 
 def test_a_name_in_several_other_folders_is_told() -> None:
     (problem,) = boxes_of("c/1.jpg", {"a/1.jpg": [[1, 0, 5, 5]], "b/1.jpg": []}).problems
-    assert "c/1.jpg: the given boxes have it in several folders: a/1.jpg, b/1.jpg" in problem
+    assert "c/1.jpg: several entries in the given boxes match: a/1.jpg, b/1.jpg" in problem
 
 
 def test_names_may_be_paths() -> None:
     given: dict[Any, Any] = {Path("a/1.jpg"): [[1, 0, 5, 5]], Path("b/1.jpg"): []}
     assert boxes_of("a/1.jpg", given).bbox_xywh[0, 0] == 1
-    assert "in several folders: a/1.jpg, b/1.jpg" in boxes_of("c/1.jpg", given).problems[0]
+    assert "several entries in the given boxes match: a/1.jpg, b/1.jpg" in boxes_of("c/1.jpg", given).problems[0]
 
 
 def test_boxes_may_come_one_by_one() -> None:

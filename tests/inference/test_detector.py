@@ -37,14 +37,14 @@ def test_gives_boxes_of_persons_above_the_threshold(weights: Path) -> None:
 
 
 def test_weights_of_another_model_are_refused(weights: Path) -> None:
-    with pytest.raises(InputError, match="does not hold weights of fcos"):
+    with pytest.raises(InputError, match="contains no weights of fcos"):
         Detector("fcos_resnet50_fpn", str(weights))
 
 
 def test_unknown_names_are_answered_with_those_that_exist() -> None:
-    with pytest.raises(InputError, match=f"there is .*{NAME}"):
+    with pytest.raises(InputError, match=f"choose one of .*{NAME}"):
         Detector("yolo")
-    with pytest.raises(InputError, match="there is COCO_V1"):
+    with pytest.raises(InputError, match="one of COCO_V1"):
         Detector(NAME, "IMAGENET")
 
 
@@ -56,5 +56,5 @@ def test_without_network_the_file_to_fetch_is_named(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(InputError, match=r"fetch https://download.pytorch.org/.*\.pth elsewhere"):
+    with pytest.raises(InputError, match=r"get https://download.pytorch.org/.*\.pth elsewhere"):
         Detector(NAME)

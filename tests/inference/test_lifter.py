@@ -13,6 +13,7 @@ from rlepose.datasets.persons3d import Person3DTable
 from rlepose.errors import InputError
 from rlepose.inference import Lifter, Predictor
 from rlepose.jobs.train import build_trainer
+from rlepose.pose.codec import PoseOutput
 from rlepose.pose.skeleton import H36M_ROOT
 from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.distributed import Ranks
@@ -77,6 +78,13 @@ def test_a_loss_without_sigma_gives_no_std(untrained: Callable[..., tuple[Path, 
     assert joints.shape == (3, 17, 3) and std is None
 
 
+def test_a_sigma_that_is_rounded_to_0_stays_above_it(untrained: Callable[..., tuple[Path, Any]]) -> None:
+    _, task = untrained()
+    trained = task.trained(task.step.model, task.step.criterion)
+    _, sigma = trained.in_space(PoseOutput(torch.zeros(2, 16, 3), torch.zeros(2, 16, 3)))
+    assert (sigma[:, 1:] > 0).all()
+
+
 def test_one_camera_serves_all_poses_and_none_is_no_error(untrained: Callable[..., tuple[Path, Any]]) -> None:
     lifter = Lifter(untrained()[0], device="cpu")
     keypoints = np.random.default_rng(0).normal(500, 100, (5, 17, 2))
@@ -92,13 +100,13 @@ def test_one_camera_serves_all_poses_and_none_is_no_error(untrained: Callable[..
 @pytest.mark.parametrize(
     ("keypoints", "focal", "principal", "message"),
     [
-        (np.zeros((17, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got the shape \(17, 2\)"),
-        (np.zeros((1, 18, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got the shape \(1, 18, 2\)"),
+        (np.zeros((17, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got shape \(17, 2\)"),
+        (np.zeros((1, 18, 2)), 1000, (1, 1), r"keypoints: expected \(N, 17, 2\) px, got shape \(1, 18, 2\)"),
         (np.full((1, 17, 2), np.nan), 1000, (1, 1), "keypoints: expected finite numbers"),
         ([["a"]], 1000, (1, 1), "keypoints: expected numbers in px, got list"),
         (np.zeros((1, 17, 2)), 0, (1, 1), "focal: expected focal lengths above 0 px, got 0"),
-        (np.zeros((3, 17, 2)), np.ones((2, 2)), (1, 1), r"focal: expected \(2,\) px, .* got the shape \(2, 2\)"),
-        (np.zeros((1, 17, 2)), 1000, (1, 1, 1), r"principal: expected \(2,\) px, .* got the shape \(3,\)"),
+        (np.zeros((3, 17, 2)), np.ones((2, 2)), (1, 1), r"focal: expected \(2,\) px, .* got shape \(2, 2\)"),
+        (np.zeros((1, 17, 2)), 1000, (1, 1, 1), r"principal: expected \(2,\) px, .* got shape \(3,\)"),
     ],
 )
 def test_what_is_no_pose_or_camera_is_refused(
@@ -108,12 +116,28 @@ def test_what_is_no_pose_or_camera_is_refused(
         Lifter(untrained()[0], device="cpu").predict(keypoints, focal, principal)
 
 
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("checkpoint", None, "checkpoint: expected the path of a file that training wrote, got None"),
+        ("overrides", "eval.flip_test=false", "overrides: expected a list of 'section.key=value', got 'eval.flip"),
+        ("overrides", [None], "overrides: expected a list of 'section.key=value'"),
+        ("device", 3, "expected one of auto, cuda, cpu, got 3"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    untrained: Callable[..., tuple[Path, Any]], argument: str, value: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Lifter(**{"checkpoint": untrained()[0], "device": "cpu", argument: value})
+
+
 def test_a_checkpoint_of_another_task_is_refused_by_either(
     untrained: Callable[..., tuple[Path, Any]], checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"model\.name: top_down does not lift 2-D poses"):
         Lifter(checkpoint(), device="cpu")
-    with pytest.raises(InputError, match=r"model\.name: lifting does not read pictures"):
+    with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures"):
         Predictor(untrained()[0], device="cpu")
     (tmp_path / "lifting.pt").write_text("no")
     with pytest.raises(InputError, match="not a readable checkpoint"):

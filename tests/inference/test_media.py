@@ -67,7 +67,7 @@ def test_an_image_of_pil_is_turned_upright() -> None:
 
 @pytest.mark.parametrize("images", [None, 3, (name for name in "ab"), [b"bytes"]])
 def test_what_is_no_picture_is_refused_with_what_would_be(images: object) -> None:
-    with pytest.raises(InputError, match=r"picture 0: cannot predict with a \w+; give a path, a NumPy array or a PIL"):
+    with pytest.raises(InputError, match=r"picture 0: cannot read a \w+; give a path, a NumPy array or a PIL"):
         only(images)
 
 
@@ -90,7 +90,7 @@ def test_a_gigantic_picture_is_refused_by_its_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "cannot be decoded"), (b"text", "cannot be decoded"), (None, "cannot read the picture")],
+    [(b"", "it is empty"), (b"text", "cannot be decoded"), (None, "cannot read the picture")],
 )
 def test_what_is_no_picture_is_told_and_the_rest_goes_on(tmp_path: Path, content: bytes | None, message: str) -> None:
     Image.fromarray(ramp()).save(tmp_path / "good.png")
@@ -118,7 +118,7 @@ def test_a_cut_off_picture_is_told(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "cut.jpg")
     data = (tmp_path / "cut.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
-    assert "cut off" in only(tmp_path / "cut.jpg").problem
+    assert "truncated" in only(tmp_path / "cut.jpg").problem
 
 
 def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_bad_picture_and_a_bad_box_leave_the_rest(
         [tmp_path / "text.jpg", good, good], [[inside], [[9000, 0, 20, 20], inside], [inside]]
     )
     assert "cannot be decoded as a picture" in bad.problems[0] and not bad.persons
-    assert "has no inside in the picture" in mixed.problems[0] and len(mixed.persons) == 1
+    assert "does not overlap the picture" in mixed.problems[0] and len(mixed.persons) == 1
     assert not fine.problems
     np.testing.assert_allclose(mixed.persons[0].keypoints, fine.persons[0].keypoints, atol=1e-3)
 
@@ -193,13 +193,13 @@ def test_boxes_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("checkpoint", None, "expected the path of a file that training wrote, got None"),
+        ("checkpoint", None, "expected the path of a checkpoint file, got None"),
         ("checkpoint", "x" * 5000, "no such checkpoint"),
         ("device", 3, "expected one of auto, cuda, cpu, got 3"),
         ("overrides", "eval.flip_test=false", "expected a list of 'section.key=value', got 'eval.flip_test=false'"),
         ("overrides", [None], "expected a list of 'section.key=value'"),
         ("overrides", None, "expected a list of 'section.key=value'"),
-        ("detector", 3, "expected a function of RGB pixels .*, got 3"),
+        ("detector", 3, "expected a function that maps RGB pixels .*, got 3"),
         ("max_pixels", "many", "expected a whole number above 0, got 'many'"),
         ("max_pixels", 0, "expected a whole number above 0, got 0"),
     ],
@@ -222,7 +222,7 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
 
 def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path]) -> None:
     predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: np.array([BOX]))
-    with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes from it, got ndarray"):
+    with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes as result, got ndarray"):
         predictor.predict(np.zeros((90, 90, 3), np.uint8))
 
 

@@ -79,5 +79,5 @@ def test_a_person_is_remembered_for_five_frames_and_then_begins_anew(frames: int
 
 
 def test_poses_without_sigma_are_refused() -> None:
-    with pytest.raises(InputError, match="has none; give it one"):
+    with pytest.raises(InputError, match="has none; add one with `rlepose recalibrate`"):
         Smoother()([dataclasses.replace(person(np.zeros((3, 2)), np.ones((3, 2))), std=None)])

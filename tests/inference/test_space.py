@@ -91,7 +91,7 @@ def test_limbs_that_cannot_be_are_refused(table: Person3DTable, limbs: dict, mes
 
 def test_a_flat_pose_is_refused() -> None:
     flat = PersonPose(np.zeros(4), np.zeros((18, 2)), None, np.ones(18), 1.0, None)
-    with pytest.raises(InputError, match="no depth; take the checkpoint of a 3-D model"):
+    with pytest.raises(InputError, match="no depth; use a checkpoint of a 3-D model"):
         relative_mm(flat)
 
 

@@ -126,7 +126,7 @@ def test_the_numbers_are_those_of_the_file(write_coco: Callable[..., Path]) -> N
     )
     coco = CocoFile(path)
     report = overview(coco, persons_from_annotations(coco, path.parent), coco.skeleton())
-    assert report["persons"] == 2 and report["annotations"] == 3 and report["crowds"] == 1
+    assert report["persons"] == 2 and report["annotations"] == 3 and report["left_out"] == {"crowd": 1}
     assert report["pictures"] == 2 and report["pictures_without_persons"] == 1
     assert report["joints"]["nose"] == {"labelled": 1.0, "visible": 0.5, "oks_sigma": 0.026}
     assert report["joints"]["left_hip"]["labelled"] == 0.5
@@ -215,4 +215,4 @@ def test_a_file_to_validate_on_needs_the_pictures_that_the_config_is_written_for
 ) -> None:
     path = write_coco(persons=[{}, {}])
     result = run_script("inspect_dataset.py", path, "--val", path, "--val-images", tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 2 and "--val: " in result.stderr and "pass --images FOLDER" in result.stderr
+    assert result.returncode == 2 and "--val: " in result.stderr and "add --images FOLDER" in result.stderr

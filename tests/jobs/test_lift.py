@@ -97,6 +97,7 @@ def test_a_file_without_poses_gives_one_without_joints(checkpoint: Path, tmp_pat
         ),
         ([{"keypoints": ["a"] * 51}], r"poses\.json: entry 0: keypoints: .* got something else"),
         ([7], r"poses\.json: entry 0: keypoints: .* got something else"),
+        ([{"keypoints": [10**400] * 51}], r"poses\.json: entry 0: keypoints: .* got something else"),
     ],
 )
 def test_what_is_no_list_of_such_poses_is_refused(checkpoint: Path, tmp_path: Path, content: Any, message: str) -> None:
@@ -108,7 +109,7 @@ def test_what_is_no_list_of_such_poses_is_refused(checkpoint: Path, tmp_path: Pa
 
 def test_the_file_of_the_poses_is_not_written_over(checkpoint: Path, tmp_path: Path) -> None:
     poses = poses_file(tmp_path / "results.json")
-    with pytest.raises(InputError, match=r"--out: .* is the file of the poses"):
+    with pytest.raises(InputError, match=r"--out: .* is also the input file"):
         lift_file(Lifter(checkpoint, device="cpu"), poses, poses, (1000, 1000), (500, 500))
 
 
@@ -119,4 +120,4 @@ def test_wrong_arguments_are_told(
     assert run(monkeypatch, *given, "--device", "cpu") == 2
     assert "none.json: the file of poses does not exist; check the path" in capsys.readouterr().err
     assert run(monkeypatch, *given, "--focal", 1, 2, 3) == 2
-    assert "--focal: expected one number or two, got 3" in capsys.readouterr().err
+    assert "--focal: expected one or two numbers, got 3" in capsys.readouterr().err

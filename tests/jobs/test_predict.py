@@ -181,7 +181,7 @@ def test_mistakes_are_told(checkpoint: Callable[..., Path], synthetic: Path, tmp
     predictor = Predictor(checkpoint(), "cpu")
     for source, out, smooth, message in (
         (tmp_path / "nothing", tmp_path / "out", False, "no such file or folder"),
-        (synthetic / "val", synthetic / "val", False, "is where the input lies"),
+        (synthetic / "val", synthetic / "val", False, "is the folder of the input"),
         (synthetic / "val", tmp_path / "out", True, "is no video"),
     ):
         with pytest.raises(InputError, match=message):

@@ -234,5 +234,5 @@ def test_masks_that_do_not_fit_are_refused_by_the_options_name() -> None:
 
 def test_flows_of_the_extra_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "zuko", None)
-    with pytest.raises(InputError, match=r"loss\.flow\.name: nsf needs the zuko library; pip install -e"):
+    with pytest.raises(InputError, match=r"loss\.flow\.name: nsf needs the zuko library; run pip install -e"):
         criterion_of(DLEConfig(flow=NSFConfig()))

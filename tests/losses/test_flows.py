@@ -197,7 +197,7 @@ def test_a_state_of_other_masks_is_refused() -> None:
         size = sizes[int(name[-1])]
         state |= {f"{name}.weight": torch.ones(size), f"{name}.bias": torch.ones(size[0])}
     RealNVP(2, 2, 4, masks=[[0, 1], [1, 0]]).load_state_dict(state)
-    with pytest.raises(RuntimeError, match="masks of these couplings"):
+    with pytest.raises(RuntimeError, match="masks in the state dict differ"):
         RealNVP(2, 2, 4).load_state_dict(state)
 
 

@@ -98,4 +98,4 @@ def test_without_a_network_the_command_says_what_is_missing(
     run_script: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     result = run_script("model_info.py")
-    assert result.returncode == 2 and "name a network: pass --cfg, --checkpoint, or both" in result.stderr
+    assert result.returncode == 2 and "no network given; pass --cfg, --checkpoint, or both" in result.stderr

@@ -46,9 +46,9 @@ def test_the_backbone_is_the_checkpoints_and_the_head_is_new(
         assert torch.equal(value, trained[f"backbone.{name}"])
     count = len(model.backbone.state_dict())
     of_head = len(trained) - count
-    assert f"{count} of the backbone's {count} tensors taken" in caplog.text
+    assert f"loaded {count} of the backbone's {count} tensors" in caplog.text
     assert (
-        f"in that checkpoint, not taken: {of_head} tensors (head.layers.deconvolutions, head.layers.last)"
+        f"only in the checkpoint, not loaded: {of_head} tensors (head.layers.deconvolutions, head.layers.last)"
         in caplog.text
     )
 
@@ -65,7 +65,7 @@ def test_what_a_backbone_for_heatmaps_lacks_keeps_its_value_and_is_told(
     state = model.backbone.state_dict()
     of_backbone = [name for name in trained if name.startswith("backbone.")]
     assert all(torch.equal(state[name.removeprefix("backbone.")], trained[name]) for name in of_backbone)
-    assert "not in that checkpoint, left as they were:" in caplog.text
+    assert "not in the checkpoint, unchanged:" in caplog.text
     assert all(value.isfinite().all() for value in state.values())
 
 
@@ -73,7 +73,7 @@ def test_other_normalisation_than_the_checkpoints_is_told(checkpoint: Path, capl
     model_of(config_of(init_from=str(checkpoint)), seed=0)
     assert "pixel_std" not in caplog.text
     model_of(config_of(init_from=str(checkpoint), pixel_std=[1, 1, 1]), seed=0)
-    assert "trained with model.pixel_std=[0.229, 0.224, 0.225], this one has [1.0, 1.0, 1.0]" in caplog.text
+    assert "trained with model.pixel_std=[0.229, 0.224, 0.225], but this config has [1.0, 1.0, 1.0]" in caplog.text
     assert "pixel_mean" not in caplog.text
 
 
@@ -103,7 +103,7 @@ def test_a_folder_of_the_same_architecture_is_the_same_backbone(checkpoint: Path
 
 
 def test_another_backbone_is_refused(checkpoint: Path) -> None:
-    with pytest.raises(InputError, match=r"best\.pt has the backbone test_resnet and not resnet18; set model\."):
+    with pytest.raises(InputError, match=r"best\.pt has the backbone test_resnet, but model\."):
         model_of(config_of("resnet18", init_from=str(checkpoint)), seed=0)
 
 
@@ -112,5 +112,5 @@ def test_a_backbone_of_other_widths_is_refused(checkpoint: Path) -> None:
     name = next(iter(tree["model"]))
     tree["model"][name] = tree["model"][name][:1]
     torch.save(tree, checkpoint)
-    with pytest.raises(InputError, match=rf"{name} of .*best\.pt has the shape .*model\.backbone\.options"):
+    with pytest.raises(InputError, match=rf"{name} has shape .*best\.pt, .*model\.backbone\.options"):
         model_of(config_of(init_from=str(checkpoint)), seed=0)

@@ -72,7 +72,7 @@ def test_weights_of_ones_own_go_before_the_folders(tmp_path: Path) -> None:
 def test_a_folder_with_weights_of_another_model_is_refused(tmp_path: Path) -> None:
     saved(tmp_path / "mine", "test_resnet")
     torch.save({"a": torch.zeros(1)}, tmp_path / "mine" / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"cannot get weights of 'local-dir:.*pretrained=false"):
+    with pytest.raises(InputError, match=r"cannot load the weights of 'local-dir:.*pretrained=false"):
         Backbone(f"local-dir:{tmp_path / 'mine'}", pretrained=True)
 
 
@@ -92,7 +92,7 @@ def test_a_prefixed_name_that_leads_nowhere_is_refused(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=rf"model\.backbone\.name: '{name}' leads to no config\.json"):
+    with pytest.raises(InputError, match=rf"model\.backbone\.name: '{name}' does not lead to a config\.json"):
         Backbone(name)
 
 
@@ -113,7 +113,7 @@ def test_pretrained_weights_come_from_a_local_file(tmp_path: Path) -> None:
 
 def test_a_wrong_weights_file_is_refused_with_a_mend(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pth")
-    with pytest.raises(InputError, match=r"weights\.pth does not hold weights of 'resnet18'.*pretrained=false"):
+    with pytest.raises(InputError, match=r"weights\.pth contains no weights of 'resnet18'.*pretrained=false"):
         Backbone("resnet18", pretrained=True, weights=str(tmp_path / "weights.pth"))
 
 

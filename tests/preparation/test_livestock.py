@@ -182,7 +182,9 @@ def test_the_command_makes_it_once(
 ) -> None:
     command = ("prepare_data.py", "livestock", "--root", tmp_path)
     result = run_script(*command)
-    assert result.returncode == 2 and "is made from a checkout; git clone https://github.com/yww0411/" in result.stderr
+    assert (
+        result.returncode == 2 and "is made from a repository; git clone https://github.com/yww0411/" in result.stderr
+    )
     result = run_script(*command, "--source", checkout)
     assert result.returncode == 0, result.stderr
     assert "CC BY 4.0" in result.stdout and "livestock_train.json: 18 joints" in result.stdout
@@ -200,7 +202,9 @@ def test_what_an_interrupted_run_left_is_made_anew(checkout: Path, made: Path, t
 
 
 def test_a_checkout_for_a_data_set_without_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--source: COCO 2017 keypoints is not made from a checkout; leave it out"):
+    with pytest.raises(
+        InputError, match="--source: COCO 2017 keypoints is not made from a repository; remove this option"
+    ):
         prepare(SOURCES["coco"], tmp_path, tmp_path)
 
 
@@ -219,10 +223,10 @@ def drop_a_joint(data: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (shutil.rmtree, r"train_annotations\.coco\.json: is missing; pass --source with the folder of a checkout"),
+        (shutil.rmtree, r"train_annotations\.coco\.json: missing; pass --source with the folder of a clone"),
         (lambda data: next((data / "cattle/A/images").iterdir()).unlink(), r"_png\.rf\..*cannot read the picture"),
-        (rename_a_sheep, r"above-\d+-_png.*: expected a name that begins with left- or right-"),
-        (drop_a_joint, r"cattle/B/.*: annotation 1: expected a box and 18 joints, all of finite numbers"),
+        (rename_a_sheep, r"above-\d+-_png.*: expected a name that starts with left- or right-"),
+        (drop_a_joint, r"cattle/B/.*: annotation 1: expected a box and 18 joints with finite numbers"),
     ],
 )
 def test_what_is_no_checkout_of_v1_is_named(

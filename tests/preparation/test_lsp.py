@@ -90,7 +90,7 @@ def test_other_files_are_refused(original: Path, tmp_path: Path) -> None:
     for content, message in (
         ({"joints": np.zeros((14, 4, 5))}, r"joints.mat: 'joints' is \(14, 4, 5\), expected 3 × 14 × N"),
         ({"points": np.zeros(3)}, "not the joints.mat of Leeds Sports Pose"),
-        ({"joints": np.full((3, 14, 5), np.nan)}, "'joints' has NaN"),
+        ({"joints": np.full((3, 14, 5), np.nan)}, "'joints' contains NaN"),
     ):
         savemat(original, content)
         with pytest.raises(InputError, match=message):

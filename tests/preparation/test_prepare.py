@@ -80,7 +80,7 @@ def test_missing_pictures_are_told(served: Source, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.manual])
 def test_files_to_get_by_hand_are_told_before_anything_is_fetched(name: str, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"(annotations/\w+|joints\.mat).* cannot be fetched .* by hand from https?://"
+        InputError, match=r"(annotations/\w+|joints\.mat).* must be downloaded by hand: get the files from https?://"
     ):
         prepare(SOURCES[name], tmp_path)
 

@@ -79,7 +79,7 @@ def test_files_are_named_after_the_one_that_is_split(
 def test_files_of_an_earlier_split_are_replaced_only_if_asked(source: Path) -> None:
     kept = source.with_name("hands_tune2017.json")
     kept.write_text("{}")
-    with pytest.raises(InputError, match=r"hands_tune2017\.json: is there already; pass --overwrite"):
+    with pytest.raises(InputError, match=r"hands_tune2017\.json: already exists; pass --overwrite"):
         split_file(source, source.parent, SHARES, "who")
     assert kept.read_text() == "{}" and not source.with_name("hands_fit2017.json").exists()
     split_file(source, source.parent, SHARES, "who", overwrite=True)
@@ -95,7 +95,7 @@ def test_the_file_itself_is_never_replaced(source: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "problem"),
-    [("width", "has one group only by 'width'"), ("film", "image 1: its group 'film' is missing")],
+    [("width", "has only one group by 'width'"), ("film", "image 1: its group 'film' is missing")],
 )
 def test_a_key_that_makes_no_groups_is_refused(source: Path, key: str, problem: str) -> None:
     with pytest.raises(InputError, match=rf"hands_train2017\.json: {problem}"):
@@ -105,7 +105,7 @@ def test_a_key_that_makes_no_groups_is_refused(source: Path, key: str, problem: 
 
 def test_one_picture_cannot_be_split(write_coco: Callable[..., Path]) -> None:
     path = write_coco()
-    with pytest.raises(InputError, match=r"has fewer than two pictures, which cannot be split"):
+    with pytest.raises(InputError, match=r"has fewer than two pictures, so it cannot be split"):
         split_file(path, path.parent, SHARES)
 
 
@@ -117,7 +117,7 @@ def test_a_person_without_picture_is_named(write_coco: Callable[..., Path]) -> N
 
 def test_numbers_that_json_does_not_have_are_told(write_coco: Callable[..., Path]) -> None:
     path = write_coco(persons=[{"image_id": n, "area": float("nan")} for n in range(1, 11)], pictures=[{}] * 10)
-    with pytest.raises(InputError, match=r"annotations\.json: has NaN or infinity"):
+    with pytest.raises(InputError, match=r"annotations\.json: contains NaN or infinity"):
         split_file(path, path.parent, {"tune": 0.2})
 
 
@@ -148,7 +148,7 @@ def test_the_command_says_what_is_where(
         ["test", "3", "6", "9", str(source.with_name("hands_test2017.json"))],
     ]
     result = run_script(*command)
-    assert result.returncode == 2 and "is there already" in result.stderr and result.stderr.count("\n") == 1
+    assert result.returncode == 2 and "already exists" in result.stderr and result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_command_says_what_is_where(
         (["--shares", "tune=0.1", "tune=0.2"], "each part once"),
         (["--shares", "../tune=0.1"], "expected PART=SHARE"),
         (["--shares", "tune=0.5", "calibrate=0.5"], "leave nothing to train on"),
-        (["--blocks", "5", "--group-key", "who"], "leave it out, or --group-key"),
+        (["--blocks", "5", "--group-key", "who"], "cannot be used with --group-key"),
         (["--blocks", "1"], "expected 2 or more"),
     ],
 )

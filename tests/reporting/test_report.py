@@ -47,7 +47,7 @@ def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
         assert max(experiment.mistakes.corrected_ap) > experiment.mistakes.ap
         assert experiment.config == config
     assert isinstance(measured[0].uncertainty, Uncertainty)
-    assert [gallery.title for gallery in measured[1].galleries] == ["The worst"]  # by l1 none is surer than others
+    assert [gallery.title for gallery in measured[1].galleries] == ["Lowest OKS"]  # by l1 none is surer than others
 
     path = tmp_path / "new" / "report.html"
     write_report(path, measured)
@@ -57,8 +57,8 @@ def test_experiments_stand_side_by_side_on_a_page_that_needs_nothing_beside_it(
     assert text.count("data:image/jpeg") == sum(len(g.pictures) for e in measured for g in e.galleries)
     for name in ("laplace", "l1"):
         assert f"<td>{name}</td>" in text
-    assert "That of laplace was chosen on the same persons, so its numbers are a little too good." in text
-    assert "l1: no reliability and no densities; the loss l1 learns no sigma" in text
+    assert "That of laplace was selected on the same persons, so its metrics are slightly optimistic." in text
+    assert "l1: no reliability and densities: the loss l1 learns no sigma" in text
     assert "Learned density: laplace" in text and "Learned density: l1" not in text
 
 
@@ -71,10 +71,10 @@ def test_nme_stands_beside_its_curve_for_those_that_have_a_reference(
     write_report(tmp_path / "report.html", measured)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     section = text.partition("<h2>Normalised error</h2>")[2].partition("</section>")[0]
-    assert 'alt="Share of persons against NME"' in section
+    assert 'alt="Fraction of persons against NME"' in section
     assert "<td>the distance between left_eye and right_eye</td>" in section
     assert f"<td>{measured[0].metrics['gt/NME']:.4f}</td>" in section and section.count("<tr>") == 2
-    assert "Without eval.nme_reference, so not here: none." in section
+    assert "Not shown, because eval.nme_reference is not set: none." in section
     assert measured[0].nme.metrics()["NME"] == measured[0].metrics["gt/NME"]
 
     write_report(tmp_path / "without.html", measured[1:])
@@ -113,9 +113,9 @@ def test_what_cannot_stand_side_by_side_is_refused_before_the_first_prediction(
     (other / "checkpoints").mkdir(parents=True)
     torch.save(tree, other / "checkpoints" / "best.pt")
     monkeypatch.setattr("rlepose.validation.pose_source.TableSource.predict", lambda *_: pytest.fail("predicted first"))
-    with pytest.raises(InputError, match=r"other has the 17 joints snout, .*a report for each"):
+    with pytest.raises(InputError, match=r"other has the 17 joints snout, .*write one for each"):
         measure_all([folder, other])
-    with pytest.raises(InputError, match=r"empty: no experiment with a checkpoint, .*best\.pt does not exist"):
+    with pytest.raises(InputError, match=r"empty: not an experiment with a checkpoint, .*best\.pt does not exist"):
         measure_all([folder, folder.parent / "empty"])
 
 

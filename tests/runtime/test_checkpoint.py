@@ -18,6 +18,7 @@ from rlepose.runtime.checkpoint import (
     results_folder,
     save_checkpoint,
 )
+from rlepose.runtime.checkpoint_file import load_state
 from rlepose.runtime.trained_model import network_from_checkpoint
 
 
@@ -100,7 +101,7 @@ def test_a_cut_off_file_is_refused(checkpoint: Checkpoint, tmp_path: Path, keep:
     path = tmp_path / "a.pt"
     save_checkpoint(path, checkpoint)
     os.truncate(path, int(path.stat().st_size * keep))
-    with pytest.raises(InputError, match="not a readable checkpoint"):
+    with pytest.raises(InputError, match=r"not a (readable )?checkpoint"):
         load_checkpoint(path)
 
 
@@ -125,6 +126,15 @@ def test_weights_of_another_joint_count_are_refused(checkpoint: Checkpoint, tmp_
     other = dataclasses.replace(checkpoint, skeleton=skeleton_from_names(["a", "b"]))
     with pytest.raises(InputError, match=r"a\.pt: its model does not fit this config.*size mismatch"):
         network_from_checkpoint(other, other.config, tmp_path / "a.pt")
+
+
+def test_what_does_not_fit_is_told_in_a_few_names(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(*[torch.nn.Linear(1, 1) for _ in range(100)])
+    with pytest.raises(
+        InputError, match=r'its model does not fit this config \(Missing key.*"0\.weight".* … '
+    ) as error:
+        load_state(network, {"other": torch.zeros(1)}, "model", tmp_path / "a.pt")
+    assert len(str(error.value)) < 600
 
 
 def test_results_lie_beside_the_folder_of_checkpoints_or_beside_a_file_that_was_moved(tmp_path: Path) -> None:

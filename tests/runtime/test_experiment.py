@@ -17,7 +17,7 @@ from tests.training.running import experiment_of, losses, run, trainer_of
 def test_a_second_run_of_the_same_name_asks_what_to_do(tiny_config: Callable[..., Config]) -> None:
     config = tiny_config("train.epochs=1")
     run(config)
-    with pytest.raises(InputError, match=r"holds an earlier run; pass --resume .* --overwrite .* --name"):
+    with pytest.raises(InputError, match=r"contains an earlier run; pass --resume .* --overwrite .* --name"):
         run(config)
     run(config, overwrite=True)
     assert len(losses(config)) == len(trainer_of(config).task.order)
@@ -28,7 +28,7 @@ def test_what_is_left_of_a_finished_run_is_an_earlier_run(tmp_path: Path, name: 
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).touch()
     (tmp_path / "config.yaml").touch()
-    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+    with pytest.raises(InputError, match=r"contains an earlier run; pass --overwrite to delete it, or --name"):
         Experiment(tmp_path).check(resume=False, overwrite=False)
     Experiment(tmp_path).check(resume=False, overwrite=True)
 
@@ -40,7 +40,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("fcntl.lockf", refuse)
     with (
-        pytest.raises(InputError, match=r"exp/lock: the file system gives no locks"),
+        pytest.raises(InputError, match=r"exp/lock: the file system supports no locks"),
         Experiment(tmp_path / "exp").alone(),
     ):
         pass
@@ -65,6 +65,6 @@ def test_a_folder_that_is_no_experiment_is_not_touched(tiny_config: Callable[...
     folder = experiment_of(config).folder
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is not empty and holds no experiment"):
+    with pytest.raises(InputError, match="not empty, and not the folder of an experiment"):
         run(config, overwrite=True)
     assert (folder / "thesis.txt").exists()

@@ -64,7 +64,7 @@ def test_its_run_goes_on_with_the_options_that_it_had(config: Config, caplog: py
     shutil.copy(OLD, experiment.last)
     with caplog.at_level(logging.WARNING):
         train(longer, ALONE, resume=True)
-    (warning,) = [text for text in caplog.messages if text.startswith("resuming with other options than before: ")]
+    (warning,) = [text for text in caplog.messages if text.startswith("resuming with changed options: ")]
     changed = [line.partition(": ")[0] for line in warning.partition(": ")[2].split("; ")]
     assert changed == ["output_dir", "data.root", "train.epochs"]
     progress = load_checkpoint(experiment.last).progress

@@ -36,9 +36,9 @@ def test_the_precision_is_the_one_asked_for(name: str, computes_in_bfloat16: Cal
 @pytest.mark.parametrize(
     ("supported", "network", "expected", "reason"),
     [
-        (True, PLAIN, torch.bfloat16, "the CPU computes in it"),
-        (True, DEPTHWISE, torch.float32, "slows its depthwise convolutions down"),
-        (False, PLAIN, torch.float32, "does not compute in bfloat16"),
+        (True, PLAIN, torch.bfloat16, "supported by the CPU"),
+        (True, DEPTHWISE, torch.float32, "depthwise convolutions are slower"),
+        (False, PLAIN, torch.float32, "does not support bfloat16"),
     ],
 )
 def test_on_a_cpu_auto_takes_bfloat16_where_it_is_faster_and_says_why(

@@ -67,7 +67,7 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
 
     result = run_script("report.py", tmp_path / "exp" / "first", "--out", tmp_path / "report.html", "--pictures", 2)
     assert result.returncode == 0, result.stderr
-    assert "Kinds of mistakes" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Types of mistakes" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
     result = run_script("recalibrate.py", "--checkpoint", checkpoint, "--method", "isotonic")
     assert result.returncode == 0, result.stderr
@@ -75,7 +75,7 @@ def test_train_then_validate_with_true_and_with_detected_boxes(
     assert load_checkpoint(checkpoint).recalibration.method == "isotonic"
 
     again = run_script("train.py", "--cfg", CONFIG, "--name", "first", "--set", *tiny_overrides)
-    assert "pass --resume to go on with it, --overwrite to delete it" in complaint(again)
+    assert "pass --resume to continue it, --overwrite to delete it" in complaint(again)
 
 
 def test_an_unknown_option_is_answered_with_the_nearest(run_script: Run) -> None:
@@ -116,5 +116,5 @@ def test_a_folder_that_cannot_be_made_is_named(run_script: Run, tiny_overrides: 
 
 
 def test_a_missing_checkpoint_is_named(run_script: Run) -> None:
-    assert "nowhere: no experiment with a checkpoint" in complaint(run_script("report.py", "exp/nowhere"))
+    assert "nowhere: not an experiment with a checkpoint" in complaint(run_script("report.py", "exp/nowhere"))
     assert "no.pt: no such checkpoint" in complaint(run_script("validate.py", "--checkpoint", "no.pt"))

@@ -125,7 +125,7 @@ def test_the_table_has_a_row_a_loss_and_a_column_a_noise() -> None:
     ("option", "numbers"), [("--seeds", (0, 1, 1)), ("--steps", (1, 0, 1)), ("--processes", (1, 1, 0))]
 )
 def test_a_number_below_one_is_refused_by_its_option(option: str, numbers: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match=f"{option} 0: give 1 or more"):
+    with pytest.raises(InputError, match=f"{option}: expected 1 or more, got 0"):
         run_cases(["l2"], ["gaussian"], *numbers)
 
 

@@ -23,7 +23,7 @@ from tests.training.running import losses, run, trainer_of
 TWO_MAPS = ("model.head.name=heatmap", "loss.name=heatmap_mse", "model.backbone.options={out_indices: [2, 3]}")
 SENTENCE = (
     r"model\.head\.name: heatmap reads only the first of the backbone's 2 maps, so 22 parameters "
-    r"\(model\.backbone\.features\.stages_3\.downsample\.0\.weight, …\) would never learn; .*out_indices"
+    r"\(model\.backbone\.features\.stages_3\.downsample\.0\.weight, …\) would not be trained; .*out_indices"
 )
 
 
@@ -63,7 +63,7 @@ def test_two_ranks_are_refused_before_the_first_step(
     result = run_script("train.py", "--cfg", "configs/synthetic_res18_rle.yaml", *overrides, ranks=2)
     assert result.returncode != 0
     assert len(re.findall(SENTENCE, result.stderr)) == 1
-    assert "steps an epoch" not in result.stdout + result.stderr
+    assert "steps per epoch" not in result.stdout + result.stderr
 
 
 class WithSpare(RegressionHead):
@@ -109,8 +109,8 @@ class FlowWithSpare(RealNVP):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (WithSpare, r"model\.head\.name: regression leaves 2 parameters \(model\.head\.spare\.weight, …\) of its own"),
-        (Constant, r"model\.head\.name: regression leaves 2 parameters \(model\.head\.coordinates\.weight, …\)"),
+        (WithSpare, r"model\.head\.name: regression has 2 parameters \(model\.head\.spare\.weight, …\) without"),
+        (Constant, r"model\.head\.name: regression has 2 parameters \(model\.head\.coordinates\.weight, …\)"),
         (Detached, r"model\.head\.name: regression reads none of the backbone's 1 maps, so \d+ parameters"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_head_that_leaves_out_a_map_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_backbone_with_layers_behind_its_last_map_is_refused_and_built_without_them() -> None:
-    with pytest.raises(InputError, match=r"mobilenetv3_small_050 makes its maps without 107 .*\{feature_cls: getter\}"):
+    with pytest.raises(InputError, match=r"mobilenetv3_small_050 does not need 107 .*\{feature_cls: getter\}"):
         check(case(backbone="mobilenetv3_small_050", out_indices=[2]))
     check(case(backbone="mobilenetv3_small_050", out_indices=[2], feature_cls="getter"))
 

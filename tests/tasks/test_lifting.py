@@ -231,7 +231,7 @@ def test_validate_gives_the_numbers_of_the_last_validation_and_writes_joints_and
     assert {file.name for file in out.iterdir()} == {
         *("metrics.json", "validation.json", "keypoints_gt.json", "persons_gt.png")
     }
-    with pytest.raises(InputError, match=r"--onnx: .* lifts 2-D poses"):
+    with pytest.raises(InputError, match=r"--onnx: not supported for lifting models"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], out, ALONE, onnx=tmp_path / "x.onnx")
     with pytest.raises(InputError, match=r"--boxes: boxes\.json: in 3-D"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["boxes.json"], out, ALONE)
@@ -282,7 +282,7 @@ def test_two_ranks_give_the_losses_and_metrics_of_one_process_with_the_same_halv
 
 @pytest.mark.parametrize("override", ["train.batch_size=1", "train={batch_size: 4, accumulate: 4}"])
 def test_one_pose_at_a_time_is_refused(lifting_config: Callable[..., Config], override: str) -> None:
-    with pytest.raises(InputError, match=r"train\.batch_size: .* leave one at a time.*take 2 or more each"):
+    with pytest.raises(InputError, match=r"train\.batch_size: .* leave one pose at a time.*2 or more"):
         build_trainer(lifting_config(override), ALONE)
 
 
@@ -290,11 +290,11 @@ def test_a_batch_larger_than_the_data_set_takes_all_persons(
     lifting_config: Callable[..., Config], caplog: pytest.LogCaptureFixture
 ) -> None:
     train(lifting_config("train.batch_size=1000", "train.epochs=1"), ALONE)
-    assert "only 160 training persons: a step takes 160 instead of train.batch_size=1000" in caplog.text
+    assert "only 160 training persons, so a step uses 160 instead of train.batch_size=1000" in caplog.text
 
 
 def test_a_batch_that_does_not_divide_by_the_ranks_is_refused(lifting_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"train\.batch_size: 32 does not divide by 3 ranks"):
+    with pytest.raises(InputError, match=r"train\.batch_size: 32 is not divisible by 3 ranks"):
         build_trainer(lifting_config(), Ranks(0, 3, torch.device("cpu")))
 
 
@@ -305,7 +305,7 @@ def test_missing_labels_are_named(lifting_config: Callable[..., Config]) -> None
 
 def test_people_to_test_on_must_not_be_trained_on(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 1, 5, 6, 7, 8"):
         build_trainer(lifting_config(f"data.val_annotations={path}"), ALONE)
 
 
@@ -329,7 +329,7 @@ def test_lifted_poses_are_no_submission(lifting_config: Callable[..., Config], t
     train(config, ALONE)
     path = Experiment.of(config).best
     checkpoint = load_checkpoint(path)
-    with pytest.raises(InputError, match="but the server wants the 17 of COCO"):
+    with pytest.raises(InputError, match="but the server expects COCO's 17"):
         submit_checkpoint(path, config, checkpoint, "boxes.json", tmp_path, ALONE)
 
 

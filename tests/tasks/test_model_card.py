@@ -19,6 +19,7 @@ from rlepose.tasks.model_card import card_path, model_card, with_calibration
 from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
+PERSONS = {"training": (2, {"crowd": 3}), "validation": (3, {})}
 
 
 def trained(config: Config) -> tuple[Path, str]:
@@ -60,7 +61,8 @@ def test_calibration_is_filled_in_once_it_is_measured(tiny_config: Callable[...,
 def test_the_card_explains_sigma_where_the_loss_learns_one(loss: str) -> None:
     head = "heatmap" if loss == "heatmap_mse" else "regression"
     config = with_overrides(Config(name="case"), [f"loss.name={loss}", f"model.head.name={head}"])
-    card = model_card(config, COCO, {"gt/AP": 0.5, "gt/APM": None}, epoch=1, persons={"training": 2, "validation": 3})
-    assert (f"No sigma: the loss {loss} learns none." in card) == (not LOSSES[loss].needs_sigma)
+    card = model_card(config, COCO, {"gt/AP": 0.5, "gt/APM": None}, epoch=1, persons=PERSONS)
+    assert (f"No sigma: the loss {loss} does not learn one." in card) == (not LOSSES[loss].needs_sigma)
     assert (f"`sigma` (B, K, 2), in the same unit: {LOSSES[loss].about_sigma}." in card) == LOSSES[loss].needs_sigma
     assert "| gt/APM | – |" in card
+    assert "* training: 2 persons of " in card and "`; left out: 3 × crowd\n" in card

@@ -46,8 +46,8 @@ def film_of_training(trees: dict[str, Tree]) -> None:
 def test_a_group_that_is_in_both_files_is_refused(grouped: Callable[..., Config]) -> None:
     with pytest.raises(
         InputError,
-        match=r"data\.group_key: 1 of 2 groups by 'film' in .*val\.json are also in .*train\.json, the first is "
-        r"train 1; split by groups \(scripts/split_dataset\.py\)",
+        match=r"data\.group_key: 1 of 2 groups by 'film' in .*val\.json are also in .*train\.json, first "
+        r"train 1; split by groups \(`rlepose split`\)",
     ):
         trainer_of(grouped(film_of_training))
 

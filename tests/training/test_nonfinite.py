@@ -43,7 +43,7 @@ def test_a_diverged_loss_stops_the_run_and_keeps_the_checkpoint(tiny_config: Cal
         trainer.task.step.model.head.coordinates.bias.fill_(float("nan"))
     with pytest.raises(
         DivergedError,
-        match=r"became NaN .*, first seen in the loss of annotation \d+ in .*jpg; .*last\.pt is from before",
+        match=r"became NaN .*, first seen in the loss of annotation \d+ in .*jpg; .*last\.pt was saved before",
     ):
         trainer.fit()
     assert experiment_of(config).last.read_bytes() == before

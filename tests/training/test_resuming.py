@@ -1,6 +1,7 @@
 """A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
 
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 
 from rlepose.config.config import Config
-from rlepose.errors import InputError
+from rlepose.errors import InputError, Stopped
 from rlepose.jobs.train import train
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.checkpoint_file import write_tree
 from rlepose.runtime.experiment import Experiment
 from rlepose.training.trainer import Trainer
+from rlepose.validation.coco_evaluator import CocoEvaluator
+from rlepose.validation.validation import Validation
 from tests.training.running import ALONE, experiment_of, lines, losses, run, trainer_of
 
 
@@ -99,7 +102,7 @@ def test_resuming_within_an_epoch_of_other_steps_is_refused(tiny_config: Callabl
     trainer.state.seen = 8
     write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(config, resume=True)
-    with pytest.raises(InputError, match=r"set train\.batch_size=8 until the epoch's end"):
+    with pytest.raises(InputError, match=r"set train\.batch_size=8 until the end of the epoch"):
         trainer_of(tiny_config("train.batch_size=4"), resume=True)
 
 
@@ -108,7 +111,9 @@ def test_resuming_with_fewer_epochs_than_are_done_is_refused(tiny_config: Callab
     trainer.state.epoch = 2
     write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(tiny_config("train.epochs=2"), resume=True)
-    with pytest.raises(InputError, match=r"train\.epochs=1, but .*last\.pt has 2 done; set it to 2 or more"):
+    with pytest.raises(
+        InputError, match=r"train\.epochs=1, but .*last\.pt has already finished 2 epochs; set it to 2 or more"
+    ):
         trainer_of(tiny_config("train.epochs=1"), resume=True)
 
 
@@ -116,7 +121,9 @@ def test_resuming_within_an_epoch_that_is_no_longer_wanted_is_refused(tiny_confi
     trainer = trainer_of(tiny_config("train.epochs=3"))
     trainer.state.epoch, trainer.state.seen = 2, 8
     write_tree(trainer.experiment.last, trainer.tree())
-    with pytest.raises(InputError, match=r"train\.epochs=2, but .* has 2 and 8 persons done; set it to 3 or more"):
+    with pytest.raises(
+        InputError, match=r"train\.epochs=2, but .* has already finished 2 epochs and 8 persons; set it to 3 or more"
+    ):
         trainer_of(tiny_config("train.epochs=2"), resume=True)
 
 
@@ -133,7 +140,7 @@ def test_another_set_of_backbone_options_is_told_when_resuming(
     trainer = trainer_of(tiny_config(f"model.backbone.options={before}"))
     write_tree(trainer.experiment.last, trainer.tree())
     trainer_of(tiny_config(f"model.backbone.options={now}"), resume=True)
-    assert re.search(rf"resuming with other options than before: {told}$", caplog.text, re.MULTILINE)
+    assert re.search(rf"resuming with changed options: {told}$", caplog.text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_resume_takes_the_new_rate_and_refuses_another_optimizer(tiny_config: Ca
 
 
 def test_resume_without_a_checkpoint_is_refused(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"--resume: there is no checkpoint .*last\.pt"):
+    with pytest.raises(InputError, match=r"--resume: no checkpoint .*last\.pt"):
         run(tiny_config(), resume=True)
 
 
@@ -203,7 +210,7 @@ def test_requeue_deletes_no_results_where_it_cannot_go_on(tiny_config: Callable[
     best.parent.mkdir(parents=True)
     best.touch()
     (best.parent.parent / "config.yaml").touch()
-    with pytest.raises(InputError, match=r"holds an earlier run; pass --overwrite to delete it, or --name"):
+    with pytest.raises(InputError, match=r"contains an earlier run; pass --overwrite to delete it, or --name"):
         train(config, ALONE, requeue=True)
     assert best.exists()
 
@@ -214,6 +221,36 @@ def test_requeue_begins_again_where_a_run_ended_before_its_first_checkpoint(tiny
     (experiment.folder / "config.yaml").touch()
     (experiment.folder / "metrics.jsonl").write_text('{"step": 1}\n')
     experiment.check(resume=False, overwrite=False, requeue=True)
+
+
+def test_a_signal_before_the_first_step_leaves_something_to_go_on_from(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config()
+    whole = Validation.run
+
+    def run_and_signal(validation: Validation[Any], model: Any, batches: int | None = None) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return whole(validation, model, batches)
+
+    monkeypatch.setattr(Validation, "run", run_and_signal)
+    with pytest.raises(Stopped):
+        run(config)
+    monkeypatch.undo()
+    run(config, resume=True)
+    assert lines(config)[-1]["epoch"] == config.train.epochs
+
+
+def test_what_is_broken_in_validation_shows_before_the_first_step(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(CocoEvaluator, "evaluate", broken)
+    monkeypatch.setattr(Trainer, "step", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(RuntimeError, match="broken"):
+        run(tiny_config())
 
 
 def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config]) -> None:

@@ -59,7 +59,9 @@ def test_a_heatmap_that_would_not_lie_evenly_in_the_crop_is_refused(tiny_config:
 
 
 def test_a_backbone_of_another_input_size_is_refused_before_training(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"data\.input_size_hw: the backbone cannot take crops of 64x64 .*img_size"):
+    with pytest.raises(
+        InputError, match=r"data\.input_size_hw: the backbone does not support crops of 64x64 .*img_size"
+    ):
         trainer_of(tiny_config("model.backbone.name=vit_tiny_patch16_224"))
     trainer_of(tiny_config("model.backbone.name=vit_tiny_patch16_224", "model.backbone.options={img_size: [64, 64]}"))
 
@@ -159,7 +161,7 @@ def test_the_checkpoint_that_select_by_names_is_kept(
     trainer.fit()
     best = experiment_of(config).best
     assert load_checkpoint(best).progress["epoch"] == best_epoch
-    assert ("chosen for being the last" in best.with_suffix(".md").read_text()) == (select_by == "last")
+    assert ("checkpoint is the last one" in best.with_suffix(".md").read_text()) == (select_by == "last")
 
 
 @pytest.mark.parametrize(("select_by", "best_epoch"), [("null", 1), ("gt/AP", 1), ("gt/AR", 2), ("last", 2)])
@@ -244,12 +246,12 @@ def test_training_validation_and_checkpoint_mirror_the_pairs_that_the_config_giv
 
 
 def test_another_number_of_joints_than_the_configs_is_refused(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"data\.num_keypoints: 14 joints are asked for but .* has 17: nose, left_eye"):
+    with pytest.raises(InputError, match=r"data\.num_keypoints: expected 14 joints, but .* has 17: nose, left_eye"):
         trainer_of(tiny_config("data.num_keypoints=14"))
 
 
 def test_a_batch_that_does_not_divide_by_the_ranks_is_refused(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"train\.batch_size: 8 does not divide by 3 ranks"):
+    with pytest.raises(InputError, match=r"train\.batch_size: 8 is not divisible by 3 ranks"):
         trainer_of(tiny_config(), ranks=Ranks(0, 3, torch.device("cpu")))
 
 
@@ -270,6 +272,22 @@ def test_a_missing_picture_ends_the_run_or_is_left_out(
     run(config)
     assert "000000000001.jpg" in caplog.text
     assert all(np.isfinite(losses(config)))
+
+
+def test_a_run_in_which_every_picture_is_skipped_ends(
+    tiny_config: Callable[..., Config], case_folder: Path, tmp_path: Path
+) -> None:
+    data = "{train_annotations: ann.json, val_annotations: ann.json, train_images: images, val_images: images}"
+    config = tiny_config(
+        f"data={data}",
+        f"data.root={case_folder / 'all_pictures_of_another_size'}",
+        f"data.cache_dir={tmp_path}",
+        "data.on_bad_image=skip",
+        "train.batch_size=1",
+    )
+    with pytest.raises(InputError, match=r"none of 3 pictures could be read, so nothing is left: "):
+        run(config)
+    assert not experiment_of(config).best.exists()
 
 
 # From random weights, normalised features are slow to tell eight pictures apart.

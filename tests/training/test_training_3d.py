@@ -162,7 +162,7 @@ def test_a_person_without_a_camera_is_named(tiny_3d_config: Callable[..., Config
 
 def test_people_to_test_on_must_not_be_trained_on(tiny_3d_config: Callable[..., Config], tmp_path: Path) -> None:
     path = write_h36m(tmp_path / "again", "train", 1, seed=0, pictures=False)
-    with pytest.raises(InputError, match=r"data\.train_annotations has the subjects 1, 5, 6, 7, 8"):
+    with pytest.raises(InputError, match=r"data\.train_annotations contains subjects 1, 5, 6, 7, 8"):
         trainer_of(tiny_3d_config(f"data.val_annotations={path}", "data.val_images=h36m/images"))
 
 
@@ -174,7 +174,7 @@ def test_a_file_of_the_other_format_is_told(tiny_3d_config: Callable[..., Config
 
 
 def test_halves_must_divide_among_the_ranks(tiny_3d_config: Callable[..., Config]) -> None:
-    with pytest.raises(InputError, match=r"train\.batch_size: 6 does not divide by 1 ranks .* × 2 halves"):
+    with pytest.raises(InputError, match=r"train\.batch_size: 6 is not divisible by 1 ranks .* × 2 halves"):
         trainer_of(tiny_3d_config("train={batch_size: 6, accumulate: 2}"))
 
 

@@ -120,7 +120,7 @@ def test_persons_without_a_length_are_left_out_told_and_counted(
     validation, poses = predicted(faces_config(f"eval.nme_reference={EYES}"))
     metrics, _ = validation.evaluator.evaluate(poses)
     assert metrics["gt/NME_left_out"] == 3
-    reported = "persons left out: 1 × reference without label, 2 × reference of length 0"
+    reported = "skipped persons: 1 × reference without label, 2 × reference of length 0"
     assert [reported in message for message in caplog.messages].count(True) == 1
     assert validation.evaluator.format_table(metrics).splitlines()[-1].split()[-1] == "3"
 
@@ -177,5 +177,7 @@ def test_a_reference_that_nobody_has_is_refused(faces_config: Callable[..., Conf
     for annotation in tree["annotations"]:
         annotation["keypoints"][3 * LEFT_EYE : 3 * LEFT_EYE + 3] = [0, 0, 0]
     (tmp_path / "faces.json").write_text(json.dumps(tree))
-    with pytest.raises(InputError, match=rf"eval\.nme_reference: nobody has a length .* all {FACES} persons"):
+    with pytest.raises(
+        InputError, match=rf"eval\.nme_reference: no person has a reference length, .* all {FACES} persons"
+    ):
         build_validation(faces_config(f"eval.nme_reference={EYES}"), "gt", ALONE)

@@ -73,7 +73,7 @@ def test_calibration_is_written_beside_the_other_results(tiny_config: Callable[.
 def test_calibration_in_detected_boxes_alone_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     path = checkpoint()
     loaded = load_checkpoint(path)
-    with pytest.raises(InputError, match=r"--calibration: .* not in those of found\.json; leave --boxes out"):
+    with pytest.raises(InputError, match=r"--calibration: .* not those of found\.json; remove --boxes"):
         validate_checkpoint(path, loaded.config, loaded, ["found.json"], tmp_path, ALONE, calibration=True)
 
 
@@ -95,7 +95,7 @@ def test_a_correction_that_does_harm_is_warned_of(
     absurd = Recalibration("scale", (1000.0,))
     monkeypatch.setattr("rlepose.jobs.recalibrate.fit_recalibration", lambda *_: absurd)
     recalibrate_checkpoint(path, config, load_checkpoint(path), "scale", tmp_path / "new.pt", tmp_path, ALONE)
-    assert "the correction does not carry over to the others" in caplog.text
+    assert "the correction does not improve the other persons" in caplog.text
 
 
 def test_what_cannot_be_recalibrated_is_refused_before_predicting(
@@ -178,4 +178,4 @@ def test_the_command_fits_on_the_file_it_is_given(
     assert re.search(r"fitted on \d+ persons of .*person_keypoints_train\.json", result.stdout)
     assert load_checkpoint(path).recalibration is not None
     result = run_script(*command)
-    assert result.returncode == 2 and "--fit-images: is of the pictures of --fit-annotations" in result.stderr
+    assert result.returncode == 2 and "--fit-images: only used with --fit-annotations" in result.stderr

@@ -68,7 +68,7 @@ def test_a_dropped_picture_is_answered_and_a_bad_file_is_told(
         page.get_by_role("option", name="left_wrist").click()
         drop.set_input_files(bad)
         message = page.locator("#message textarea")
-        expect(message).to_have_value("notes.jpg: cannot be decoded as a picture; fetch the file again")
+        expect(message).to_have_value("notes.jpg: cannot be decoded as a picture; copy or download it again")
         expect(density).to_have_count(0)
 
         page.get_by_label("Clear").click()
@@ -76,7 +76,7 @@ def test_a_dropped_picture_is_answered_and_a_bad_file_is_told(
         drop.set_input_files(picture)
         expect(density).to_be_visible()
         expect(message).to_have_count(0)
-        expect(page.locator("#note")).to_contain_text("What the flow has learned")
+        expect(page.locator("#note")).to_contain_text("The density that the flow has learned")
         drawn = page.locator("#picture img")
         assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
         for name in ("nose", "left_wrist", "right_ankle"):

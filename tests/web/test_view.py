@@ -38,7 +38,7 @@ def test_typed_boxes_are_persons_and_those_outside_are_told(checkpoint: Checkpoi
     boxes = [person.bbox_xywh for person in seen.poses.persons]
     np.testing.assert_allclose(boxes, [[10, 20, 40, 80], [30, 5, 50, 60]], atol=1)
     (problem,) = seen.poses.problems
-    assert problem.startswith(f"{picture.name}: the box [9000.0, 0.0, 5.0, 5.0] has no inside")
+    assert problem.startswith(f"{picture.name}: the box [9000.0, 0.0, 5.0, 5.0] does not overlap the picture")
 
 
 def test_the_detector_is_asked_for_whom_it_finds(checkpoint: Checkpoint, picture: Path) -> None:
@@ -118,7 +118,7 @@ def test_small_pictures_are_enlarged_to_be_drawn_into(side: int, factor: int) ->
 
 @pytest.mark.parametrize(
     ("loss", "note", "shown"),
-    [("rle", "What the flow has learned", True), ("laplace", "No flow", True), ("l1", "No density", False)],
+    [("rle", "The density that the flow has learned", True), ("laplace", "No flow", True), ("l1", "No density", False)],
 )
 def test_the_note_says_what_the_density_is(
     checkpoint: Checkpoint, picture: Path, loss: str, note: str, shown: bool
@@ -157,7 +157,7 @@ def test_a_3d_pose_that_cannot_be_a_persons_is_no_error() -> None:
     person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, ones, ones[:, 0], 1.0, None, depth, ones[:, 0])
     tiles, why_not = view.in_space(person, SimpleNamespace(skeleton=H36M))
     assert tiles is None
-    assert why_not.startswith("This pose cannot be shown in space: limbs: no distance")
+    assert why_not.startswith("This pose cannot be shown in 3-D: limbs: no distance")
 
 
 def test_region_levels_of_a_normal_density_are_those_of_the_formula() -> None:

@@ -1,8 +1,9 @@
-"""Persons of a COCO-format file, or of a detection file, into a PersonTable."""
+"""Read persons from a COCO-format file or a detection file into a PersonTable."""
 
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.datasets.category_groups import CategoryGroup
-from rlepose.datasets.formats.coco_file import CocoFile, Pictures, read_json
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.formats.coco_entries import whole_number
+from rlepose.datasets.formats.coco_file import CocoFile, Pictures
+from rlepose.datasets.formats.json_file import read_json
+from rlepose.datasets.persons import PersonTable, counted
 from rlepose.errors import InputError
 from rlepose.pose.geometry import clip_boxes
 
 log = logging.getLogger(__name__)
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Annotators click on a border joint up to a pixel outside.
+# Annotators place labels of joints at the border up to one pixel outside.
 _OUTSIDE_TOLERANCE_PX = 1.0
 
 
 def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTable:
-    """The labelled persons of a file.
+    """Return the labelled persons of a file.
 
-    Left out and counted in the log, as in the original: crowds, persons of no area, boxes without an inside, and
-    persons without a labelled joint. Labels outside their picture count as no label. InputError for numbers that
-    cannot be right and when nobody remains.
+    Annotations that the file leaves out, crowds, boxes outside the picture, and persons without a labelled joint are
+    left out, and counted by reason in the log and in the table. Labels outside their picture count as unlabelled.
+    InputError for invalid numbers, and if no person remains.
     """
-    image_row = {image["id"]: row for row, image in enumerate(coco.images)}
-    sizes = _image_sizes(coco)
-    left_out: Counter[str] = Counter()
+    left_out = Counter(coco.left_out)
     ids, categories, rows, boxes, labels = [], [], [], [], []
     for annotation in coco.annotations:
-        reason = _reason_to_leave_out(coco, annotation)
+        reason = _reason_to_leave_out(annotation)
         if reason is not None:
             left_out[reason] += 1
             continue
         ids.append(annotation["id"])
         categories.append(annotation["category_id"])
-        rows.append(row_of_image(coco, annotation, image_row))
-        boxes.append(_finite(coco, annotation, "bbox", 4))
+        rows.append(coco.row_of_image[annotation["image_id"]])
+        boxes.append(_finite(coco, annotation, "bbox", 4) if annotation.get("bbox") else np.zeros(4))
         labels.append(_finite(coco, annotation, "keypoints", 3 * coco.num_keypoints))
+    coco.require(dict.fromkeys(rows))
     image_index = np.array(rows, np.int64)
-    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes[image_index])
+    sizes = coco.size_wh[image_index]
+    bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes)
     keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
-    visible = _labelled_inside(coco, keypoints, sizes[image_index])
+    visible = _labelled_inside(coco, ids, keypoints, sizes)
     table = _table(
         coco,
         image_root,
@@ -59,11 +62,16 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         visible=visible,
     )
     inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
-    left_out["box without an inside"] += int((~inside).sum())
+    left_out["box outside the picture"] += int((~inside).sum())
     left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
-    table = table.select(np.asarray(inside & labelled))
-    counts = ", ".join(f"{count} × {reason}" for reason, count in left_out.items() if count) or "none"
+    table = replace(table.select(np.asarray(inside & labelled)), left_out={k: n for k, n in left_out.items() if n})
+    counts = counted(table.left_out)
     log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
+    strange = {reason: count for reason, count in coco.left_out.items() if "lacks" in reason or "number" in reason}
+    if strange:
+        log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(strange))
+    if coco.made_boxes:
+        log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, coco.made_boxes)
     if not len(table):
         raise InputError(f"{coco.path}: no persons with labelled keypoints (left out: {counts}); check the file")
     return table
@@ -72,40 +80,50 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
 def persons_from_detections(
     pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
 ) -> PersonTable:
-    """The boxes of these groups' categories in a detection file of COCO's results format, without labels.
+    """Return the boxes of these groups' categories from a detection file in COCO's results format, without labels.
 
-    clip: cut boxes as annotated ones are, at the picture's border and by a pixel. Boxes without an inside are left out;
-    one without category is of the only group. InputError for entries that are no boxes, or on none of the pictures.
+    clip: clip boxes like annotated ones, at the picture's border and by one pixel. Boxes of other categories, in other
+    pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
+    category belongs to the only group. InputError for invalid entries, and if
+    there are boxes of which none remains.
     """
     path = Path(path)
     entries = read_json(path, "detection file")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
-        raise InputError(f"{path}: expected a list of {{image_id, category_id, bbox, score}}, COCO's results format")
-    image_row = {image["id"]: row for row, image in enumerate(pictures.images)}
-    sizes = _image_sizes(pictures)
+        raise InputError(f"{path}: expected COCO's results format, a list of {{image_id, category_id, bbox, score}}")
     category_ids = [identity for group in groups for identity in group.category_ids]
-    kept = []
+    kept, left_out, first_picture = [], Counter[str](), ""
     for number, entry in enumerate(entries):
         if "category_id" not in entry and len(groups) > 1:
-            raise InputError(f"{path}: entry {number} has no category_id, which tells what joints it has; add it")
-        category = entry.get("category_id", category_ids[0])
+            raise InputError(f"{path}: entry {number} has no category_id, which determines its joints; add it")
+        category = whole_number(entry.get("category_id", category_ids[0]))
         if category not in category_ids:
+            left_out[f"of category {entry['category_id']}"] += 1
             continue
-        image_id, score = entry.get("image_id"), entry.get("score")
-        box = finite_numbers(entry["bbox"], 4)
-        row = image_row.get(image_id) if isinstance(image_id, int) else None
+        score, box = entry.get("score"), finite_numbers(entry["bbox"], 4)
+        row = pictures.row_of_image.get(whole_number(entry.get("image_id")))
         if row is None:
-            raise InputError(
-                f"{path}: entry {number}: no picture {entry.get('image_id')!r} in {pictures.path}; wrong split?"
-            )
+            left_out["in another picture"] += 1
+            first_picture = first_picture or f"; entry {number} is in picture {entry.get('image_id')!r}"
+            continue
         if box is None or finite_numbers([score], 1) is None:
             raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        bbox_xywh = np.asarray(clip_boxes(box, sizes[row]) if clip else box, np.float32)
+        bbox_xywh = np.asarray(clip_boxes(box, pictures.size_wh[row]) if clip else box, np.float32)
         kept.append((number, category, row, score, bbox_xywh))
-    kept = [item for item in kept if min(item[-1][2:]) > 0]
-    log.info("%s: %d boxes of category %s", path, len(kept), ", ".join(map(str, sorted(category_ids))))
+    pictures.require({row for _, _, row, _, _ in kept})
+    with_inside = [item for item in kept if min(item[-1][2:]) > 0]
+    left_out["outside the picture"] += len(kept) - len(with_inside)
+    kept, wanted, counts = with_inside, ", ".join(map(str, sorted(category_ids))), counted(left_out)
+    if entries and not kept:
+        raise InputError(
+            f"{path}: no box is of category {wanted} in a picture of {pictures.path} (left out: {counts}"
+            f"{first_picture}); correct category_id and image_id, or give the detections of these pictures"
+        )
+    log.info("%s: %d boxes of category %s; left out: %s", path, len(kept), wanted, counts)
+    if left_out["in another picture"]:
+        log.warning("%s: %d boxes are in other pictures%s", path, left_out["in another picture"], first_picture)
     num_keypoints = len({joint for group in groups for joint in group.joints})
-    return _table(
+    table = _table(
         pictures,
         image_root,
         person_ids=np.array([number for number, *_ in kept], np.int64),
@@ -116,42 +134,26 @@ def persons_from_detections(
         keypoints=np.zeros((len(kept), num_keypoints, 2), np.float32),
         visible=np.zeros((len(kept), num_keypoints), np.uint8),
     )
+    return replace(table, left_out={reason: count for reason, count in left_out.items() if count})
 
 
-def _table(pictures: Pictures, image_root: str | Path, **persons: NDArray[Any]) -> PersonTable:
+def _table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
     return PersonTable(
         image_root=Path(image_root),
         image_ids=np.array([image["id"] for image in pictures.images], np.int64),
-        image_files=np.array([image["file_name"] for image in pictures.images], np.str_),
-        image_size_wh=_image_sizes(pictures),
+        image_files=np.array(pictures.file_names, np.str_),
+        image_size_wh=pictures.size_wh,
         **persons,
     )
 
 
-def _image_sizes(pictures: Pictures) -> NDArray[np.int32]:
-    return np.array([(image["width"], image["height"]) for image in pictures.images], np.int32).reshape(-1, 2)
-
-
-def _reason_to_leave_out(coco: CocoFile, annotation: dict[str, Any]) -> str | None:
+def _reason_to_leave_out(annotation: dict[str, Any]) -> str | None:
     keypoints = annotation.get("keypoints") or []
     if annotation.get("iscrowd"):
         return "crowd"
-    if "area" in annotation and _finite(coco, annotation | {"area": [annotation["area"]]}, "area", 1)[0] <= 0:
-        return "no area"
     if isinstance(keypoints, list) and not any(keypoints[2::3]):
         return "no labelled joint"
     return None
-
-
-def row_of_image(pictures: Pictures, annotation: dict[str, Any], image_row: dict[int, int]) -> int:
-    """The row of an annotation's picture, given the rows by the pictures' ids; InputError where there is none."""
-    image_id = annotation.get("image_id")
-    row = image_row.get(image_id) if isinstance(image_id, int) else None
-    if row is None:
-        raise InputError(
-            f"{pictures.path}: annotation {annotation['id']}: no picture {annotation.get('image_id')!r} in 'images'"
-        )
-    return row
 
 
 def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -> NDArray[np.float64]:
@@ -159,7 +161,10 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
     array = finite_numbers(values, length)
     if array is None:
         got = f"{len(values)} values" if isinstance(values, list) and len(values) != length else repr(values)
-        mend = "; a joint without label is 0, 0, 0" if key == "keypoints" else ""
+        mend = ""
+        if key == "keypoints":
+            nested = isinstance(values, list) and any(isinstance(value, list) for value in values)
+            mend = "; write one flat list: x, y, v, x, y, v, …" if nested else "; a joint without label is 0, 0, 0"
         raise InputError(
             f"{coco.path}: annotation {annotation['id']}: {key}: expected {length} finite numbers, got {got}{mend}"
         )
@@ -167,19 +172,21 @@ def _finite(coco: CocoFile, annotation: dict[str, Any], key: str, length: int) -
 
 
 def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
-    """A list of so many numbers, finite in float32 too, as an array (length,), or None if it is something else."""
+    """Return a list of `length` numbers that are finite in float32 as an array (length,), or None for other values."""
     if not isinstance(values, list) or len(values) != length:
         return None
     if not all(isinstance(value, int | float) for value in values):
         return None
     try:
         array = np.array(values, float)
-    except OverflowError:  # a whole number too large for a float
+    except OverflowError:  # a whole number that is too large for a float
         return None
     return array if (np.abs(array) <= _LARGEST_FLOAT32).all() else None
 
 
-def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _labelled_inside(
+    coco: CocoFile, ids: list[int], keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]
+) -> NDArray[np.uint8]:
     """Visibility (N, K), with 0 for labels that lie outside their picture."""
     xy, visible = keypoints[..., :2], keypoints[..., 2]
     strange = np.argwhere(~np.isin(visible, (0, 1, 2)))
@@ -187,11 +194,12 @@ def _labelled_inside(coco: CocoFile, keypoints: NDArray[np.float32], size_wh: ND
         person, joint = strange[0]
         raise InputError(
             f"{coco.path}: {len(strange)} joints have a visibility other than 0, 1 or 2, the first is "
-            f"{visible[person, joint]:g} at {xy[person, joint].tolist()} (joint {coco.category['keypoints'][joint]})"
+            f"{visible[person, joint]:g} in annotation {ids[person]} (joint {coco.category['keypoints'][joint]}); "
+            "write 0 for a joint without label, 1 for a hidden one, 2 for a visible one"
         )
     limit = size_wh[:, None, :] - 1 + _OUTSIDE_TOLERANCE_PX
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
     outside = (visible > 0) & ~inside
     if outside.any():
-        log.warning("%s: %d labels lie outside their picture and count as no label", coco.path, int(outside.sum()))
+        log.warning("%s: %d labels are outside their picture and count as unlabelled", coco.path, int(outside.sum()))
     return np.where(inside, visible, 0).astype(np.uint8)

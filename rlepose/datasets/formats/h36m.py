@@ -1,7 +1,7 @@
-"""Human3.6M (Ionescu et al., PAMI 2014) from the JSON files that the RLE authors and others pass around.
+"""Read Human3.6M (Ionescu et al., PAMI 2014) from the JSON files that the RLE authors and others distribute.
 
-`images` and `annotations` in one file; each annotation has its image_id, bbox, keypoints_world (17 joints, mm) and
-cam_param (R, t, f, c). The picture's name holds subject, action, take and camera.
+A file has `images` and `annotations`; each annotation has its image_id, bbox, keypoints_world (17 joints, mm) and
+cam_param (R, t, f, c). The picture's file name contains subject, action, take and camera.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.formats.coco_file import read_json
+from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.persons3d import Person3DTable, persons_from_joints
 from rlepose.errors import InputError
 from rlepose.pose.camera import project, world_to_camera
@@ -22,9 +22,9 @@ from rlepose.pose.skeleton import H36M, H36M_ROOT
 
 log = logging.getLogger(__name__)
 
-METRIC_JOINTS = tuple(range(17))  # all but Thorax
+METRIC_JOINTS = tuple(range(17))  # all except Thorax
 
-# By the number in a picture's name. The last two are only in the project's drawn data set.
+# By the number in a picture's name. The last two only occur in the project's drawn data set.
 ACTIONS = {
     2: "Directions",
     3: "Discussion",
@@ -44,7 +44,7 @@ ACTIONS = {
     17: "Reaching",
     18: "Lying",
 }
-# Takes whose labels have slipped from the pictures; the original leaves them out, too.
+# Takes whose labels are misaligned with the pictures; the authors' code skips them, too.
 DAMAGED = ("s_09_act_05_subact_02", "s_09_act_10_subact_02", "s_09_act_13_subact_01")
 
 _NAME = re.compile(r"s_(\d+)_act_(\d+)_subact_(\d+)_ca_(\d+)")
@@ -54,11 +54,11 @@ _CAMERA_SHAPES = {"R": (3, 3), "t": (3,), "f": (2,), "c": (2,)}
 
 
 def persons_from_h36m(path: str | Path, image_root: str | Path) -> Person3DTable:
-    """The persons of a file, with the skeleton H36M: Thorax, the middle of the shoulders, is added to the 17 joints.
+    """Return the persons of a file, with the skeleton H36M: the 17 joints and Thorax, the middle of the shoulders.
 
-    Damaged takes are left out. Every joint counts as visible, as in the original; one outside its picture has no label
-    in 2-D use. InputError for a missing or impossible camera, numbers that are none, and joints behind the camera.
-    Labels that do not lie where the camera would see them are counted in the log, and an InputError if they are most.
+    Damaged takes are skipped. As in the authors' code, every joint counts as visible; for 2-D use, a joint outside its
+    picture is unlabelled. InputError for a missing or invalid camera, invalid numbers, and joints behind the camera.
+    The number of persons whose labels and camera disagree is logged; InputError if it is more than half of them.
     """
     path = Path(path)
     images, annotations, tags = _entries(path)
@@ -69,7 +69,7 @@ def persons_from_h36m(path: str | Path, image_root: str | Path) -> Person3DTable
     behind = np.flatnonzero((joints[..., 2] <= 0).any(axis=1))
     if len(behind):
         raise InputError(
-            f"{path}: {len(behind)} persons have joints behind their camera, the first is annotation "
+            f"{path}: {len(behind)} persons have joints behind their camera, first in annotation "
             f"{annotations[behind[0]].get('id')}; check cam_param and keypoints_world (mm, camera = R (x − t))"
         )
     boxes = _stack(path, annotations, "bbox", (4,))
@@ -90,12 +90,12 @@ def persons_from_h36m(path: str | Path, image_root: str | Path) -> Person3DTable
 
 
 def with_thorax(joints: Floats) -> Floats:
-    """17 joints (…, 17, 3) -> (…, 18, 3), with the middle of the shoulders."""
+    """Append the middle of the shoulders: 17 joints (…, 17, 3) -> (…, 18, 3)."""
     return np.concatenate([joints, joints[..., _SHOULDERS, :].mean(axis=-2, keepdims=True)], axis=-2)
 
 
 def _entries(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], NDArray[np.int64]]:
-    """Pictures and their annotations side by side, without damaged takes, and (subject, action) of each: (N, 2)."""
+    """Return pictures and their annotations in parallel, without damaged takes, and (subject, action): (N, 2)."""
     tree = read_json(path, "annotation file")
     for key in ("images", "annotations"):
         if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
@@ -123,14 +123,16 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], ND
             images.append(image)
             annotations.append(annotation)
             tags.append((int(match[1]), int(match[2])))
-    log.info("%s: %d persons, %d of damaged takes left out", path, len(images), len(tree["annotations"]) - len(images))
+    log.info(
+        "%s: %d persons; skipped %d persons of damaged takes", path, len(images), len(tree["annotations"]) - len(images)
+    )
     if not images:
         raise InputError(f"{path}: no persons; check the file")
     return images, annotations, np.array(tags, np.int64)
 
 
 def _stack(path: Path, annotations: Sequence[dict[str, Any]], key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """The values of a dotted key of all annotations: (N, *shape)."""
+    """Return the values of a dotted key of all annotations: (N, *shape)."""
     values = [_value(annotation, key) for annotation in annotations]
     try:
         stacked = np.array(values, float)
@@ -174,7 +176,7 @@ def _check_cameras(path: Path, annotations: Sequence[dict[str, Any]], rotation: 
 
 
 def _check_agreement(path: Path, annotations: Sequence[dict[str, Any]], keypoints: Floats, boxes: Floats) -> None:
-    """Whether the joints come out where the file says that the person is: at keypoints_img, or without that in bbox."""
+    """Check that projected joints agree with the file: with keypoints_img if it is there, else with bbox."""
     if "keypoints_img" in annotations[0]:
         expected = _stack(path, annotations, "keypoints_img", (17, 2))
         away = np.linalg.norm(keypoints[:, :17] - expected, axis=-1).max(axis=1)
@@ -182,19 +184,19 @@ def _check_agreement(path: Path, annotations: Sequence[dict[str, Any]], keypoint
     else:
         root = keypoints[:, H36M_ROOT]
         away = np.abs(root - np.clip(root, boxes[:, :2], boxes[:, :2] + boxes[:, 2:])).max(axis=1)
-        where = "the inside of bbox with their pelvis"
+        where = "the position of their pelvis inside bbox"
     report_disagreement(path, [annotation["id"] for annotation in annotations], away, where)
 
 
 def report_disagreement(path: Path, ids: Sequence[Any], away_px: Floats, where: str) -> None:
-    """Log how many persons' projections lie more than 5 px from `where`; InputError if they are more than half."""
+    """Log how many persons' projections are more than 5 px from `where`; InputError if it is more than half."""
     wrong = np.flatnonzero(away_px > _LARGEST_DISAGREEMENT_PX)
     if not len(wrong):
         return
     message = (
-        f"{path}: {len(wrong)} of {len(away_px)} persons project more than {_LARGEST_DISAGREEMENT_PX:g} px away from "
-        f"{where}, the first is {ids[wrong[0]]} by {away_px[wrong[0]]:.0f} px"
+        f"{path}: the projections of {len(wrong)} of {len(away_px)} persons are more than {_LARGEST_DISAGREEMENT_PX:g} "
+        f"px from {where}, first {ids[wrong[0]]} by {away_px[wrong[0]]:.0f} px"
     )
     if len(wrong) > len(away_px) / 2:
-        raise InputError(f"{message}; cameras and labels do not belong together")
+        raise InputError(f"{message}; check that cameras and labels belong together")
     log.warning("%s", message)

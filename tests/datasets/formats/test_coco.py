@@ -93,14 +93,20 @@ def test_a_label_counts_up_to_a_pixel_outside_the_picture(
     ("person", "reason"),
     [
         ({"iscrowd": 1}, "crowd"),
-        ({"area": 0}, "no area"),
         ({"keypoints": NO_LABEL}, "no labelled joint"),
         ({"keypoints": ...}, "no labelled joint"),
         ({"keypoints": None}, "no labelled joint"),
         ({"keypoints": NO_LABEL, "bbox": ...}, "no labelled joint"),
-        ({"bbox": [10, 10, 0, 20]}, "box without an inside"),
-        ({"bbox": [300, 10, 20, 20]}, "box without an inside"),
+        ({"bbox": [10, 10, 0, 20]}, "box outside the picture"),
+        ({"bbox": [300, 10, 20, 20]}, "box outside the picture"),
         ({"keypoints": [500, 500, 2, 0, 0, 0, 0, 0, 0]}, "no labelled joint inside the picture"),
+        ({"category_id": 7}, "of category 7, which 'categories' lacks"),
+        ({"category_id": None}, "without a category_id that is a number"),
+        ({"category_id": "dog"}, "without a category_id that is a number"),
+        ({"category_id": ...}, "without a category_id that is a number"),
+        ({"image_id": 99}, "with an image_id that 'images' lacks"),
+        ({"image_id": "x"}, "with an image_id that 'images' lacks"),
+        ({"image_id": ...}, "with an image_id that 'images' lacks"),
     ],
 )
 def test_a_person_to_leave_out_is_counted_with_the_reason(
@@ -108,18 +114,18 @@ def test_a_person_to_leave_out_is_counted_with_the_reason(
 ) -> None:
     with caplog.at_level(logging.INFO, logger="rlepose"):
         table = persons(write_coco([person, {}, person]))
-    assert table.person_ids.tolist() == [2]
+    assert table.person_ids.tolist() == [2] and table.left_out == {reason: 2}
     assert f"1 persons in 1 pictures; left out: 2 × {reason}\n" in caplog.text
 
 
 def test_labels_outside_their_picture_are_warned_of(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
     persons(write_coco([{"keypoints": [500, 500, 2, 50, 40, 2, -90, 0, 1]}]))
-    assert "2 labels lie outside their picture" in caplog.text
+    assert "2 labels are outside their picture" in caplog.text
 
 
 def test_a_file_without_a_labelled_person_is_refused_with_the_counts(write_coco: WriteCoco) -> None:
-    with pytest.raises(InputError, match=r"no persons .*1 × crowd, 1 × no area"):
-        persons(write_coco([{"iscrowd": 1}, {"area": 0}]))
+    with pytest.raises(InputError, match=r"no persons .*1 × of category 3, which 'categories' lacks, 1 × crowd"):
+        persons(write_coco([{"iscrowd": 1}, {"category_id": 3}]))
 
 
 def test_a_file_without_annotations_is_refused(write_coco: WriteCoco) -> None:
@@ -142,13 +148,13 @@ def test_a_file_without_annotations_is_refused(write_coco: WriteCoco) -> None:
             "keypoints: expected 9 finite numbers, got [30, inf,",
         ),
         ({"keypoints": 5}, "keypoints: expected 9 finite numbers, got 5"),
-        ({"bbox": ...}, "bbox: expected 4 finite numbers, got None"),
         ({"bbox": [1, 2, 3]}, "bbox: expected 4 numbers, got [1, 2, 3]"),
         ({"bbox": [1, NAN, 30, 40]}, "bbox: expected 4 finite numbers, got [1, nan, 30, 40]"),
-        ({"area": None}, "area: expected 1 finite numbers, got [None]"),
-        ({"image_id": 99}, "no picture 99 in 'images'"),
-        ({"image_id": "x"}, "no picture 'x' in 'images'"),
-        ({"image_id": ...}, "no picture None in 'images'"),
+        (
+            {"keypoints": [[30, 15, 2], [50, 40, 2], [20, 41, 1]]},
+            "keypoints: expected 9 finite numbers, got 3 values; write",
+        ),
+        ({"iscrowd": "perhaps"}, "iscrowd: expected 0 or 1, got 'perhaps'"),
     ],
 )
 def test_an_annotation_with_impossible_numbers_is_refused(
@@ -160,9 +166,7 @@ def test_an_annotation_with_impossible_numbers_is_refused(
 
 @pytest.mark.parametrize("visibility", [-1, 3, 7, 0.5])
 def test_an_unknown_visibility_is_refused_with_its_joint(write_coco: WriteCoco, visibility: float) -> None:
-    message = (
-        f"1 joints have a visibility other than 0, 1 or 2, the first is {visibility:g} at [50.0, 40.0] (joint left_hip)"
-    )
+    message = f"other than 0, 1 or 2, the first is {visibility:g} in annotation 2 (joint left_hip); write 0 for"
     with pytest.raises(InputError, match=re.escape(message)):
         persons(write_coco([{}, {"keypoints": [30, 15, 2, 50, 40, visibility, 20, 41, 1]}]))
 
@@ -186,7 +190,32 @@ def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) 
 
 def test_detections_of_other_categories_and_without_inside_are_left_out(write_coco: WriteCoco) -> None:
     table = detections(write_coco(), [box(category_id=2), box(bbox=[200, 200, 10, 10]), box()])
-    assert table.person_ids.tolist() == [2]
+    assert table.person_ids.tolist() == [2] and table.left_out == {"of category 2": 1, "outside the picture": 1}
+
+
+@pytest.mark.parametrize("image_id", [99, [9], None, ...])
+def test_detections_on_other_pictures_are_counted(
+    write_coco: WriteCoco, caplog: pytest.LogCaptureFixture, image_id: Any
+) -> None:
+    table = detections(write_coco(), [box(image_id=image_id), box()])
+    assert table.person_ids.tolist() == [1] and table.left_out == {"in another picture": 1}
+    assert "1 boxes are in other pictures; entry 0 is in picture " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entries", "counts"),
+    [
+        ([box(category_id=0)] * 2, "2 × of category 0"),
+        ([box(image_id=99)], "1 × in another picture; entry 0 is in picture 99"),
+    ],
+)
+def test_detections_of_which_none_can_be_used_are_refused(
+    write_coco: WriteCoco, entries: list[dict[str, Any]], counts: str
+) -> None:
+    with pytest.raises(
+        InputError, match=re.escape("no box is of category 1 in a picture of ") + f".*left out: {counts}"
+    ):
+        detections(write_coco(), entries)
 
 
 def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, tmp_path: Path) -> None:
@@ -212,16 +241,16 @@ def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Pa
 
 @pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])
 def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entries: Any) -> None:
-    with pytest.raises(InputError, match=r"detections\.json: expected a list of \{image_id, category_id, bbox, score"):
+    with pytest.raises(
+        InputError,
+        match=r"detections\.json: expected COCO's results format, a list of \{image_id, category_id, bbox, score",
+    ):
         detections(write_coco(), entries)
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (box(image_id=99), "no picture 99 in "),
-        (box(image_id=[9]), "no picture [9] in "),
-        (box(image_id=...), "no picture None in "),
         (box(bbox=[1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, NAN, 4]), "expected bbox [x, y, w, h] and a finite score"),
         (box(bbox=[1, 2, 3, 1e39]), "expected bbox [x, y, w, h] and a finite score"),  # infinite in float32

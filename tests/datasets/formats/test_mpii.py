@@ -34,7 +34,7 @@ def test_bones_that_count_from_0_are_understood_without_knowing_the_data_set(
     caplog.set_level(logging.INFO)
     skeleton = CocoFile(write_coco([{"keypoints": KEYPOINTS}], category=CATEGORY)).skeleton()
     assert skeleton.bones == ((0, 1), (8, 9)) and len(skeleton.flip_pairs) == 6
-    assert "its bones count joints from 0" in caplog.text
+    assert "the bones count joints from 0" in caplog.text
 
 
 def test_each_joint_lands_at_its_namesake_in_human36m(write_coco: Callable[..., Path]) -> None:
@@ -61,5 +61,5 @@ def test_a_joint_without_label_stays_without(write_coco: Callable[..., Path]) ->
 @pytest.mark.parametrize("names", [SPELLED[:-1], [*SPELLED[:-1], "r_wrist2"], ["a"] * 16])
 def test_other_joints_are_refused(write_coco: Callable[..., Path], names: list[str]) -> None:
     path = write_coco([{"keypoints": KEYPOINTS}], category={"keypoints": names})
-    with pytest.raises(InputError, match=r"expected the joints right_ankle, .* wrong file"):
+    with pytest.raises(InputError, match=r"expected the joints right_ankle, .* check the file"):
         mpii_file(path)
