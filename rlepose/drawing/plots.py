@@ -42,20 +42,23 @@ def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
     return figure
 
 
-def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
-    """Plot the mean 1 − OKS of the persons that remain when the least confident are removed, one curve per report."""
+def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]], risk: str) -> "Figure":
+    """Plot the mean risk of the persons that remain when the least confident are removed, one curve per report.
+
+    risk: name of the risk, for the axis.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5, 4.5))
     axes = figure.subplots()
     for number, (name, report) in enumerate(reports.items()):
         overall, curve, color = report["overall"], report["risk_coverage"], f"C{number % 10}"
-        areas = f"area {overall['AURC']:.3f}, best possible {overall['AURC_best']:.3f}"
+        areas = f"area {overall['AURC']:.3g}, best possible {overall['AURC_best']:.3g}"
         axes.plot(curve["coverage"], curve["risk"], color=color, label=f"{name}: {areas}")
         axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
     axes.set(
         xlabel="fraction of persons kept, most confident first",
-        ylabel="mean risk, 1 − OKS",
+        ylabel=f"mean risk: {risk}",
         xlim=(0, 1),
         ylim=(0, None),
     )
@@ -93,11 +96,15 @@ def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]
 
 
 def density_figure(likelihood: LocationScale, observations: Observations, joints: Sequence[str]) -> "Figure":
-    """For each joint, plot labels in sigmas around the prediction, and regions of the learned density.
+    """Plot labels in sigmas around the prediction, and the learned density.
 
-    The contours contain 10, 50 and 90 % of the density, and should contain as many of the points.
+    In 2-D, for each joint, with contours that contain 10, 50 and 90 % of the density, and should contain as many of the
+    points. In 3-D, for each coordinate, over all joints.
     """
     from matplotlib.figure import Figure
+
+    if likelihood.dims == 3:
+        return _marginals_figure(likelihood, observations)
 
     present = [joint for joint in range(len(joints)) if (observations.joint == joint).any()]
     rows = -(-len(present) // _COLUMNS)
@@ -124,6 +131,29 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
         panel.set_axis_off()
     figure.supxlabel("(label − mu) / sigma, x")
     figure.supylabel("(label − mu) / sigma, y")
+    return figure
+
+
+def _marginals_figure(likelihood: LocationScale, observations: Observations) -> "Figure":
+    """Plot histograms of the residuals' three coordinates, and as lines the predictions of the joints' densities."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    density_of_joint = likelihood.density_of(torch.from_numpy(observations.joint))
+    count = torch.bincount(density_of_joint, minlength=likelihood.num_densities).numpy()
+    samples = likelihood.sample_densities().numpy()
+    weights = np.repeat(count / samples.shape[1], samples.shape[1])
+    reach = float(np.quantile(np.abs(observations.residual), 0.98))
+    bins = np.linspace(-reach, reach, 61)
+    for axis, (panel, name) in enumerate(zip(panels, ("x", "y", "depth"), strict=True)):
+        labels = observations.residual[:, axis]
+        panel.hist(labels, bins, weights=np.full(len(labels), 1 / len(labels)), color="C0", alpha=0.5, label="labels")
+        predicted, _ = np.histogram(samples[..., axis], bins, weights=weights.reshape(samples.shape[:2]))
+        panel.stairs(predicted / count.sum(), bins, color="tab:red", label="density")
+        panel.set_xlabel(f"(label − mu) / sigma, {name}")
+    panels[0].set_ylabel("fraction of labels")
+    panels[0].legend(frameon=False)
     return figure
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rlepose.drawing.overlays import Picture, draw_label, draw_pose, write_picture
-from rlepose.drawing.views_in_space import VIEWS, scale_for, view_tile
+from rlepose.drawing.views_in_space import scale_for, view_tile
 from rlepose.errors import InputError
 from rlepose.inference.boxes import GivenBoxes
 from rlepose.inference.json_list import JsonList
@@ -182,7 +182,9 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
         mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
         std = np.column_stack([person.std * mm_a_px, person.depth_std])
     scale = scale_for(joints, _SIDE)
-    tiles = [view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
+    tiles = [
+        view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in ("the side", "above")
+    ]
     return np.concatenate(tiles, axis=1)
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.config.config import Config
-from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import Criterion, LocationScale, build_criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
@@ -104,15 +103,12 @@ class TrainedModel:
     @cached_property
     def likelihood(self) -> LocationScale:
         """The density of the residual, on the CPU; InputError for `basic`, whose density is of absolute positions."""
-        main = self._criterion.main
-        if not isinstance(main, LocationScale):
-            raise InputError("loss.name: basic has no density of the residual to calibrate; use another loss")
-        return copy.deepcopy(main).cpu().eval()
+        return self._criterion.copied_density()
 
     @property
     def has_likelihood(self) -> bool:
         """Whether there is a `likelihood`."""
-        return isinstance(self._criterion.main, LocationScale)
+        return self._criterion.has_density
 
 
 def network_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:

@@ -11,10 +11,11 @@ from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
+from rlepose.models.lifting_net import lifting_network
 from rlepose.pose.skeleton import H36M
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.precision import choose_precision
-from rlepose.runtime.trained_lifter import TrainedLifter, lifting_criterion, lifting_network
+from rlepose.runtime.trained_lifter import TrainedLifter, lifting_criterion
 from rlepose.tasks.checks import check_batch, check_joints, check_persons, check_selection
 from rlepose.tasks.lifting_step import LiftingStep
 from rlepose.tasks.pose_task import PoseTask

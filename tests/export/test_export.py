@@ -130,7 +130,7 @@ def test_int8_quantises_the_backbone_and_not_the_head(
 
     out = tmp_path / "int8.onnx"
     found = export_checkpoint(SOURCE, config, checkpoint, "onnx", "int8", out)
-    assert 1e-6 < np.median(found.pixels) < 1
+    assert 1e-6 < np.median(found.apart) < 1
     assert FORMATS["onnx"].open(out).description.precision == "int8"
     graph = onnx.load(out).graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
