@@ -19,7 +19,8 @@ LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != H36M_ROOT)
 NUM_LIFTED = len(LIFTED)
 INPUTS = 2 + 2 * NUM_LIFTED
 
-_FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
+LIFTED_SKELETON = skeleton_from_names([H36M.names[joint] for joint in LIFTED])
+_FLIP = list(LIFTED_SKELETON.flip_permutation)
 
 
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:

@@ -18,7 +18,10 @@ log = logging.getLogger(__name__)
 Table = TypeVar("Table", bound="PersonTable")
 
 _FIX = "check data.root and the picture folders, or set data.on_bad_image=skip"
-_NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "left_out", "upright", "bits")
+_NOT_OF_PERSONS = (
+    *("image_root", "image_ids", "image_files", "image_size_wh"),
+    *("left_out", "category_names", "upright", "bits"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class PersonTable:
     image_files   (M,)       file names relative to `image_root`
     image_size_wh (M, 2)     px, as the annotations state it
     left_out                 how many persons of the file are not in the table, by reason
+    category_names           names of the categories by id, as far as the file has categories
     upright                  whether labels belong to pictures turned as EXIF says, instead of stored ones
     bits                     depth of the values in pictures of 16 bits
     """
@@ -52,6 +56,7 @@ class PersonTable:
     image_files: NDArray[np.str_]
     image_size_wh: NDArray[np.int32]
     left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    category_names: Mapping[int, str] = field(default_factory=dict, kw_only=True)
     upright: bool = field(default=False, kw_only=True)
     bits: int = field(default=16, kw_only=True)
 

@@ -77,8 +77,9 @@ class CocoFile(Pictures):
 
     images, annotations (of the chosen categories, on the file's pictures) and category are as in the file, with whole
     numbers as ids; where several categories are chosen, category is the first of them, with their names in a list, or
-    'all'. groups: those of the chosen categories. If there are several, category has the union of their joints, and so
-    have the annotations: the other groups' without label. left_out: how many other annotations there are, by reason.
+    'all'. category_names: names of the chosen categories by id. groups: those of the chosen categories. If there are
+    several, category has the union of their joints, and so have the annotations: the other groups' without label.
+    left_out: how many other annotations there are, by reason.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     Categories of one name are taken together.
     missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes counts boxes made.
@@ -111,7 +112,7 @@ class CocoFile(Pictures):
             distinct = list(dict.fromkeys(entry.get("name") for entry in chosen))
             alone = distinct[0] if len(distinct) == 1 else distinct
             self.category = self.category | {"name": category if category == "all" else alone}
-        self.category_ids = frozenset(entry["id"] for entry in chosen)
+        self.category_names = {entry["id"]: str(entry.get("name")) for entry in chosen}
         names_by_id = {entry["id"]: str(entry.get("name")) for entry in categories}
         reasons = [self._reason_to_leave_out(annotation, names_by_id) for annotation in annotations]
         self.annotations = [a for a, reason in zip(annotations, reasons, strict=True) if reason is None]
@@ -165,7 +166,7 @@ class CocoFile(Pictures):
             return "without a category_id that is a number"
         if category not in names:
             return f"of category {category}, which 'categories' lacks"
-        if category not in self.category_ids:
+        if category not in self.category_names:
             return f"of category {names[category]}"
         return None if annotation.get("image_id") in self.row_of_image else "with an image_id that 'images' lacks"
 
