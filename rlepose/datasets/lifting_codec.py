@@ -21,7 +21,8 @@ INPUTS = 2 + 2 * NUM_LIFTED
 
 # Indices into the joints except the root, followed by the root, in the order of all joints.
 _WITH_ROOT = [NUM_LIFTED if joint == H36M_ROOT else LIFTED.index(joint) for joint in METRIC_JOINTS]
-_FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
+LIFTED_SKELETON = skeleton_from_names([H36M.names[joint] for joint in LIFTED])
+_FLIP = list(LIFTED_SKELETON.flip_permutation)
 
 
 def on_plane(keypoints: Floats, focal: Floats, principal: Floats) -> Floats:

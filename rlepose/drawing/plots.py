@@ -164,10 +164,12 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     """
     from matplotlib.figure import Figure
 
-    x, y, log_prob = density.on_grid(joint)
-    levels = region_levels(x, y, log_prob)
+    x, y, levels = density.levels_on_grid(joint)
+    rows_of_line, columns_of_line = np.nonzero(levels <= 0.99)
+    line = np.stack([x[columns_of_line], y[rows_of_line]], axis=1)
     person = np.ptp(density.keypoints, axis=0).max()
-    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # shows part of the person around a certain joint
+    # Shows the whole line, and part of the person around a certain joint.
+    reach = max(1.1 * np.abs(line - density.keypoints[joint]).max(), 0.15 * person, 4.0)
     left, top = density.keypoints[joint] - reach
     right, bottom = density.keypoints[joint] + reach
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -187,12 +189,3 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
     axes.set_title(f"{name}: bands contain 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
     return figure
-
-
-def region_levels(x: Floats, y: Floats, log_prob: Floats) -> Floats:
-    """Return the probability of the smallest highest-density region that contains each grid point: (Y, X)."""
-    share = np.exp(log_prob).ravel() * (x[1] - x[0]) * (y[1] - y[0])
-    order = np.argsort(-share)
-    levels = np.empty_like(share)
-    levels[order] = np.cumsum(share[order])
-    return levels.reshape(log_prob.shape)

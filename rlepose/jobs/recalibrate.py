@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlepose.config.config import Config
@@ -72,7 +73,10 @@ def recalibrate_checkpoint(
     observations, before = judge(evaluator, compared, likelihood)
     after_observations, after = judge(evaluator, dataclasses.replace(compared, sigma=sigma), likelihood)
     if ranks.is_main:
-        save_checkpoint(to, dataclasses.replace(checkpoint, recalibration=recalibration))
+        checkpoint = dataclasses.replace(checkpoint, recalibration=recalibration)
+        if config.loss == checkpoint.config.loss:
+            checkpoint = dataclasses.replace(checkpoint, spread=torch.from_numpy(model.spread))
+        save_checkpoint(to, checkpoint)
         log.info("fitted on %d persons of %s", num_fitted, fitting.evaluator.path)
         log.info("evaluated on %d others of %s", len(compared.risk), evaluator.path)
         log.info("%-22s %10s %10s", "", "before", "after")

@@ -18,7 +18,7 @@ from rlepose.losses.options import LossConfig
 from rlepose.models.lifting_net import lifting_network
 from rlepose.pose.codec import PoseOutput, average_outputs
 from rlepose.pose.geometry import Floats
-from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, stored_spread
 from rlepose.runtime.checkpoint_file import load_state
 
 
@@ -33,6 +33,7 @@ class TrainedLifter:
         config: config of the experiment; `eval.flip_test` averages with the mirrored pose.
         device: device of the network.
         recalibration: corrects sigma in `in_space`; joint scores stay the network's.
+        spread: of the criterion, if it is known; None: computed when it is first needed.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class TrainedLifter:
         config: Config,
         device: torch.device,
         recalibration: Recalibration | None = None,
+        spread: Floats | None = None,
     ) -> None:
         self.network = network.eval()
         self.config = config
         self.device = device
         self.recalibration = recalibration
         self._criterion = criterion
+        self._spread = spread
 
     @torch.inference_mode()
     def predict(self, inputs: Tensor) -> PoseOutput:
@@ -75,6 +78,8 @@ class TrainedLifter:
     @cached_property
     def spread(self) -> Floats:
         """(17, 3) standard deviation of target − mu in units of sigma; 0 for the root, which is known."""
+        if self._spread is not None:
+            return self._spread
         spread = np.zeros((len(METRIC_JOINTS), 3))
         spread[list(LIFTED)] = copy.deepcopy(self._criterion).cpu().residual_spread(NUM_LIFTED).numpy()
         return spread
@@ -103,4 +108,7 @@ def open_lifter(path: str | Path, config: Config, checkpoint: Checkpoint, device
     network, criterion = lifting_network(config), lifting_criterion(config.loss)
     load_state(network, checkpoint.model, "model", path)
     load_state(criterion, checkpoint.criterion, "criterion", path)
-    return TrainedLifter(network.to(device), criterion.eval().to(device), config, device, checkpoint.recalibration)
+    spread = stored_spread(checkpoint, config)
+    return TrainedLifter(
+        network.to(device), criterion.eval().to(device), config, device, checkpoint.recalibration, spread
+    )

@@ -7,6 +7,8 @@ from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.lifted_poses import LiftedPoses, make_lifting_loader
+from rlepose.datasets.lifting_codec import LIFTED_SKELETON
+from rlepose.datasets.loss_weights import joint_factors
 from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -42,7 +44,8 @@ class Lifting(PoseTask):
         check_joints(data, self.skeleton, self.validation.evaluator)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)
-        self.dataset = LiftedPoses(table, config.augment.flip_prob, train.seed)
+        joint_weights = joint_factors(config.loss.joint_weights, LIFTED_SKELETON)
+        self.dataset = LiftedPoses(table, config.augment.flip_prob, train.seed, joint_weights)
         divisor = ranks.world_size * train.accumulate
         self.order = TrainBatches(len(table), train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor)
         _check_statistics(self.order.batch_size, divisor)

@@ -105,7 +105,7 @@ def test_the_density_integrates_to_one_and_has_the_stated_deviation(
     path = checkpoint("loss.name=rle", "loss.form=paper", recalibration=Recalibration("scale", (0.5,)))
     (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     person = picture.persons[0]
-    x, y, log_prob = person.density.on_grid(3, radius=12, count=301)
+    x, y, log_prob = person.density.on_grid(3, count=301)
     cell = (x[1] - x[0]) * (y[1] - y[0])
     mass = np.exp(log_prob) * cell
     assert mass.sum() == pytest.approx(1, abs=0.01)

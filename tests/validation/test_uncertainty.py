@@ -51,6 +51,8 @@ def test_a_recalibrated_checkpoint_gives_other_sigmas_and_the_same_poses_and_sco
     source = validation_of(path, config, before, "gt", ALONE).source
     models = [open_checkpoint(path, config, checkpoint, ALONE.device) for checkpoint in (before, after)]
     old_poses, new_poses = map(source.predict, models)
+    assert before.spread is None and after.spread is not None
+    np.testing.assert_array_equal(after.spread.numpy(), models[0].spread)
     np.testing.assert_array_equal(new_poses.keypoints, old_poses.keypoints)
     np.testing.assert_array_equal(new_poses.joint_scores, old_poses.joint_scores)
     expected = source.dataset.scale[:, None] if old_poses.sigma is None else old_poses.sigma
