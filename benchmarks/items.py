@@ -15,7 +15,8 @@ from rlepose.config.config import Config
 from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches
 from rlepose.datasets.crops import PoseDataset, collate, make_loader
-from rlepose.datasets.formats.coco import CocoFile, persons_from_detections
+from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.formats.detections import persons_from_detections
 from rlepose.datasets.of_config import training_dataset, use_crop_cache
 from rlepose.datasets.options import DataConfig
 

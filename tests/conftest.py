@@ -295,14 +295,14 @@ def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def write_video() -> Callable[..., Path]:
-    """write_video(path, codec, frames, fps): noise of 64x48 px that gets redder by 8 a frame; fps is 20 by default."""
+    """write_video(path, codec, frames, fps): noise of 64x48 px that gets redder by 8 a frame, modulo 256."""
 
     def write_video(path: Path, codec: str, frames: int, fps: float = 20) -> Path:
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (64, 48))
         rng = np.random.default_rng(0)
         for number in range(frames):
             frame = rng.integers(0, 50, (48, 64, 3), dtype=np.uint8)
-            frame[..., 2] = 8 * number
+            frame[..., 2] = 8 * number % 256
             writer.write(frame)
         writer.release()
         return path

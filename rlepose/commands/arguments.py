@@ -1,6 +1,8 @@
 """Arguments that several commands take."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -17,6 +19,28 @@ def add_other_config(parser: argparse.ArgumentParser) -> None:
 def add_overrides(parser: argparse.ArgumentParser, meaning: str = "override options") -> None:
     """Add `--set section.key=value …`, which can be repeated."""
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=meaning)
+
+
+_OPTION = re.compile(r"[A-Za-z_][\w.]*=")
+
+
+def overrides_last(arguments: Sequence[str]) -> list[str]:
+    """The arguments with what follows `--set` and is no KEY=VALUE before it: argparse would take a source for one.
+
+    >>> overrides_last(["--set", "eval.flip_test=false", "FOLDER", "--out", "poses"])
+    ['FOLDER', '--set', 'eval.flip_test=false', '--out', 'poses']
+    """
+    ordered: list[str] = []
+    at: int | None = None  # where the last --set stands
+    for argument in arguments:
+        if argument.startswith("-"):
+            at = len(ordered) if argument == "--set" else None
+        if at is None or argument == "--set" or _OPTION.match(argument):
+            ordered.append(argument)
+        else:
+            ordered.insert(at, argument)
+            at += 1
+    return ordered
 
 
 def add_detector(parser: argparse.ArgumentParser, weights: str | None, weights_help: str) -> None:

@@ -1,8 +1,20 @@
 """A command of `rlepose`: its arguments and the function that runs it."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from rlepose.commands.arguments import overrides_last
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes positional arguments also after `--set KEY=VALUE …`."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        return super().parse_args(overrides_last(arguments) if self._get_positional_actions() else arguments, namespace)
 
 
 def _accept(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -38,6 +50,6 @@ class Command:
     def parser(self, prog: str, typed: str) -> argparse.ArgumentParser:
         """Return the command's argument parser. prog: the program's name in messages. typed: see `description`."""
         as_written = argparse.RawDescriptionHelpFormatter if self.details else argparse.HelpFormatter
-        parser = argparse.ArgumentParser(prog, description=self.description(typed), formatter_class=as_written)
+        parser = _Parser(prog, description=self.description(typed), formatter_class=as_written)
         self.add_arguments(parser)
         return parser

@@ -14,31 +14,49 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--boxes",
         default="detector",
-        help="person boxes: JSON file, 'whole' image, or 'detector' (default); see docs/predict.md",
+        help="person boxes: JSON or .npy file, 'whole' image, or 'detector' (default); see docs/predict.md",
     )
+    parser.add_argument("--ids", type=Path, help="COCO file whose image and category ids results.json uses")
     add_detector(parser, "DEFAULT", "weights of the detector: a file, or a name of torchvision's")
     parser.add_argument("--smooth", action="store_true", help="video: smooth joints over time, weighted by 1 / sigma²")
     parser.add_argument(
-        "--min-score", type=float, default=0.0, help="do not draw joints with a lower score; default: 0"
+        "--min-score",
+        type=_least_scores,
+        default={},
+        metavar="SCORE[,JOINT=SCORE…]",
+        help="do not draw joints with a lower score (0 … 1); default: 0",
     )
     add_device(parser)
     add_overrides(parser)
 
 
+def _least_scores(text: str) -> dict[str, float]:
+    """'0.9,left_wrist=0.8' -> by joint, with '*' for all others."""
+    least = {}
+    for part in text.split(","):
+        name, _, score = part.rpartition("=")
+        try:
+            least[name.strip() or "*"] = float(score)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected a number or JOINT=NUMBER, got {part!r}") from None
+    return least
+
+
 def _run(args: argparse.Namespace) -> int:
+    from rlepose.datasets.formats.box_reader import read_boxes, read_ids
     from rlepose.inference import Detector, Predictor
-    from rlepose.inference.boxes import read_boxes
     from rlepose.jobs.predict import predict_files
     from rlepose.runtime.run_log import setup_logging
 
     setup_logging(is_main=True)
-    predictor = Predictor(args.checkpoint, args.device, args.set)
+    ids = None if args.ids is None else read_ids(args.ids)
     boxes = args.boxes
+    if boxes not in ("detector", "whole"):
+        boxes = read_boxes(Path(boxes), ids)
+    predictor = Predictor(args.checkpoint, args.device, args.set, min_score=args.min_score)
     if boxes == "detector":
         predictor.detector = Detector(args.detector, args.detector_weights, args.detector_threshold, predictor.device)
-    elif boxes != "whole":
-        boxes = read_boxes(Path(boxes))
-    left_out = predict_files(predictor, args.source, boxes, args.out, args.smooth, args.min_score)
+    left_out = predict_files(predictor, args.source, boxes, args.out, args.smooth, ids)
     return 1 if left_out else 0
 
 

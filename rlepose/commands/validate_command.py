@@ -15,7 +15,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_other_config(parser)
     parser.add_argument(
-        "--boxes", help="'gt' or a detection file in COCO results format; default: gt, and data.detections if set"
+        "--boxes", help="'gt' or a file of boxes (docs/predict.md); default: gt, and data.detections if set"
     )
     add_overrides(parser)
     parser.add_argument("--calibration", action="store_true", help="also evaluate the predicted uncertainty")

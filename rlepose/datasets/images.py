@@ -38,7 +38,7 @@ def read_image(
     """
     try:
         with Path(path).open("rb") as file:
-            _refuse_too_large(file, path, max_pixels)
+            refuse_too_large(file, path, max_pixels)
             file.seek(0)
             data = file.read()
     except InputError:
@@ -78,7 +78,7 @@ def _undecodable(path: str | Path, head: bytes) -> InputError:
     )
 
 
-def _refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
+def refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
     """Raise InputError if the header is not that of a picture, or states too many pixels."""
     try:
         with Image.open(file) as header:  # decodes nothing; takes 1 % of the time of decoding

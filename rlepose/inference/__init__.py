@@ -1,5 +1,6 @@
 """Predict poses in pictures and videos with a trained model: `Predictor`, `Lifter`."""
 
+from rlepose.inference.boxes import PersonDetector
 from rlepose.inference.detector import Detector
 from rlepose.inference.lifter import Lifter
 from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
@@ -10,6 +11,7 @@ from rlepose.losses.pose_density import PoseDensity
 __all__ = [
     "Detector",
     "Lifter",
+    "PersonDetector",
     "PersonPose",
     "PicturePoses",
     "PoseDensity",

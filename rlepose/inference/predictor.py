@@ -1,6 +1,7 @@
 """Predict poses with uncertainty in pictures."""
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlepose.config.reading import with_overrides
+from rlepose.datasets.formats.box_reader import PERSON
+from rlepose.datasets.formats.box_table import NO_CATEGORY
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
 from rlepose.inference.arguments import check_opening
-from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, Detect, GivenBoxes, box_source, inside_picture
+from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, GivenBoxes, PersonDetector, box_source, inside_picture
+from rlepose.inference.cut_off import CutOff, cut_off
 from rlepose.inference.detector import Detector
-from rlepose.inference.media import MAX_PIXELS, Images, InputPicture, frames_of, is_folder, is_video
+from rlepose.inference.films import is_film, is_folder
+from rlepose.inference.input_picture import InputPicture
+from rlepose.inference.media import MAX_PIXELS, Images, folder_of, frames_of
 from rlepose.inference.poses import PersonPose, PicturePoses
 from rlepose.losses.pose_density import PoseDensity, ResidualDensity
 from rlepose.pose.codec import joint_scores
@@ -27,6 +33,8 @@ from rlepose.pose.geometry import Floats, box_to_center_scale
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
 from rlepose.runtime.trained_model import open_checkpoint
+
+log = logging.getLogger(__name__)
 
 _HELD_PIXELS = 50_000_000  # maximum size of the pictures that wait for their batch to fill
 
@@ -43,6 +51,8 @@ class Predictor:
         detector: finds persons if no boxes are given; None for torchvision's default, which is loaded (and if necessary
             downloaded) on first use.
         max_pixels: larger pictures are rejected before they are decoded.
+        min_score: joints with a lower score are not `shown`; one number, or one for each joint by name, with '*' for
+            all others.
 
     Raises InputError for an invalid argument and for a file that is no checkpoint of this project.
 
@@ -59,8 +69,9 @@ class Predictor:
         checkpoint: str | Path,
         device: str = "auto",
         overrides: Sequence[str] = (),
-        detector: Detect | None = None,
+        detector: PersonDetector | None = None,
         max_pixels: int = MAX_PIXELS,
+        min_score: CutOff = 0.0,
     ) -> None:
         check_opening(checkpoint, overrides)
         _check_pictures(detector, max_pixels)
@@ -73,31 +84,45 @@ class Predictor:
         self.detector = detector
         self._model = open_checkpoint(path, self.config, loaded, self.device)
         self.gives_sigma = self._model.gives_sigma
+        self._least_scores = cut_off(min_score, self.skeleton, self._model.gives_scores)
 
     def predict(self, images: Images, boxes: GivenBoxes = None) -> list[PicturePoses]:
-        """Return one PicturePoses per picture, in order; an unreadable picture has no persons and reports the reason.
+        """Return one PicturePoses per picture, or frame of a film, in order.
 
-        Coordinates refer to the upright picture, after its EXIF rotation.
+        Of several pictures, an unreadable one has no persons and reports the reason; the log has a line for each, and
+        for everything else that is left out. Coordinates refer to the upright picture, after its EXIF rotation.
 
         Args:
-            images: path of a picture, a folder or a video; pixels (H, W, 3) RGB uint8, also grey, RGBA or uint16; a PIL
-                image; or a list of paths, arrays and PIL images.
-            boxes: 'whole', 'detector' (same as None), or x, y, width, height in px and optionally a score: (N, 4) or
-                (N, 5) for one picture, a list of these for several pictures, or a dict by file name.
+            images: path of a picture, a folder or a film (a video or an animated picture); pixels (H, W, 3) RGB uint8,
+                also grey, RGBA or uint16 (with values of `data.bit_depth` bits); a PIL image; or a list of paths,
+                arrays and PIL images.
+            boxes: 'whole', 'detector' (same as None), or boxes: a file or anything else that
+                `rlepose.datasets.formats.box_reader.read_boxes` reads, for example x, y, width, height in px and
+                optionally a score, (N, 4) or (N, 5), for one picture.
 
-        Raises InputError for other images or boxes.
+        Raises InputError for other images or boxes, and if the only picture cannot be read.
         """
-        return [poses for _, poses in self.stream(images, boxes)]
+        found = []
+        for picture, poses in self.stream(images, boxes):
+            if picture.pixels is None and _is_one_picture(images):
+                raise InputError(picture.problem)
+            for problem in poses.problems:
+                log.warning("left out: %s", problem)
+            found.append(poses)
+        if isinstance(images, str | Path) and is_folder(Path(images)):
+            for skipped in folder_of(Path(images)).skipped:
+                log.warning("left out: %s", skipped)
+        return found
 
     def stream(self, images: Images, boxes: GivenBoxes = None) -> Iterator[tuple[InputPicture, PicturePoses]]:
         """Yield each picture with its poses as soon as they are known: for videos and large folders.
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
-        find = box_source(boxes, _count(images), self._detect)
+        find = box_source(boxes, _count(images), _is_one_film(images), self._detect)
         waiting: list[_Waiting] = []
-        for number, picture in enumerate(frames_of(images, self.max_pixels)):
-            waiting.append(self._prepare(picture, number, find))
+        for picture in frames_of(images, self.max_pixels, self.config.data.bit_depth or 16):
+            waiting.append(self._prepare(picture, find))
             persons = sum(len(one.crops) for one in waiting)
             pixels = sum(one.picture.pixels.size // 3 for one in waiting if one.picture.pixels is not None)
             if persons >= self.config.eval.batch_size or pixels >= _HELD_PIXELS:
@@ -113,15 +138,15 @@ class Predictor:
             return None
         return ResidualDensity(self._model.likelihood, len(self.skeleton))
 
-    def _detect(self) -> Detect:
+    def _detect(self) -> PersonDetector:
         if self.detector is None:
             self.detector = Detector(device=self.device)
         return self.detector
 
-    def _prepare(self, picture: InputPicture, number: int, find: BoxSource) -> "_Waiting":
+    def _prepare(self, picture: InputPicture, find: BoxSource) -> "_Waiting":
         boxes = Boxes(*NO_BOXES, (picture.problem,))
         if picture.pixels is not None:
-            boxes = inside_picture(find(number, picture), picture)
+            boxes = inside_picture(find(picture), picture)
         size = self.config.data.input_size_hw
         center, scale = box_to_center_scale(boxes.bbox_xywh, size[1] / size[0], self.config.data.box_scale)
         frames = Frames.of_crops(center, scale, size)
@@ -147,17 +172,20 @@ class Predictor:
         residuals = None if scale is None else self._residuals
         in_space = keypoints.shape[-1] == 3
         boxes = np.concatenate([one.boxes.bbox_xywh for one in waiting])
+        categories = np.concatenate([_categories(one.boxes) for one in waiting])
         scores = pose_scores(joints, np.concatenate([one.boxes.score for one in waiting]))
         for i, box in enumerate(boxes):
             yield PersonPose(
                 bbox_xywh=box,
                 keypoints=keypoints[i, :, :2],
                 std=None if std is None else std[i, :, :2],
-                joint_scores=joints[i],
+                joint_scores=joints[i] if self._model.gives_scores else None,
                 score=float(scores[i]),
                 density=None if residuals is None or scale is None else PoseDensity(residuals, keypoints[i], scale[i]),
                 depth=keypoints[i, :, 2] if in_space else None,
                 depth_std=std[i, :, 2] if in_space and std is not None else None,
+                shown=joints[i] >= self._least_scores,
+                category_id=int(categories[i]),
             )
 
     def _forward(self, images: Tensor) -> tuple[Floats, Floats | None, Floats]:
@@ -175,11 +203,17 @@ def _check_pictures(detector: object, max_pixels: object) -> None:
     """InputError unless `detector` is a function or None, and `max_pixels` a whole number above 0."""
     if detector is not None and not callable(detector):
         raise InputError(
-            "detector: expected a function that maps RGB pixels (H, W, 3) to rlepose.inference.boxes.Boxes, got "
-            f"{detector!r}"
+            "detector: expected a function that maps RGB pixels (H, W, 3) to boxes (N, 4) or (N, 5), see "
+            f"rlepose.inference.PersonDetector, got {detector!r}"
         )
     if not isinstance(max_pixels, int) or max_pixels < 1:
         raise InputError(f"max_pixels: expected a whole number above 0, got {max_pixels!r}")
+
+
+def _categories(boxes: Boxes) -> NDArray[np.int64]:
+    """Return (N,) category ids, COCO's of people where none is given."""
+    given = np.full(len(boxes.score), NO_CATEGORY) if boxes.category_ids is None else boxes.category_ids
+    return np.where(given == NO_CATEGORY, PERSON, given)
 
 
 def _on_host(batches: Sequence[Tensor | None]) -> Floats | None:
@@ -197,7 +231,20 @@ class _Waiting(NamedTuple):
 
 
 def _count(images: Images) -> int | None:
-    """Return the number of pictures; None for folders and videos."""
+    """Return the number of entries, each a picture or a film; None for one film."""
     if isinstance(images, str | Path):
-        return None if is_folder(Path(images)) or is_video(Path(images)) else 1
+        if is_folder(Path(images)):
+            return len(folder_of(Path(images)).pictures)
+        return None if is_film(Path(images)) else 1
     return len(images) if isinstance(images, Sequence) else 1
+
+
+def _is_one_film(images: Images) -> bool:
+    return isinstance(images, str | Path) and is_film(Path(images))
+
+
+def _is_one_picture(images: Images) -> bool:
+    """Return whether the input is neither a list nor a folder nor a film, so that no other picture can be predicted."""
+    if isinstance(images, str | Path):
+        return not is_folder(Path(images)) and not is_film(Path(images))
+    return not isinstance(images, Sequence)

@@ -1,207 +1,219 @@
-"""Predict poses in files: draw them into pictures or a video, and list them in results.json."""
+"""Predict poses in files: draw them into pictures or films, and list them in results.json."""
 
+import itertools
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from rlepose.drawing.overlays import Picture, draw_label, draw_pose, write_picture
-from rlepose.drawing.views_in_space import scale_for, view_tile
+from rlepose.datasets.formats.box_reader import CocoIds, is_box_file, read_boxes
+from rlepose.datasets.formats.box_table import BoxTable
+from rlepose.datasets.formats.file_names import ByFileName
+from rlepose.drawing.film_writer import FilmWriter, open_film_writer
+from rlepose.drawing.overlays import write_picture
 from rlepose.errors import InputError
-from rlepose.inference.boxes import GivenBoxes
+from rlepose.inference.boxes import GivenBoxes, detects, key_of
+from rlepose.inference.films import is_film, is_video, open_film
+from rlepose.inference.input_picture import InputPicture
 from rlepose.inference.json_list import JsonList
-from rlepose.inference.media import Video, is_video, pictures_in
-from rlepose.inference.poses import PersonPose, PicturePoses, coco_entries
+from rlepose.inference.media import folder_of
+from rlepose.inference.poses import PicturePoses, coco_entries
 from rlepose.inference.predictor import Predictor
 from rlepose.inference.smoothing import NO_SIGMA, Smoother
-from rlepose.inference.space import relative_mm
+from rlepose.jobs.output_names import LEFT_OUT, RESULTS, make_folder, name_in_space, output_names
+from rlepose.jobs.pose_pictures import draw_persons, write_in_space
+from rlepose.jobs.stopping import Stopping
 
 log = logging.getLogger(__name__)
 
-_SIDE = 320  # pixels of a view in space
 _TOLD = 10  # reasons in the log
 
 
 def predict_files(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, smooth: bool = False, min_score: float = 0.0
+    predictor: Predictor,
+    source: Path,
+    boxes: GivenBoxes,
+    out: Path,
+    smooth: bool = False,
+    ids: CocoIds | None = None,
 ) -> int:
-    """Draw the poses of a picture, a folder or a video into the folder `out`; return the number of things left out.
+    """Draw the poses of a picture, a folder or a film into the folder `out`; return the number of things left out.
 
-    Writes each picture under its own name (a.pgm, which has no colour, as a.pgm.png), or an mp4, and results.json in
+    Writes each picture under its own name (output_names.py), a film in a format that browsers play, and results.json in
     COCO's results format; for a 3-D model also NAME_space.png, with the persons of a picture from the side and from
     above, scaled to adults (inference/space.py).
-    A picture's id in results.json is the number in its name, as in COCO, or counts from 1 if names are not numbers; a
-    frame's id is its number from 0. Joints with a score below `min_score` are listed but not drawn. The list is valid
-    after each picture, and the mp4 is closed after Ctrl-C or an error. Unreadable pictures, boxes outside the picture
-    and pictures without persons are logged; if there are many, left_out.txt lists all.
+    A picture's id in results.json is that of `ids`, or of the COCO file with the boxes; else the number in its name, as
+    in COCO, or counted from 1 if names are not numbers; the id of a film's frame is its number from 0. Joints with a
+    score below the predictor's `min_score` are listed but not drawn. The list is valid after each picture, and films
+    are closed after Ctrl-C, SIGTERM or an error. Unreadable pictures, files of a folder that are no pictures, boxes
+    outside the picture and pictures without persons are logged; if there are many, left_out.txt lists all. InputError
+    if a file would be replaced.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder; pass a picture, a video or a folder of pictures")
     if out.resolve() == (source if source.is_dir() else source.parent).resolve():
         raise InputError(f"--out: {out} is the folder of the input; choose another folder")
-    video = is_video(source)
-    if smooth and not video:
+    film = is_film(source)
+    if smooth and not film:
         raise InputError(f"--smooth: {source} is not a video; remove this option")
     if smooth and not predictor.gives_sigma:
         raise InputError(NO_SIGMA)
-    problems: list[str] = []
-    if video:
-        _video(predictor, source, boxes, out, problems, Smoother() if smooth else None, min_score)
-    else:
-        _pictures(predictor, source, boxes, out, problems, min_score)
-    log.info("results         %s", out / "results.json")
-    if len(problems) > _TOLD:
-        (out / "left_out.txt").write_text("\n".join([*problems, ""]), encoding="utf-8")
-        log.warning("%d left out; see the first reasons above and all in %s", len(problems), out / "left_out.txt")
-    elif problems:
-        log.warning("%d left out; see the reasons above", len(problems))
-    return len(problems)
+    folder = folder_of(source) if source.is_dir() else None
+    files = [source] if folder is None else folder.pictures
+    count = _frames(source, predictor.max_pixels) if film else len(files)
+    table = read_boxes(boxes, ids) if is_box_file(boxes) else boxes  # type: ignore[arg-type]
+    image_ids = ids.image_ids if ids is not None else table.image_ids if isinstance(table, BoxTable) else None
+    if isinstance(table, BoxTable) and not film:
+        _tell_unused(table, files)
+    names = output_names(files)
+    make_folder(out, [*names.values(), *map(name_in_space, names.values())])
+    drawn = _Drawn(predictor, out, files, names, Smoother() if smooth else None)
+    told = _Told(out)
+    for skipped in [] if folder is None else folder.skipped:
+        told.add(skipped)
+    id_of = _id_giver(files, image_ids)
+    empty_frames = 0
+    stopping = Stopping()
+    with stopping.listening(), JsonList(out / RESULTS) as results, drawn:
+        for picture, poses in _with_speed(predictor.stream(source, table), count):
+            with stopping.whole():
+                problems = list(poses.problems)
+                if not poses.persons and not problems and picture.frame is None:
+                    problems = _nobody(poses.name, table)
+                empty_frames += not poses.persons and picture.pixels is not None and picture.frame is not None
+                poses, of_drawing = drawn.draw(picture, poses)
+                image_id = id_of(picture)
+                if image_id is not None:
+                    results.add(coco_entries([poses], [image_id]))
+                elif poses.persons:
+                    problems.append(f"{poses.name}: the file of ids does not have it; drawn, but not listed")
+                for problem in problems + of_drawing:
+                    told.add(problem)
+    if empty_frames:
+        log.info("no person in %d frames", empty_frames)
+    log.info("pictures        %s", out if folder is not None else out / names[source])
+    log.info("results         %s", out / RESULTS)
+    told.finish()
+    return len(told.problems)
 
 
-def _pictures(
-    predictor: Predictor, source: Path, boxes: GivenBoxes, out: Path, left_out: list[str], min_score: float
-) -> None:
-    files = pictures_in(source) if source.is_dir() else [source]
-    ids = _image_ids(files)
-    found = predictor.stream(source, boxes)
-    with _results(out) as results:
-        for number, (frame, poses) in _with_speed(zip(ids, found, strict=True), len(ids)):
-            problems = list(poses.problems)
-            if not poses.persons and not problems and boxes in (None, "detector"):
-                problems = [f"{poses.name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-            results.add(coco_entries([poses], [number]))
-            if frame.pixels is not None:
-                write_picture(
-                    out / _drawn_name(Path(poses.name).name), draw_persons(frame.pixels, poses, predictor, min_score)
-                )
-                problems += _write_in_space(out / f"{Path(poses.name).stem}_space.png", poses, predictor)
-            _tell(problems, left_out)
-    log.info("pictures        %s", out)
+class _Drawn:
+    """The pictures and films of one run. A context manager that closes the films, so that they can be played.
 
-
-def _results(out: Path) -> JsonList:
-    """Create the folder with an empty list. Replaces an existing list, so the input must be checked before."""
-    out.mkdir(parents=True, exist_ok=True)
-    return JsonList(out / "results.json")
-
-
-def _drawn_name(name: str) -> str:
-    """Return the name of a drawn picture: PGM has no colour, so it becomes PNG."""
-    return f"{name}.png" if name.lower().endswith(".pgm") else name
-
-
-def _write_in_space(path: Path, poses: PicturePoses, predictor: Predictor) -> list[str]:
-    """Draw the persons of a 3-D model from the side and from above; return why some are left out."""
-    tiles, problems = [], []
-    for number, person in enumerate(poses.persons, 1):
-        if person.depth is None:
-            continue
-        try:
-            tiles.append(draw_in_space(person, predictor))
-        except InputError as error:
-            problems.append(f"{poses.name}: person {number} in 3-D: {error}")
-    if tiles:
-        write_picture(path, np.concatenate(tiles))
-    return problems
-
-
-def _video(
-    predictor: Predictor,
-    source: Path,
-    boxes: GivenBoxes,
-    out: Path,
-    left_out: list[str],
-    smoother: Smoother | None,
-    min_score: float,
-) -> None:
-    with Video(source) as video:
-        fps, count = video.fps, video.count
-    path = out / f"{source.stem}.mp4"
-    writer: Any = None
-    empty = 0
-    try:
-        with _results(out) as results:
-            for number, (frame, poses) in enumerate(_with_speed(predictor.stream(source, boxes), count)):
-                _tell(poses.problems, left_out)
-                if frame.pixels is None:
-                    continue
-                empty += not poses.persons
-                if smoother is not None:
-                    poses = PicturePoses(poses.name, poses.size_wh, smoother(poses.persons), poses.problems)
-                if writer is None:
-                    rate = _writable_fps(fps)
-                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, poses.size_wh)
-                    if not writer.isOpened():
-                        size = "{}x{}".format(*poses.size_wh)
-                        raise InputError(
-                            f"{path}: OpenCV cannot write a video of {size} px at {rate:g} frames per second; pass its "
-                            "frames as a folder of pictures"
-                        )
-                writer.write(cv2.cvtColor(draw_persons(frame.pixels, poses, predictor, min_score), cv2.COLOR_RGB2BGR))
-                results.add(coco_entries([poses], [number]))
-    finally:
-        if writer is not None:
-            writer.release()  # writes the index, which players need
-    if empty:
-        log.info("no person in %d frames", empty)
-    log.info("video           %s", path)
-
-
-def _writable_fps(fps: float) -> float:
-    """Return the closest rate that MPEG-4 supports: a fraction of integers below 2^16, which OpenCV derives from it."""
-    largest = 2**16 - 1
-    fps = min(fps, largest)
-    digits = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= largest)
-    return round(fps, digits)
-
-
-def draw_persons(pixels: Picture, poses: PicturePoses, predictor: Predictor, min_score: float = 0.0) -> Picture:
-    """Draw every person's skeleton, ellipses of one standard deviation, and the mean of the joint scores.
-
-    Joints with a score below `min_score` are not drawn.
+    files: all files that are drawn, in the order of the pictures' numbers.
     """
-    for person in poses.persons:
-        pixels = draw_pose(pixels, person.keypoints, predictor.skeleton, person.std, person.joint_scores >= min_score)
-        x, y = person.bbox_xywh[:2]
-        draw_label(pixels, f"{person.joint_scores.mean():.2f}", (round(x), round(y)), above=True)
-    return pixels
+
+    def __init__(
+        self, predictor: Predictor, out: Path, files: list[Path], names: dict[Path, str], smoother: Smoother | None
+    ) -> None:
+        self._predictor = predictor
+        self._out = out
+        self._files = files
+        self._names = names
+        self._smoother = smoother
+        self._film: tuple[Path, FilmWriter] | None = None
+
+    def __enter__(self) -> "_Drawn":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close_film()
+
+    def draw(self, picture: InputPicture, poses: PicturePoses) -> tuple[PicturePoses, list[str]]:
+        """Draw poses; return them as they are drawn, smoothed if requested, and what could not be drawn."""
+        if picture.pixels is None:
+            return poses, []
+        if self._smoother is not None:
+            poses = PicturePoses(poses.name, poses.size_wh, self._smoother(poses.persons), poses.problems)
+        pixels = draw_persons(picture.pixels, poses, self._predictor.skeleton)
+        file = self._files[picture.number if len(self._files) > 1 else 0]
+        if picture.frame is not None:
+            self._writer(file, poses.size_wh).write(pixels)
+            return poses, []
+        write_picture(self._out / self._names[file], pixels)
+        return poses, write_in_space(self._out / name_in_space(self._names[file]), poses, self._predictor)
+
+    def _writer(self, file: Path, size_wh: tuple[int, int]) -> FilmWriter:
+        """Return the writer of the film that is being drawn; close the one before."""
+        if self._film is None or self._film[0] != file:
+            self._close_film()
+            with open_film(file, self._predictor.max_pixels) as film:
+                fps = film.fps
+            stem = (self._out / self._names[file]).with_suffix("")
+            self._film = file, open_film_writer(stem, fps, size_wh, file if is_video(file) else None)
+        return self._film[1]
+
+    def _close_film(self) -> None:
+        if self._film is not None:
+            _, writer = self._film
+            self._film = None
+            writer.close()
+            log.info("film            %s", writer.path)
+            if writer.sound:
+                log.info("sound           %s", writer.sound)
 
 
-def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
-    """Draw a person of a 3-D model from the side and from above, relative to the root: RGB (h, 2 h, 3).
+class _Told:
+    """Report what is left out, and why: in the log unless there is too much, and then in a file."""
 
-    InputError for a pose that does not fit an adult of any size, see `relative_mm`.
-    """
-    joints, std = relative_mm(person), None
-    if person.std is not None and person.depth_std is not None:
-        mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
-        std = np.column_stack([person.std * mm_a_px, person.depth_std])
-    scale = scale_for(joints, _SIDE)
-    tiles = [
-        view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in ("the side", "above")
-    ]
-    return np.concatenate(tiles, axis=1)
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.problems: list[str] = []
 
-
-def _tell(problems: Iterable[str], left_out: list[str]) -> None:
-    """Add problems to `left_out`, and log them unless there are too many."""
-    for problem in problems:
-        left_out.append(problem)
-        if len(left_out) <= _TOLD:
+    def add(self, problem: str) -> None:
+        self.problems.append(problem)
+        if len(self.problems) <= _TOLD:
             log.warning("left out: %s", problem)
-        elif len(left_out) == _TOLD + 1:
-            log.warning("more is left out; see left_out.txt at the end")
+        elif len(self.problems) == _TOLD + 1:
+            log.warning("more is left out; see %s at the end", LEFT_OUT)
+
+    def finish(self) -> None:
+        if len(self.problems) > _TOLD:
+            path = self._out / LEFT_OUT
+            path.write_text("\n".join([*self.problems, ""]), encoding="utf-8")
+            log.warning("%d left out; see the first reasons above and all in %s", len(self.problems), path)
+        elif self.problems:
+            log.warning("%d left out; see the reasons above", len(self.problems))
 
 
-def _image_ids(files: list[Path]) -> list[int]:
+def _nobody(name: str, boxes: GivenBoxes) -> list[str]:
+    """Return why there is no person in a picture, unless its boxes say so."""
+    if detects(boxes):
+        return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
+    if isinstance(boxes, BoxTable) and boxes.told_by == "id":
+        return [f"{name}: {boxes.source} has no box on it"]
+    return []
+
+
+def _tell_unused(table: BoxTable, files: list[Path]) -> None:
+    """Log how many boxes are in other pictures; InputError if all are."""
+    if table.told_by in ("name", "id") and not any(map(is_film, files)):
+        pictures = [InputPicture(str(file), None, number=number) for number, file in enumerate(files)]
+        if unused := table.unused(key_of(picture, table.image_ids) for picture in pictures):
+            log.info("%s: %d of %d boxes are in other pictures", table.source, len(unused), len(table))
+
+
+def _id_giver(files: list[Path], image_ids: ByFileName[int] | None) -> Callable[[InputPicture], int | None]:
+    """Return a function that gives each picture its id in results.json, None if the given ids lack it."""
+    if image_ids is not None:
+        return lambda picture: key_of(picture, image_ids).image_id
+    if len(files) == 1 and is_film(files[0]):
+        return lambda picture: picture.frame
     numbers = [int(file.stem) if file.stem.isdecimal() else -1 for file in files]
     are_ids = len(set(numbers)) == len(files) and min(numbers) >= 0 and max(numbers) < 2**63  # as NumPy's and COCO's
-    return numbers if are_ids else list(range(1, len(files) + 1))
+    if are_ids and not any(map(is_film, files)):
+        return lambda picture: int(picture.path.stem)
+    count = itertools.count(1)
+    return lambda _: next(count)
+
+
+def _frames(film: Path, max_pixels: int) -> int:
+    """Return the number of frames according to the film; InputError for one that cannot be read."""
+    with open_film(film, max_pixels) as opened:
+        return opened.count
 
 
 def _with_speed(items: Iterable[Any], count: int) -> Iterator[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from rlepose.config.config import Config
 from rlepose.datasets.category_groups import CategoryGroup
-from rlepose.datasets.formats.coco import persons_from_detections
 from rlepose.datasets.formats.coco_entries import entries
 from rlepose.datasets.formats.coco_file import Pictures
+from rlepose.datasets.formats.detections import persons_from_detections
 from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.of_config import read_as
 from rlepose.errors import InputError
@@ -58,8 +58,6 @@ def submit_checkpoint(
     group = CategoryGroup("person", (category_id,), tuple(range(len(COCO))))
     clip = data.detection_boxes == "clipped"
     table = read_as(data, persons_from_detections(pictures, root / data.test_images, boxes, [group], clip))
-    if not len(table):
-        raise InputError(f"{boxes}: no boxes of category {category_id}; check that it detects persons")
     source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)
     poses = source.predict(open_network(path, config, checkpoint, ranks.device, onnx))
     submission = out / f"person_keypoints_test-dev2017_{config.name}_results.zip"

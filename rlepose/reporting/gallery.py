@@ -33,7 +33,7 @@ def galleries(
     """Return a gallery for each title in `chosen`, which maps titles to indices of the M valid poses.
 
     spread: (K, D), standard deviations in units of sigma. compared: the valid poses. title_of: title of a person's
-    picture, followed by the score if scores differ. nobody: note for an empty gallery.
+    picture, followed by the confidence if confidences differ. nobody: note for an empty gallery.
     """
     rows, sheets = np.flatnonzero(poses.valid), []
     ranked = is_ranked(compared)
@@ -41,7 +41,7 @@ def galleries(
         titles = [title_of(person) for person in persons.tolist()]
         if ranked:
             scores = compared.confidence[persons]
-            titles = [f"{text}, score {score:.3f}" for text, score in zip(titles, scores, strict=True)]
+            titles = [f"{text}, confidence {score:.3f}" for text, score in zip(titles, scores, strict=True)]
         pictures = evaluator.drawn(poses, spread, rows[persons], titles)
         sheets.append(Gallery(title, pictures, "" if pictures else nobody))
     return sheets

@@ -13,6 +13,7 @@ from rlepose.config.config import Config
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import Criterion, LocationScale, build_criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
+from rlepose.losses.heatmap import HeatmapMSE
 from rlepose.models.pose_model import PoseModel, network_of
 from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
 from rlepose.pose.frames import Frames
@@ -94,6 +95,11 @@ class TrainedModel:
     def gives_sigma(self) -> bool:
         """Whether poses have a sigma, learned by the loss or fitted by a recalibration."""
         return self._criterion.main.needs_sigma or self.recalibration is not None
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether joints have scores: from a learned sigma, or from heatmaps."""
+        return self._criterion.main.needs_sigma or isinstance(self._criterion, HeatmapMSE)
 
     @cached_property
     def spread(self) -> Floats:

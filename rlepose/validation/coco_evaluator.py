@@ -173,7 +173,7 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
         write_results(out / f"keypoints_{self.prefix}.json", *results)
 
     def title(self, pose: int, poses: Poses) -> str:
-        return f"predicted, score {self.confidence(poses)[pose]:.2f}"
+        return f"predicted, confidence {self.confidence(poses)[pose]:.2f}"
 
     def draw(self, pose: int, poses: Poses, std: Floats | None, title: str) -> Picture:
         labels, row = self.labels, int(self.rows(poses)[pose])

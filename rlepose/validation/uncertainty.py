@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlepose.drawing.plots import density_figure, reliability_figure, risk_coverage_figure, save_figure
 from rlepose.evaluation.calibration import Compared, Observations, calibration_report, observe, tail_ratio
 from rlepose.evaluation.results import write_json
+from rlepose.evaluation.score_table import format_score_table, score_table
 from rlepose.losses import LocationScale
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.evaluator import Evaluator
@@ -42,9 +43,14 @@ def judge_uncertainty(
 
     likelihood: of the residual, on the CPU.
     """
-    return judge(
-        evaluator, evaluator.compared(poses, poses.valid if chosen is None else poses.valid & chosen), likelihood
-    )
+    rows = poses.valid if chosen is None else poses.valid & chosen
+    compared = evaluator.compared(poses, rows)
+    observations, report = judge(evaluator, compared, likelihood)
+    if observations.size is not None:
+        scores = poses.joint_scores[rows][compared.visible > 0]
+        told_apart = len(scores) and np.ptp(scores) > 0  # else they are the 1 of a model without scores
+        report["scores"] = score_table(scores, observations.error / observations.size) if told_apart else []
+    return observations, report
 
 
 def judge(
@@ -84,8 +90,10 @@ def write_calibration(
     likelihood: LocationScale,
     evaluator: Evaluator[Any],
 ) -> None:
-    """Write calibration.json and three figures to `out`."""
+    """Write calibration.json and three figures to `out`, and log how wrong joints of each score are."""
     write_json(out / "calibration.json", report)
+    if report.get("scores"):
+        log.info("%s", format_score_table(report["scores"]))
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
         "risk_coverage": risk_coverage_figure({"by confidence": report}, evaluator.risk),

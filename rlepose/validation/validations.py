@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from rlepose.config.config import Config
-from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
+from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.formats.detections import persons_from_detections
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.of_config import read_as
 from rlepose.datasets.picture_survey import survey, warn_of_orientation

@@ -14,7 +14,7 @@ from rlepose.drawing.plots import joint_density_figure
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import GivenBoxes
-from rlepose.jobs.predict import draw_in_space, draw_persons
+from rlepose.jobs.pose_pictures import confidence_text, draw_in_space, draw_persons
 from rlepose.losses import LOSSES
 from rlepose.losses.likelihood import FlowDensity
 from rlepose.pose.geometry import Floats
@@ -76,7 +76,7 @@ def drawn(seen: Seen, predictor: Predictor) -> Picture:
     factor = enlargement(seen)
     pixels = cv2.resize(seen.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     persons = tuple(_enlarged(person, factor) for person in seen.poses.persons)
-    picture = draw_persons(np.asarray(pixels, np.uint8), replace(seen.poses, persons=persons), predictor)
+    picture = draw_persons(np.asarray(pixels, np.uint8), replace(seen.poses, persons=persons), predictor.skeleton)
     if len(persons) > 1:
         for number, person in enumerate(persons, 1):
             x, y = person.bbox_xywh[:2]
@@ -100,8 +100,11 @@ def _enlarged(person: PersonPose, factor: int) -> PersonPose:
 
 
 def person_titles(seen: Seen) -> list[str]:
-    """Return the number of each person in the `drawn` picture, with the mean of the joint scores."""
-    return [f"{i}: score {person.joint_scores.mean():.2f}" for i, person in enumerate(seen.poses.persons, 1)]
+    """Return the number of each person in the `drawn` picture, with the confidence if the model has scores."""
+    return [
+        f"{i}: {confidence_text(person)}" if person.joint_scores is not None else f"person {i}"
+        for i, person in enumerate(seen.poses.persons, 1)
+    ]
 
 
 def joint_columns(person: PersonPose) -> list[str]:
@@ -114,7 +117,8 @@ def joint_columns(person: PersonPose) -> list[str]:
 def joint_rows(person: PersonPose, names: Sequence[str]) -> list[list[str]]:
     """Return name, position, standard deviation and score of each joint and, in 3-D, depth with its deviation."""
     std = np.full_like(person.keypoints, np.nan) if person.std is None else person.std
-    numbers = [*person.keypoints.T, *std.T, person.joint_scores]
+    scores = np.full(len(std), np.nan) if person.joint_scores is None else person.joint_scores
+    numbers = [*person.keypoints.T, *std.T, scores]
     if person.depth is not None:
         numbers += [
             person.depth,

@@ -11,8 +11,9 @@ import pytest
 
 from rlepose.datasets.category_groups import own_joints
 from rlepose.datasets.crops import PoseDataset
-from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
+from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile, category_skeleton
+from rlepose.datasets.formats.detections import persons_from_detections
 from rlepose.datasets.labelled import labelled_persons
 from rlepose.errors import InputError
 from rlepose.pose.joint_sets import HAND

@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlepose.inference.boxes import Boxes, Detect, box_source, read_boxes
-from rlepose.inference.media import InputPicture
+from rlepose.datasets.formats.box_reader import read_boxes
+from rlepose.inference.boxes import Boxes, PersonDetector, box_source
+from rlepose.inference.input_picture import InputPicture
 
 CAR, PERSON = {"id": 3, "name": "car"}, {"id": 1, "name": "person"}
 HAND = {"id": 7, "name": "hand", "keypoints": ["wrist"]}
 
 
-def no_detector() -> Detect:
+def no_detector() -> PersonDetector:
     raise AssertionError
 
 
 def boxes_of(name: str, given: dict[str, Any]) -> Boxes:
-    return box_source(given, None, no_detector)(0, InputPicture(name, np.zeros((9, 9, 3), np.uint8)))
+    return box_source(given, None, False, no_detector)(InputPicture(name, np.zeros((9, 9, 3), np.uint8)))
 
 
 def read_coco(folder: Path, categories: list[dict[str, Any]], **annotation: Any) -> list[list[float]]:
@@ -30,7 +31,8 @@ def read_coco(folder: Path, categories: list[dict[str, Any]], **annotation: Any)
         "annotations": [{"image_id": 5, "category_id": i, "bbox": [i, 0, 2, 2], **annotation} for i in (3, 1, 7)],
     }
     (folder / "coco.json").write_text(json.dumps(tree))
-    return read_boxes(folder / "coco.json")["a.jpg"]
+    table = read_boxes(folder / "coco.json")
+    return np.column_stack([table.bbox_xywh, table.score]).tolist()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_name_that_is_there_once_needs_no_folder() -> None:
 
 def test_a_name_in_several_other_folders_is_told() -> None:
     (problem,) = boxes_of("c/1.jpg", {"a/1.jpg": [[1, 0, 5, 5]], "b/1.jpg": []}).problems
-    assert "c/1.jpg: several entries in the given boxes match: a/1.jpg, b/1.jpg" in problem
+    assert "c/1.jpg: several entries in boxes match: a/1.jpg, b/1.jpg" in problem
 
 
 def test_names_may_be_paths() -> None:
@@ -69,5 +71,5 @@ def test_names_may_be_paths() -> None:
 
 def test_boxes_may_come_one_by_one() -> None:
     given = (box for box in ([1, 0, 5, 5], [2, 0, 5, 5]))
-    boxes = box_source(given, 1, no_detector)(0, InputPicture("1.jpg", np.zeros((9, 9, 3), np.uint8)))
+    boxes = box_source(given, 1, False, no_detector)(InputPicture("1.jpg", np.zeros((9, 9, 3), np.uint8)))
     assert boxes.bbox_xywh[:, 0].tolist() == [1, 2]

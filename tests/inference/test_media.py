@@ -10,7 +10,9 @@ from PIL import Image
 
 from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
-from rlepose.inference.media import InputPicture, Video, frames_of
+from rlepose.inference.films import Video
+from rlepose.inference.input_picture import InputPicture
+from rlepose.inference.media import frames_of
 
 
 def ramp(dtype: type = np.uint8) -> np.ndarray:
@@ -44,6 +46,15 @@ def test_arrays_of_any_depth_and_channels_become_rgb() -> None:
         (ramp(np.uint16), ramp()),
     ):
         np.testing.assert_array_equal(only(array).pixels, expected)
+
+
+def test_files_and_arrays_of_12_bits_keep_their_brightness(tmp_path: Path) -> None:
+    deep = (ramp().astype(np.uint16) << 4) + 15
+    cv2.imwrite(str(tmp_path / "deep.png"), cv2.cvtColor(deep, cv2.COLOR_RGB2BGR))
+    grey = Image.fromarray(deep[..., 0])
+    np.testing.assert_array_equal(only(tmp_path / "deep.png", bits=12).pixels, ramp())
+    np.testing.assert_array_equal(only(deep, bits=12).pixels, ramp())
+    np.testing.assert_array_equal(only([grey], bits=12).pixels, np.dstack([ramp()[..., 0]] * 3))
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8)])

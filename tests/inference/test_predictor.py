@@ -2,7 +2,9 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.trained_model import open_checkpoint
 from tests.predicting import criterion_of
 
+BOX = [5, 5, 50, 80]
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
@@ -65,7 +68,7 @@ def test_predicts_what_the_validation_does(
         np.testing.assert_allclose(person.bbox_xywh, validation.table.bbox_xywh[row])
         np.testing.assert_allclose(person.keypoints, expected.keypoints[row], atol=1e-3)
         np.testing.assert_allclose(person.std, expected.sigma[row] * spread, rtol=1e-4)
-        np.testing.assert_allclose(person.joint_scores, expected.joint_scores[row], atol=1e-5)
+        np.testing.assert_allclose(person.coco_joint_scores, expected.joint_scores[row], atol=1e-5)
     assert np.std([person.keypoints for person in persons], axis=0).max() > 1
 
 
@@ -117,8 +120,10 @@ def test_the_density_integrates_to_one_and_has_the_stated_deviation(
 def test_a_model_without_sigma_has_none(checkpoint: Callable[..., Path], synthetic: Path) -> None:
     (picture,) = Predictor(checkpoint("loss.name=l1"), "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     assert picture.persons[0].std is None
-    assert picture.persons[0].joint_scores.tolist() == [1] * 17
-    assert json.loads(json.dumps(coco_entries([picture], [7])))[0]["std"] is None
+    assert picture.persons[0].joint_scores is picture.persons[0].confidence is None
+    (entry,) = json.loads(json.dumps(coco_entries([picture], [7])))
+    assert entry["std"] is entry["confidence"] is None
+    assert entry["keypoints"][2::3] == [1] * 17  # COCO wants a number
 
 
 def test_a_bad_picture_and_a_bad_box_leave_the_rest(
@@ -135,6 +140,97 @@ def test_a_bad_picture_and_a_bad_box_leave_the_rest(
     assert "does not overlap the picture" in mixed.problems[0] and len(mixed.persons) == 1
     assert not fine.problems
     np.testing.assert_allclose(mixed.persons[0].keypoints, fine.persons[0].keypoints, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("nowhere.jpg", r"nowhere\.jpg: cannot read the picture"),
+        (Path("nowhere.gif"), r"nowhere\.gif: cannot read the picture"),
+        ("nowhere.mp4", r"nowhere\.mp4: no such video"),
+        (np.zeros((9, 9, 3)), r"picture 0: expected RGB, .* got shape \(9, 9, 3\) of float64"),
+        (np.zeros((9, 9, 3), np.float32), r"of float32"),
+    ],
+)
+def test_one_input_that_is_no_picture_is_an_error(checkpoint: Callable[..., Path], image: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(checkpoint(), "cpu").predict(image, "whole")
+
+
+def test_one_unreadable_file_is_an_error(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    predictor = Predictor(checkpoint(), "cpu")
+    for name in ("text.jpg", "text.gif", "text.webp"):
+        (tmp_path / name).write_text("no picture")
+        with pytest.raises(InputError, match=f"{name}: cannot be decoded"):
+            predictor.predict(tmp_path / name, "whole")
+
+
+def test_of_several_inputs_each_that_is_left_out_has_a_line_in_the_log(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = sorted((synthetic / "val").iterdir())[0]
+    (tmp_path / "text.jpg").write_text("no picture")
+    images = [good, "nowhere.jpg", np.zeros((9, 9, 3)), tmp_path / "text.jpg"]
+    pictures = Predictor(checkpoint(), "cpu").predict(images, "whole")
+    assert [len(picture.persons) for picture in pictures] == [1, 0, 0, 0]
+    lines = [record.message for record in caplog.records if record.message.startswith("left out: ")]
+    assert [name in line for name, line in zip(("nowhere.jpg", "picture 2", "text.jpg"), lines, strict=True)] == [
+        True
+    ] * 3
+
+
+def test_a_folder_names_in_the_log_what_it_skips(
+    checkpoint: Callable[..., Path], case_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Predictor(checkpoint(), "cpu").predict(case_folder / "folder_of_everything", "whole")
+    lines = [record.message for record in caplog.records if record.message.startswith("left out: ")]
+    assert len(lines) == 2 and "clip.mp4: " in lines[0] and "sub: " in lines[1]
+
+
+def test_files_of_boxes_are_read_in_python(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
+    predictor, file = Predictor(checkpoint(), "cpu"), sorted((synthetic / "val").iterdir())[0]
+    np.save(tmp_path / "box.npy", [BOX])
+    (tmp_path / "box.json").write_text(json.dumps({file.name: [BOX]}))
+    results = [{"image_id": int(file.stem), "category_id": 1, "bbox": BOX}]
+    for boxes in (tmp_path / "box.npy", str(tmp_path / "box.json"), results, {"": []} | {file.name: BOX}):
+        (picture,) = predictor.predict(file, boxes)
+        assert [person.bbox_xywh.tolist() for person in picture.persons] == [[5, 5, 49, 79]]
+
+
+@pytest.mark.parametrize(
+    ("min_score", "message"),
+    [
+        (1.5, "expected a number from 0 to 1, got 1.5"),
+        (-0.1, "expected a number from 0 to 1"),
+        (float("nan"), "expected a number from 0 to 1"),
+        ("high", "expected a number from 0 to 1, got 'high'"),
+        ({"left_wrist": 2}, "expected a number from 0 to 1, got 2"),
+        ({"left_hand": 0.5}, "there is no joint 'left_hand'; the joints are nose, "),
+    ],
+)
+def test_a_cut_off_that_is_none_is_refused(checkpoint: Callable[..., Path], min_score: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^min_score: {message}"):
+        Predictor(checkpoint(), "cpu", min_score=min_score)
+
+
+def test_a_cut_off_of_scores_that_the_model_lacks_is_refused(checkpoint: Callable[..., Path]) -> None:
+    path = checkpoint("loss.name=l1", recalibration=Recalibration("scale", (0.1,)))
+    with pytest.raises(InputError, match="has no scores to cut at"):
+        Predictor(path, "cpu", min_score=0.5)
+    Predictor(path, "cpu", min_score=0)
+
+
+def test_each_joint_may_have_its_own_cut_off(checkpoint: Callable[..., Path], synthetic: Path) -> None:
+    file = sorted((synthetic / "val").iterdir())[0]
+    path = checkpoint()
+    (person,) = Predictor(path, "cpu").predict(file, "whole")[0].persons
+    assert person.shown.all()
+    middle = float(np.median(person.joint_scores))
+    cases = ((middle, [middle] * 17), ({"*": 1, "nose": 0}, [0] + [1] * 16), ({"nose": 1}, [1] + [0] * 16))
+    for min_score, least in cases:
+        (person,) = Predictor(path, "cpu", min_score=min_score).predict(file, "whole")[0].persons
+        np.testing.assert_array_equal(person.shown, person.joint_scores >= least)
+        assert person.shown.any() and not person.shown.all()
 
 
 def test_a_detector_gives_boxes_and_its_scores_rank(checkpoint: Callable[..., Path], synthetic: Path) -> None:
@@ -162,8 +258,7 @@ def test_a_sigma_of_zero_still_gives_a_density(checkpoint: Callable[..., Path], 
     assert np.isfinite(person.density.log_prob(3, person.keypoints[3]))
 
 
-ACCEPTED = r"expected 'whole', 'detector' or boxes \(x, y, width, height"
-BOX = [5, 5, 50, 80]
+ACCEPTED = r"expected 'whole', 'detector', a file, or boxes \(x, y, width, height"
 
 
 @pytest.mark.parametrize(
@@ -172,14 +267,13 @@ BOX = [5, 5, 50, 80]
         ("nowhere", f"{ACCEPTED}.*, got 'nowhere'"),
         (3, f"{ACCEPTED}.*, got 3"),
         (np.array(3), ACCEPTED),
-        (Path("boxes.json"), ACCEPTED),
         (print, ACCEPTED),
         ([[1, 2, 3]], "expected numbers"),
         ([[0, 0, 1, np.nan]], "expected numbers"),
         ([None], "expected numbers"),
         ([[BOX, [1, 2]]], "expected numbers"),
         ([[[BOX]]], "expected numbers"),
-        ([{"bbox": BOX}], "expected numbers"),
+        ([{"bbox": BOX}], r"no box has an image_id that is a whole number \(entry 0 has None\)"),
         ({3: [BOX]}, "expected file names as the keys, got 3"),
     ],
 )
@@ -220,9 +314,36 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
         assert "weights_only" not in str(refusal.value)
 
 
-def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path]) -> None:
-    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: np.array([BOX]))
-    with pytest.raises(InputError, match=r"^detector: picture 0: expected .*Boxes as result, got ndarray"):
+@pytest.mark.parametrize(("bit_depth", "level"), [("12", 128), ("null", 8)])
+def test_pictures_of_16_bits_are_read_by_the_checkpoints_bit_depth(
+    checkpoint: Callable[..., Path], tmp_path: Path, bit_depth: str, level: int
+) -> None:
+    deep = np.full((90, 90, 3), 128 << 4, np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    predictor = Predictor(checkpoint(f"data.bit_depth={bit_depth}"), "cpu")
+    for images in (tmp_path, tmp_path / "deep.png", deep, [deep]):
+        ((picture, _),) = predictor.stream(images, "whole")
+        assert picture.pixels is not None and (picture.pixels == level).all()
+
+
+@pytest.mark.parametrize("boxes", [[BOX], np.array([[*BOX, 0.7]]), torch.tensor([BOX]), BOX, [], np.zeros((0, 5))])
+def test_a_detector_may_give_a_plain_array(checkpoint: Callable[..., Path], boxes: Any) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: boxes)
+    (picture,) = predictor.predict(np.zeros((90, 90, 3), np.uint8))
+    assert [person.bbox_xywh.tolist() for person in picture.persons] == [[5, 5, 49, 79]] * (len(boxes) > 0)
+    assert not picture.problems
+
+
+def test_the_score_in_a_detectors_array_ranks(checkpoint: Callable[..., Path]) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: [[*BOX, 0.9], [*BOX, 0.6]])
+    first, second = predictor.predict(np.zeros((90, 90, 3), np.uint8))[0].persons
+    assert first.score - second.score == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("boxes", [None, "nobody", [[1, 2, 3]], [[0, 0, 1, np.nan]], {"boxes": [BOX]}])
+def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path], boxes: Any) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: boxes)
+    with pytest.raises(InputError, match=r"^detector: picture 0: expected numbers \(N, 4\)"):
         predictor.predict(np.zeros((90, 90, 3), np.uint8))
 
 

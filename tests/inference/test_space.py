@@ -101,7 +101,9 @@ def test_a_pose_that_no_distance_fits_is_told_and_the_rest_goes_on(
     good, frame = pose_of(table, 0), InputPicture("a.jpg", np.zeros((200, 200, 3), np.uint8))
     odd = dataclasses.replace(good, depth=np.where(np.arange(18) == H36M_ROOT, 0, 9000.0 * (np.arange(18) % 3)))
     pictures = [PicturePoses(name, (200, 200), (pose,), ()) for name, pose in (("a.jpg", odd), ("b.jpg", good))]
-    predictor = SimpleNamespace(skeleton=H36M, stream=lambda *_: ((frame, poses) for poses in pictures))
+    predictor = SimpleNamespace(
+        skeleton=H36M, stream=lambda *_: ((frame._replace(number=n), poses) for n, poses in enumerate(pictures))
+    )
     (tmp_path / "in").mkdir()
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "in" / name).touch()

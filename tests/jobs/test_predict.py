@@ -1,5 +1,9 @@
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,20 +13,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlepose.datasets.images import read_image
+from rlepose.datasets.formats.box_reader import read_boxes
+from rlepose.datasets.images import MAX_PIXELS, read_image
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
-from rlepose.inference.boxes import read_boxes
-from rlepose.inference.media import InputPicture, Video
-from rlepose.jobs.predict import draw_persons, predict_files
+from rlepose.inference.films import Video
+from rlepose.inference.input_picture import InputPicture
+from rlepose.jobs.pose_pictures import draw_persons
+from rlepose.jobs.predict import predict_files
 from rlepose.pose.skeleton import COCO
+
+ROOT = Path(__file__).parents[2]
 
 
 def nobody_found(names: list[str]) -> Any:
     """A predictor that finds nobody in black pictures of these names, 60x40 px."""
-    frames = [InputPicture(name, np.zeros((40, 60, 3), np.uint8)) for name in names]
+    frames = [
+        InputPicture(name, np.zeros((40, 60, 3), np.uint8), frame=number if "#" in name else None)
+        for number, name in enumerate(names)
+    ]
     found = [(frame, PicturePoses(frame.name, (60, 40), (), ())) for frame in frames]
-    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False)
+    return SimpleNamespace(stream=lambda *_: iter(found), gives_sigma=False, skeleton=COCO, max_pixels=MAX_PIXELS)
 
 
 def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
@@ -32,7 +43,7 @@ def test_a_folder_is_drawn_and_listed(checkpoint: Callable[..., Path], synthetic
     names = [file.name for file in sorted((synthetic / "val").iterdir())]
     assert sorted(file.name for file in out.iterdir()) == [*names, "results.json"]
     entries = json.loads((out / "results.json").read_text())
-    assert len(entries) == sum(map(len, boxes.values()))
+    assert len(entries) == len(boxes)
     drawn = {Path(entry["file_name"]).name for entry in entries}
     for name in names:
         before, after = read_image(synthetic / "val" / name), read_image(out / name)
@@ -73,7 +84,7 @@ def test_a_video_is_drawn_frame_by_frame(
     source = write_video(tmp_path / "film.avi", "MJPG", 10)
     out = tmp_path / "out"
     assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out, smooth) == 0
-    with Video(out / "film.mp4") as film:
+    with Video(out / "film.webm") as film:
         assert (film.fps, film.count) == (20, 10)
     entries = json.loads((out / "results.json").read_text())
     assert [entry["image_id"] for entry in entries] == list(range(10))
@@ -83,7 +94,7 @@ def test_a_video_is_drawn_frame_by_frame(
 def test_a_video_of_any_rate_is_written(write_video: Callable[..., Path], tmp_path: Path, fps: float) -> None:
     source = write_video(tmp_path / "film.avi", "MJPG", 3, fps)
     assert predict_files(nobody_found(["film.avi#0"] * 3), source, "whole", tmp_path / "out") == 0
-    with Video(source) as read, Video(tmp_path / "out" / "film.mp4") as film:
+    with Video(source) as read, Video(tmp_path / "out" / "film.webm") as film:
         assert film.count == 3
         assert film.fps == pytest.approx(min(read.fps, 2**16 - 1), rel=1e-4)
 
@@ -95,8 +106,9 @@ def test_smoothing_calms_a_video(
     predictor = Predictor(checkpoint(), "cpu")
     steps = []
     for smooth in (False, True):
-        predict_files(predictor, source, "whole", tmp_path / "out", smooth)
-        entries = json.loads((tmp_path / "out" / "results.json").read_text())
+        out = tmp_path / f"smooth {smooth}"
+        predict_files(predictor, source, "whole", out, smooth)
+        entries = json.loads((out / "results.json").read_text())
         steps.append(np.abs(np.diff([entry["keypoints"] for entry in entries], axis=0)).mean())
     assert steps[1] < 0.8 * steps[0]
 
@@ -108,7 +120,7 @@ def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(
     data = source.read_bytes()
     source.write_bytes(data[: len(data) // 2])
     assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", tmp_path / "out") == 1
-    with Video(tmp_path / "out" / "film.mp4") as film:
+    with Video(tmp_path / "out" / "film.webm") as film:
         assert 3 < film.count < 18
 
 
@@ -129,7 +141,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_done(
     with pytest.raises(KeyboardInterrupt):
         predict_files(predictor, source, "whole", out)
     assert [entry["image_id"] for entry in json.loads((out / "results.json").read_text())] == list(range(7))
-    with Video(out / "film.mp4") as film:
+    with Video(out / "film.webm") as film:
         assert film.count == 7
 
 
@@ -147,11 +159,11 @@ def test_names_of_numbers_too_large_for_ids_are_counted(
 def test_joints_of_a_low_score_are_listed_but_not_drawn(tmp_path: Path) -> None:
     keypoints = np.linspace(100, 190, 34).reshape(17, 2)
     scores = np.where(np.arange(17) < 9, 0.9, 0.1)
-    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None)
+    person = PersonPose(np.array([0.0, 0, 200, 200]), keypoints, None, scores, 1.0, None, shown=scores > 0.5)
     found = InputPicture("a.png", np.zeros((200, 200, 3), np.uint8)), PicturePoses("a.png", (200, 200), (person,), ())
     (tmp_path / "a.png").touch()
     predictor: Any = SimpleNamespace(stream=lambda *_: iter([found]), skeleton=COCO)
-    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out", min_score=0.5)
+    predict_files(predictor, tmp_path / "a.png", "whole", tmp_path / "out")
     drawn = read_image(tmp_path / "out" / "a.png")
     assert drawn[103, 100].any() and not drawn[160:].any()
     (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -208,6 +220,152 @@ def test_a_rerun_that_fails_leaves_the_older_results(
     with pytest.raises(InputError, match=message):
         predict_files(nobody_found([]), tmp_path / source, "whole", tmp_path / "out", smooth)
     assert older.read_text() == "[1]"
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_second_run_into_the_same_folder_replaces_nothing(
+    checkpoint: Callable[..., Path], synthetic: Path, write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    predictor, out = Predictor(checkpoint(), "cpu"), tmp_path / "out"
+    predict_files(predictor, synthetic / "val", "whole", out)
+    first = files_in(out)
+    film = write_video(tmp_path / "film.avi", "MJPG", 2)
+    for source in (synthetic / "val", sorted((synthetic / "val").iterdir())[0], film):
+        with pytest.raises(InputError, match=r"--out: .*out has results\.json.* already, .* choose another folder"):
+            predict_files(predictor, source, "whole", out)
+    assert files_in(out) == first
+
+
+@pytest.mark.parametrize("name", ["1.png", "1_space.png", "left_out.txt"])
+def test_a_file_that_predict_did_not_write_is_not_replaced_either(tmp_path: Path, name: str) -> None:
+    Image.new("L", (60, 40)).save(tmp_path / "1.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(InputError, match=f"has {name} already"):
+        predict_files(nobody_found(["1.png"]), tmp_path / "1.png", "whole", tmp_path / "out")
+    assert files_in(tmp_path / "out") == {name: b"mine"}
+
+
+def test_everything_in_a_folder_is_drawn_or_named(
+    checkpoint: Callable[..., Path], case_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """grey.pgm becomes a PNG, whose name another picture has; photo.HEIC is a JPEG by another name."""
+    source, out = case_folder / "folder_of_everything", tmp_path / "out"
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out) == 2
+    for name in ("clip.mp4", "sub"):
+        assert f"left out: {source / name}: " in caplog.text
+    entries = json.loads((out / "results.json").read_text())
+    assert {Path(entry["file_name"]) for entry in entries} == set(source.iterdir()) - {
+        source / "clip.mp4",
+        source / "sub",
+    }
+    drawn = {file.name for file in out.iterdir()} - {"results.json"}
+    assert len(drawn) == len(entries) and {"a.jpg", "grey.pgm.png", "grey.pgm_2.png", "photo.HEIC.png"} < drawn
+    assert all(read_image(out / name).shape[:2] == (288, 288) for name in drawn)
+
+
+def test_an_animated_picture_becomes_a_film(checkpoint: Callable[..., Path], case_folder: Path, tmp_path: Path) -> None:
+    assert (
+        predict_files(Predictor(checkpoint(), "cpu"), case_folder / "video" / "walk.gif", "whole", tmp_path / "out")
+        == 0
+    )
+    (film,) = (file for file in (tmp_path / "out").iterdir() if file.name != "results.json")
+    with Video(film) as video:
+        assert len(list(video)) == 40
+    entries = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(entry["image_id"], entry["file_name"]) for entry in entries] == [(n, f"walk.gif#{n}") for n in range(40)]
+
+
+def test_an_animated_picture_in_a_folder_becomes_a_film(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    frames = [Image.new("RGB", (64, 48), (50 * number, 0, 0)) for number in range(3)]
+    frames[0].save(folder / "5.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "7.png")
+    assert predict_files(Predictor(checkpoint(), "cpu"), folder, "whole", tmp_path / "out") == 0
+    entries = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [entry["image_id"] for entry in entries] == [1, 2, 3, 4]
+    assert sorted(file.stem for file in (tmp_path / "out").iterdir()) == ["5", "7", "results"]
+
+
+@pytest.mark.parametrize("given", ["npy", "json", "name", "array", "python"])
+def test_one_box_serves_a_whole_video(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, given: str
+) -> None:
+    source, box = write_video(tmp_path / "film.avi", "MJPG", 4), [5, 5, 30, 40]
+    np.save(tmp_path / "box.npy", box)
+    (tmp_path / "box.json").write_text(json.dumps([box] if given == "json" else {"film.avi": [box]}))
+    file = tmp_path / ("box.npy" if given == "npy" else "box.json")
+    boxes: Any = {"array": np.array([box]), "python": box}.get(given, file)
+    predict_files(Predictor(checkpoint(), "cpu"), source, boxes, tmp_path / "out")
+    entries = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(entry["image_id"], entry["box"]) for entry in entries] == [(n, [5, 5, 29, 39]) for n in range(4)]
+
+
+def test_boxes_may_be_of_each_frame(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 3)
+    np.save(tmp_path / "boxes.npy", [[[5 + n, 5, 30, 40]] for n in range(3)])
+    results = [{"image_id": n, "category_id": 1, "bbox": [5 + n, 5, 30, 40], "score": 1} for n in range(3)]
+    (tmp_path / "boxes.json").write_text(json.dumps(results))
+    predictor = Predictor(checkpoint(), "cpu")
+    for file in ("boxes.npy", "boxes.json"):
+        predict_files(predictor, source, tmp_path / file, tmp_path / f"out {file}")
+        entries = json.loads((tmp_path / f"out {file}" / "results.json").read_text())
+        assert [entry["box"][0] for entry in entries] == [5, 6, 7]
+
+
+def test_numbers_without_names_for_several_pictures_are_refused(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "boxes.npy", [[5, 5, 30, 40], [6, 6, 30, 40]])
+    with pytest.raises(InputError, match=r"boxes\.npy: 2 boxes without a picture's name; .* a list with an array each"):
+        predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", tmp_path / "boxes.npy", tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00", b"PK\x03\x04"])
+def test_an_npy_file_that_holds_no_numbers_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "boxes.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"boxes\.npy: holds no array of numbers"):
+        read_boxes(tmp_path / "boxes.npy")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_film_and_the_list(
+    checkpoint: Callable[..., Path], write_video: Callable[..., Path], tmp_path: Path, number: signal.Signals
+) -> None:
+    source = write_video(tmp_path / "film.avi", "MJPG", 400)
+    out = tmp_path / "out"
+    command = [sys.executable, "scripts/predict.py", source, "--checkpoint", checkpoint(), "--out", out]
+    command += ["--boxes", "whole", "--device", "cpu", "--set", "eval.batch_size=1", "eval.flip_test=false"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as run:
+        while not (out / "results.json").exists() or (out / "results.json").read_text().count("image_id") < 5:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(number)
+        assert run.wait(120) == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    entries = json.loads((out / "results.json").read_text())
+    assert 5 <= len(entries) < 400
+    (film,) = (file for file in out.iterdir() if file.name != "results.json")
+    with Video(film) as video:
+        assert len(list(video)) == len(entries)
+
+
+def test_the_source_may_follow_overrides(
+    checkpoint: Callable[..., Path], run_script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "a=1.png")
+    overrides = ("--set", "eval.flip_test=false", "eval.batch_size=2", tmp_path / "a=1.png")
+    result = run_script(
+        "predict.py", *overrides, "--checkpoint", checkpoint(), "--out", tmp_path / "out", "--boxes", "whole"
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "a=1.png").exists()
 
 
 @pytest.mark.parametrize(

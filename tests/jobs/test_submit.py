@@ -157,5 +157,5 @@ def test_a_poor_image_info_file_is_refused(
 def test_a_file_without_persons_is_refused(config: Config, tmp_path: Path) -> None:
     checkpoint = checkpoint_of(config, tmp_path / "best.pt")
     empty = write(tmp_path / "boxes.json", [])
-    with pytest.raises(InputError, match=r"boxes\.json: no boxes of category 1"):
+    with pytest.raises(InputError, match=r"boxes\.json: expected boxes, got an empty list"):
         submit_checkpoint(tmp_path / "best.pt", config, checkpoint, str(empty), tmp_path, ALONE)

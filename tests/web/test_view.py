@@ -1,5 +1,6 @@
 """What the page shows of a picture, without a page."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from rlepose.datasets.images import read_image
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import Boxes
+from rlepose.jobs.predict import predict_files
 from rlepose.pose.skeleton import COCO, H36M
 from rlepose.web import view
 from rlepose.web.view import Seen
@@ -157,3 +159,40 @@ def test_a_3d_pose_that_cannot_be_a_persons_is_no_error() -> None:
     tiles, why_not = view.in_space(person, SimpleNamespace(skeleton=H36M))
     assert tiles is None
     assert why_not.startswith("This pose cannot be shown in 3-D: limbs: no distance")
+
+
+def test_the_number_of_a_person_is_the_same_wherever_it_stands(
+    checkpoint: Checkpoint, picture: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("rlepose.jobs.pose_pictures.draw_label", lambda _, text, *__, **___: written.append(text))
+    predictor = Predictor(checkpoint(), "cpu")
+    seen = view.look_at(predictor, picture)
+    view.drawn(seen, predictor)
+    predict_files(predictor, picture, "whole", tmp_path / "out")
+    (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())
+    text = f"confidence {np.mean(entry['keypoints'][2::3]):.2f}"
+    assert [*written, *view.person_titles(seen)] == [text, text, f"1: {text}"]
+    assert text == f"confidence {entry['confidence']:.2f}"
+    scores = [float(row[5]) for row in view.joint_rows(seen.poses.persons[0], COCO.names)]
+    np.testing.assert_allclose(scores, entry["keypoints"][2::3], atol=5e-4)
+
+
+@pytest.mark.parametrize(("loss", "head"), [("l1", "regression"), ("l2", "regression"), ("l1", "integral")])
+def test_a_model_without_scores_shows_none(
+    checkpoint: Checkpoint, picture: Path, monkeypatch: pytest.MonkeyPatch, loss: str, head: str
+) -> None:
+    def no_label(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("rlepose.jobs.pose_pictures.draw_label", no_label)
+    predictor = Predictor(checkpoint(f"loss.name={loss}", f"model.head.name={head}"), "cpu")
+    seen = view.look_at(predictor, picture)
+    view.drawn(seen, predictor)
+    assert view.person_titles(seen) == ["person 1"]
+    assert {row[5] for row in view.joint_rows(seen.poses.persons[0], COCO.names)} == {"–"}
+
+
+def test_heatmaps_have_scores_without_sigma(checkpoint: Checkpoint, picture: Path) -> None:
+    predictor = Predictor(checkpoint("loss.name=heatmap_mse", "model.head.name=heatmap"), "cpu")
+    assert view.person_titles(view.look_at(predictor, picture))[0].startswith("1: confidence ")

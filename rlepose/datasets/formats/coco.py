@@ -1,8 +1,7 @@
-"""Read persons from a COCO-format file or a detection file into a PersonTable."""
+"""Read persons from a COCO-format file into a PersonTable."""
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_groups import CategoryGroup
-from rlepose.datasets.formats.coco_entries import whole_number
 from rlepose.datasets.formats.coco_file import CocoFile, Pictures
-from rlepose.datasets.formats.json_file import read_json
 from rlepose.datasets.persons import PersonTable, counted
 from rlepose.errors import InputError
 from rlepose.pose.geometry import clip_boxes
@@ -50,7 +46,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes)
     keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
     visible = _labelled_inside(coco, ids, keypoints, sizes)
-    table = _table(
+    table = person_table(
         coco,
         image_root,
         person_ids=np.array(ids, np.int64),
@@ -78,67 +74,8 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     return table
 
 
-def persons_from_detections(
-    pictures: Pictures, image_root: str | Path, path: str | Path, groups: Sequence[CategoryGroup], clip: bool = True
-) -> PersonTable:
-    """Return the boxes of these groups' categories from a detection file in COCO's results format, without labels.
-
-    clip: clip boxes like annotated ones, at the picture's border and by one pixel. Boxes of other categories, in other
-    pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
-    category belongs to the only group. InputError for invalid entries, and if
-    there are boxes of which none remains.
-    """
-    path = Path(path)
-    entries = read_json(path, "detection file")
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and "bbox" in e for e in entries):
-        raise InputError(f"{path}: expected COCO's results format, a list of {{image_id, category_id, bbox, score}}")
-    category_ids = [identity for group in groups for identity in group.category_ids]
-    kept, left_out, first_picture = [], Counter[str](), ""
-    for number, entry in enumerate(entries):
-        if "category_id" not in entry and len(groups) > 1:
-            raise InputError(f"{path}: entry {number} has no category_id, which determines its joints; add it")
-        category = whole_number(entry.get("category_id", category_ids[0]))
-        if category not in category_ids:
-            left_out[f"of category {entry['category_id']}"] += 1
-            continue
-        score, box = entry.get("score"), finite_numbers(entry["bbox"], 4)
-        row = pictures.row_of_image.get(whole_number(entry.get("image_id")))
-        if row is None:
-            left_out["in another picture"] += 1
-            first_picture = first_picture or f"; entry {number} is in picture {entry.get('image_id')!r}"
-            continue
-        if box is None or finite_numbers([score], 1) is None:
-            raise InputError(f"{path}: entry {number}: expected bbox [x, y, w, h] and a finite score, got {entry}")
-        bbox_xywh = np.asarray(clip_boxes(box, pictures.size_wh[row]) if clip else box, np.float32)
-        kept.append((number, category, row, score, bbox_xywh))
-    pictures.require({row for _, _, row, _, _ in kept})
-    with_inside = [item for item in kept if min(item[-1][2:]) > 0]
-    left_out["outside the picture"] += len(kept) - len(with_inside)
-    kept, wanted, counts = with_inside, ", ".join(map(str, sorted(category_ids))), counted(left_out)
-    if entries and not kept:
-        raise InputError(
-            f"{path}: no box is of category {wanted} in a picture of {pictures.path} (left out: {counts}"
-            f"{first_picture}); correct category_id and image_id, or give the detections of these pictures"
-        )
-    log.info("%s: %d boxes of category %s; left out: %s", path, len(kept), wanted, counts)
-    if left_out["in another picture"]:
-        log.warning("%s: %d boxes are in other pictures%s", path, left_out["in another picture"], first_picture)
-    num_keypoints = len({joint for group in groups for joint in group.joints})
-    table = _table(
-        pictures,
-        image_root,
-        person_ids=np.array([number for number, *_ in kept], np.int64),
-        category_ids=np.array([category for _, category, *_ in kept], np.int64),
-        image_index=np.array([row for _, _, row, _, _ in kept], np.int64),
-        bbox_xywh=np.array([box for *_, box in kept], np.float32).reshape(-1, 4),
-        box_score=np.array([score for *_, score, _ in kept], np.float32),
-        keypoints=np.zeros((len(kept), num_keypoints, 2), np.float32),
-        visible=np.zeros((len(kept), num_keypoints), np.uint8),
-    )
-    return replace(table, left_out={reason: count for reason, count in left_out.items() if count})
-
-
-def _table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
+def person_table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
+    """Return the table of persons, given by its columns, in a file's pictures."""
     return PersonTable(
         image_root=Path(image_root),
         image_ids=np.array([image["id"] for image in pictures.images], np.int64),

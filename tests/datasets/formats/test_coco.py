@@ -1,6 +1,5 @@
 """Persons of COCO files and detections: who is read, left out and refused, and the authors' crops of real pictures."""
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.crops import PoseDataset
-from rlepose.datasets.formats.coco import persons_from_annotations, persons_from_detections
+from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
@@ -27,18 +25,6 @@ NAN = float("nan")
 
 def persons(path: Path) -> PersonTable:
     return persons_from_annotations(CocoFile(path), path.parent)
-
-
-def detections(annotations: Path, entries: Any, clip: bool = True) -> PersonTable:
-    path = annotations.with_name("detections.json")
-    path.write_text(json.dumps(entries))
-    coco = CocoFile(annotations)
-    return persons_from_detections(coco, annotations.parent, path, coco.groups, clip)
-
-
-def box(**changes: Any) -> dict[str, Any]:
-    valid = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 30, 40], "score": 0.5}
-    return {key: value for key, value in (valid | changes).items() if value is not ...}
 
 
 # --- who is read ----------------------------------------------------------------------------------------------------
@@ -169,107 +155,6 @@ def test_an_unknown_visibility_is_refused_with_its_joint(write_coco: WriteCoco, 
     message = f"other than 0, 1 or 2, the first is {visibility:g} in annotation 2 (joint left_hip); write 0 for"
     with pytest.raises(InputError, match=re.escape(message)):
         persons(write_coco([{}, {"keypoints": [30, 15, 2, 50, 40, visibility, 20, 41, 1]}]))
-
-
-# --- detections -----------------------------------------------------------------------------------------------------
-
-
-def test_detected_boxes_are_read_with_their_scores(write_coco: WriteCoco) -> None:
-    table = detections(write_coco(), [box(score=0.25), box(bbox=[50, 50, 500, 500], score=1)])
-    np.testing.assert_array_equal(table.bbox_xywh, [(10, 10, 29, 39), (50, 50, 49, 29)])
-    assert table.box_score.tolist() == [0.25, 1] and not table.visible.any()
-    assert table.keypoints.shape == (2, 3, 2)
-
-
-def test_detected_boxes_are_left_as_they_are_where_asked(write_coco: WriteCoco) -> None:
-    boxes = [[50.25, 50, 500, 500], [-20, -10, 30, 40], [200, 200, 10, 10]]
-    without_inside = [10, 10, 0, 5], [10, 10, 1e-60, 1e-60]  # the latter is none in float32, which tables have
-    table = detections(write_coco(), [box(bbox=xywh) for xywh in (*boxes, *without_inside)], clip=False)
-    np.testing.assert_array_equal(table.bbox_xywh, boxes)
-
-
-def test_detections_of_other_categories_and_without_inside_are_left_out(write_coco: WriteCoco) -> None:
-    table = detections(write_coco(), [box(category_id=2), box(bbox=[200, 200, 10, 10]), box()])
-    assert table.person_ids.tolist() == [2] and table.left_out == {"of category 2": 1, "outside the picture": 1}
-
-
-@pytest.mark.parametrize("image_id", [99, [9], None, ...])
-def test_detections_on_other_pictures_are_counted(
-    write_coco: WriteCoco, caplog: pytest.LogCaptureFixture, image_id: Any
-) -> None:
-    table = detections(write_coco(), [box(image_id=image_id), box()])
-    assert table.person_ids.tolist() == [1] and table.left_out == {"in another picture": 1}
-    assert "1 boxes are in other pictures; entry 0 is in picture " in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("entries", "counts"),
-    [
-        ([box(category_id=0)] * 2, "2 × of category 0"),
-        ([box(image_id=99)], "1 × in another picture; entry 0 is in picture 99"),
-    ],
-)
-def test_detections_of_which_none_can_be_used_are_refused(
-    write_coco: WriteCoco, entries: list[dict[str, Any]], counts: str
-) -> None:
-    with pytest.raises(
-        InputError, match=re.escape("no box is of category 1 in a picture of ") + f".*left out: {counts}"
-    ):
-        detections(write_coco(), entries)
-
-
-def test_boxes_of_several_categories_are_taken_together(write_coco: WriteCoco, tmp_path: Path) -> None:
-    coco = CocoFile(
-        write_coco(categories=[{"id": i, "name": f"c{i}", "keypoints": ["nose"]} for i in (1, 2, 3)]), ["c1", "c3"]
-    )
-    path = tmp_path / "boxes.json"
-    path.write_text(json.dumps([box(category_id=i) for i in (3, 2, 1)]))
-    table = persons_from_detections(coco, tmp_path, path, coco.groups)
-    assert table.person_ids.tolist() == [0, 2]
-
-
-def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
-    assert len(detections(write_coco(), [box(category_id=...)])) == 1
-
-
-def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.json: the detection file does not exist"):
-        persons_from_detections(
-            CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [CategoryGroup("person", (1,), (0, 1, 2))]
-        )
-
-
-@pytest.mark.parametrize("entries", [{}, {"annotations": []}, [1], [{"image_id": 1}]])
-def test_a_file_that_is_no_list_of_boxes_is_refused(write_coco: WriteCoco, entries: Any) -> None:
-    with pytest.raises(
-        InputError,
-        match=r"detections\.json: expected COCO's results format, a list of \{image_id, category_id, bbox, score",
-    ):
-        detections(write_coco(), entries)
-
-
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        (box(bbox=[1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox=[1, 2, NAN, 4]), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox=[1, 2, 3, 1e39]), "expected bbox [x, y, w, h] and a finite score"),  # infinite in float32
-        (box(score=1e39), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox=None), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox="abc"), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox=["a", 1, 2, 3]), "expected bbox [x, y, w, h] and a finite score"),
-        (box(bbox=[1, [2], 3, 4]), "expected bbox [x, y, w, h] and a finite score"),
-        (box(score=...), "expected bbox [x, y, w, h] and a finite score"),
-        (box(score="high"), "expected bbox [x, y, w, h] and a finite score"),
-        (box(score=NAN), "expected bbox [x, y, w, h] and a finite score"),
-        (box(score=float("inf")), "expected bbox [x, y, w, h] and a finite score"),
-    ],
-)
-def test_an_impossible_detection_is_refused_by_its_number(
-    write_coco: WriteCoco, entry: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=re.escape(f"detections.json: entry 1: {message}")):
-        detections(write_coco(), [box(), entry])
 
 
 # --- real pictures against the authors' numbers ---------------------------------------------------------------------
