@@ -1,4 +1,4 @@
-"""Print parameters and multiply-adds of the networks of configs:
+"""Print parameters and multiply-adds of networks, and describe checkpoints:
 python scripts/model_info.py --cfg configs/coco_res50_rle.yaml"""
 
 from rlepose.cli import run_as_script

@@ -15,7 +15,7 @@ from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
 from rlepose.models.options import TopDownModelConfig
 from rlepose.runtime.checkpoint import load_checkpoint, results_folder
 from rlepose.runtime.checkpoint_file import newest_whole
-from rlepose.validation.validations import default_selection
+from rlepose.validation.validations import calibration_name, default_selection
 
 # Options that change where or how fast a run computes, but not its result.
 WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
@@ -66,7 +66,7 @@ def expected_metrics(run: Run) -> set[str]:
     return (
         {default_selection(config)}
         | ({"det/AP"} if config.data.detections else set())
-        | ({"gt/NLL"} if run.row.calibration else set())
+        | ({calibration_name(config, "NLL")} if run.row.calibration else set())
         | ({"gt/NME"} if config.eval.nme_reference is not None else set())
     )
 

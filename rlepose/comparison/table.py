@@ -22,6 +22,7 @@ METRICS = (
     *(f"gt/{name}" for name in ("NLL", "calibration_error")),
     *(f"gt/{name}" for name in ("pearson_confidence_OKS", "spearman_sigma_error")),
     *MPJPE_METRICS,
+    *("NLL", "calibration_error", "spearman_sigma_error"),
     "parameters_M",
     "multiply_adds_G",
     "train_images_per_second",

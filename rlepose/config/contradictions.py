@@ -145,6 +145,8 @@ def _of_dimensions(config: Config, model: TopDownModelConfig) -> Iterator[tuple[
     for option_name in _COCO_OPTIONS:
         if getattr(data, option_name) != getattr(DataConfig, option_name):
             yield f"data.{option_name}", f"is not used with data.format={data.format}; remove it"
+    if loss.category_weights:
+        yield "loss.category_weights", f"is not used with data.format={data.format}, which has one category; remove it"
     if config.eval.nme_reference is not None:
         yield "eval.nme_reference", "NME is for 2-D, and 3-D data are evaluated by MPJPE; remove this option"
     flow = loss.flow if isinstance(loss, FlowLossConfig) else None

@@ -19,7 +19,7 @@ _READ = {
     "augment": {"flip_prob"},
     "eval": {"batch_size", "flip_test", "pictures"},
 }
-_UNREAD = {"loss.hidden_weight", "loss.outside_weight", "loss.root_depth"}
+_UNREAD = {"loss.hidden_weight", "loss.outside_weight", "loss.category_weights", "loss.root_depth"}
 
 
 def lifting_contradictions(config: Config) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ SUPPORT = (
     Support("top_down", "integral", _SIMPLE, (2, 3), _FORMATS),
     Support("top_down", "integral", ("basic",), (2,), ()),
     Support("top_down", "heatmap", ("heatmap_mse",), (2,), _FORMATS),
-    Support("lifting", None, _SIMPLE, (3,), ()),
+    Support("lifting", None, _SIMPLE, (3,), _FORMATS),
 )
 
 

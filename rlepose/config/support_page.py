@@ -27,6 +27,7 @@ def support_page() -> str:
         "checks the message of every other one.\n\n"
         "| task | head | losses | dimensions | exports |\n|---|---|---|---|---|\n"
         f"{table}\n\n"
-        "The flip test and the moving average of weights work with every row; reports and NME with every 2-D row, "
-        "calibration and recalibration with every 2-D row except basic. int8 only works with onnx.\n"
+        "The flip test, calibration, recalibration, reports and the moving average of weights work with every row, "
+        "except that `basic` has no density to calibrate; NME works with every 2-D row. int8 only works with onnx, and "
+        "lifting only with float32.\n"
     )

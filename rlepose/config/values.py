@@ -31,7 +31,7 @@ def _as_type(value: Any, hint: Any) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError("a mapping {name: value}")
-        return dict(value)
+        return {key: item if arguments[1] is Any else _as_type(item, arguments[1]) for key, item in value.items()}
     if hint is float:
         return _number(value)
     if hint is int:
@@ -78,7 +78,7 @@ def _number(value: Any) -> float:
 
 
 def _check_range(value: Any, metadata: Mapping[str, Any]) -> None:
-    numbers = value if isinstance(value, tuple) else (value,)
+    numbers = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

@@ -75,6 +75,7 @@ def convert_checkpoint(
         metrics={},
         optimizer={},
         random_states=[],
+        spread=criterion.residual_spread(len(skeleton)),
     )
     save_checkpoint(out, checkpoint)
     log.info("converted       %s, %s, %d joints", out, converted.backbone, converted.joints)

@@ -49,6 +49,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         seed: seed of the augmentation.
         images: source of pixels; None for the picture files.
         hidden_weight, outside_weight: see codec.encode.
+        joint_weights, person_weights: (K,) and (N,) factors of the labels' weights, or one number for all.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
         images: ImageSource | None = None,
         hidden_weight: float = 1.0,
         outside_weight: float = 0.0,
+        joint_weights: ArrayLike = 1.0,
+        person_weights: ArrayLike = 1.0,
     ) -> None:
         self.images = images or ImageFiles(table)
         self.table = table
@@ -71,6 +74,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.hidden_weight = hidden_weight
         self.outside_weight = outside_weight
+        self.joint_weights = np.asarray(joint_weights, float)
+        self.person_weights = np.broadcast_to(np.asarray(person_weights, float), len(table))
         height, width = input_size_hw
         self.center, self.scale = box_to_center_scale(table.bbox_xywh, width / height, box_scale)
 
@@ -107,7 +112,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
             crop = view.crop(frame.matrix, self.input_size_hw)
             if self.augment is not None:
                 crop = random_color(rng, self.augment, crop)
-        target, weight = encode(keypoints, visible, frame, self.hidden_weight, depth, self.outside_weight)
+        factor = self.joint_weights * self.person_weights[person]
+        target, weight = encode(keypoints, visible, frame, self.hidden_weight, depth, self.outside_weight, factor)
         return {
             "image": torch.from_numpy(crop).permute(2, 0, 1),
             "target": torch.from_numpy(target),

@@ -41,11 +41,18 @@ def joined(
     root = Path(os.path.commonpath([table.image_root.absolute() for table in ordered]))
     folders = [table.image_root.absolute().relative_to(root) for table in ordered]
     pictures = np.cumsum([0, *(len(table.image_ids) for table in ordered)])
-    columns = ("person_ids", "category_ids", "bbox_xywh", "box_score", "keypoints", "visible", "image_size_wh")
+    ids = {name: number for number, name in enumerate(_category_names(ordered), 1)}  # of different files may collide
+    category_ids = [
+        np.array([ids[table.category_names[number]] for number in table.category_ids.tolist()], np.int64)
+        for table in ordered
+    ]
+    columns = ("person_ids", "bbox_xywh", "box_score", "keypoints", "visible", "image_size_wh")
     concatenated: dict[str, Any] = {name: np.concatenate([getattr(t, name) for t in ordered]) for name in columns}
     together = replace(
         ordered[0],
         **concatenated,
+        category_ids=np.concatenate(category_ids),
+        category_names={number: name for name, number in ids.items()},
         image_root=root,
         image_index=np.concatenate([t.image_index + start for t, start in zip(ordered, pictures[:-1], strict=True)]),
         image_ids=np.arange(pictures[-1]),  # ids from different files may collide
@@ -56,6 +63,10 @@ def joined(
         draw_weight=None if weights is None else np.repeat(np.array(weights, np.float32), [len(t) for t in ordered]),
     )
     return together, first
+
+
+def _category_names(tables: Sequence[PersonTable]) -> list[str]:
+    return list(dict.fromkeys(name for table in tables for name in table.category_names.values()))
 
 
 def _difference(names: set[str], found: set[str]) -> str:

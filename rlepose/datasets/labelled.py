@@ -24,10 +24,10 @@ from rlepose.errors import first_line
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 3
-_NOT_KEPT = ("image_root", "draw_weight", "left_out", "upright", "bits")
+_FORMAT = 4
+_NOT_KEPT = ("image_root", "draw_weight", "left_out", "category_names", "upright", "bits")
 _ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name not in _NOT_KEPT]
-_ABOUT = "about.json"  # the category, and the annotations left out
+_ABOUT = "about.json"  # the category, the names of categories, and the annotations left out
 
 
 class Labelled(NamedTuple):
@@ -80,12 +80,13 @@ def _kept(folder: Path, image_root: Path) -> Labelled | None:
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        table = PersonTable(image_root=image_root, left_out=about["left_out"], **arrays)
+        names = {int(identity): name for identity, name in about["category_names"].items()}
+        table = PersonTable(image_root=image_root, left_out=about["left_out"], category_names=names, **arrays)
         lengths = {len(getattr(table, name)) for name in _ARRAYS if not name.startswith("image_")}
         if lengths != {len(table)} or len(table.image_index) != len(table):
             raise ValueError("its arrays have different lengths")
         return Labelled(table, about["category"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         log.warning("%s: the parsed annotations cannot be used (%s); parsing the file again", folder, first_line(error))
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -98,7 +99,11 @@ def _store(folder: Path, labelled: Labelled) -> None:
     try:
         for name in _ARRAYS:
             np.save(aside / f"{name}.npy", getattr(labelled.table, name), allow_pickle=False)
-        about = {"category": labelled.category, "left_out": dict(labelled.table.left_out)}
+        about = {
+            "category": labelled.category,
+            "category_names": dict(labelled.table.category_names),
+            "left_out": dict(labelled.table.left_out),
+        }
         (aside / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
         aside.chmod(0o755)  # mkdtemp's folders are private
         aside.rename(folder)

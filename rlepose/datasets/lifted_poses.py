@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -39,14 +40,19 @@ class LiftedPoses(Dataset[LiftingBatch]):
         table: N persons with every joint labelled.
         flip_prob: probability that a pose is mirrored.
         seed: seed of the mirroring.
+        joint_weights: (16,) weight of each predicted joint's labels, or one number for all.
     """
 
-    def __init__(self, table: Person3DTable, flip_prob: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, table: Person3DTable, flip_prob: float = 0.0, seed: int = 0, joint_weights: ArrayLike = 1.0
+    ) -> None:
         self.table = table
         self.inputs = labelled_inputs(table)
         self.targets = targets_of(table.joints_mm())
         self.flip_prob = flip_prob
         self.seed = seed
+        joints = torch.as_tensor(joint_weights, dtype=torch.float32).view(-1, 1)
+        self.weights = joints.expand(self.targets.shape[1:])
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -60,7 +66,7 @@ class LiftedPoses(Dataset[LiftingBatch]):
         inputs, target = self.inputs[persons], self.targets[persons]
         inputs = torch.where(mirrored[:, None], mirror_inputs(inputs), inputs)
         target = torch.where(mirrored[:, None, None], mirror_joints(target), target)
-        return LiftingBatch(inputs, target, torch.ones_like(target), persons, [""] * len(keys))
+        return LiftingBatch(inputs, target, self.weights.repeat(len(keys), 1, 1), persons, [""] * len(keys))
 
 
 @functools.lru_cache(maxsize=2)

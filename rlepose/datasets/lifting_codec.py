@@ -19,14 +19,26 @@ LIFTED = tuple(joint for joint in METRIC_JOINTS if joint != H36M_ROOT)
 NUM_LIFTED = len(LIFTED)
 INPUTS = 2 + 2 * NUM_LIFTED
 
-_FLIP = list(skeleton_from_names([H36M.names[joint] for joint in LIFTED]).flip_permutation)
+# Indices into the joints except the root, followed by the root, in the order of all joints.
+_WITH_ROOT = [NUM_LIFTED if joint == H36M_ROOT else LIFTED.index(joint) for joint in METRIC_JOINTS]
+LIFTED_SKELETON = skeleton_from_names([H36M.names[joint] for joint in LIFTED])
+_FLIP = list(LIFTED_SKELETON.flip_permutation)
+
+
+def on_plane(keypoints: Floats, focal: Floats, principal: Floats) -> Floats:
+    """Project keypoints (N, 17, 2), focal and principal (N, 2), px, to the image plane at distance 1, (N, 17, 2)."""
+    return (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
+
+
+def inputs_on_plane(points: Tensor) -> Tensor:
+    """Return the inputs (N, 34) for joints on the image plane, (N, 17, 2)."""
+    root = points[:, [H36M_ROOT]]
+    return torch.cat([root, points[:, list(LIFTED)] - root], dim=1).flatten(1)
 
 
 def inputs_of(keypoints: Floats, focal: Floats, principal: Floats) -> Tensor:
     """Return the inputs (N, 34) for keypoints (N, 17, 2), focal and principal (N, 2), px."""
-    plane = (np.asarray(keypoints, float) - principal[:, None]) / focal[:, None]
-    root = plane[:, [H36M_ROOT]]
-    return torch.from_numpy(np.concatenate([root, plane[:, LIFTED] - root], axis=1).reshape(-1, INPUTS)).float()
+    return inputs_on_plane(torch.from_numpy(on_plane(keypoints, focal, principal))).float()
 
 
 def targets_of(joints_mm: Floats) -> Tensor:
@@ -40,11 +52,14 @@ def labelled_inputs(table: Person3DTable) -> Tensor:
     return inputs_of(table.keypoints[:, METRIC_JOINTS], table.focal, table.principal)
 
 
+def with_root(values: Tensor) -> Tensor:
+    """Insert 0 for the root: (N, 16, 3) -> (N, 17, 3)."""
+    return torch.cat([values, torch.zeros_like(values[:, :1])], dim=1)[:, _WITH_ROOT]
+
+
 def in_mm(values: Tensor) -> Floats:
     """Convert mu or sigma (N, 16, 3) to mm, (N, 17, 3), with 0 for the root."""
-    joints = np.zeros((len(values), len(METRIC_JOINTS), 3))
-    joints[:, LIFTED] = values.cpu().double().numpy() * DEPTH_UNIT_MM
-    return joints
+    return with_root(values.cpu().double() * DEPTH_UNIT_MM).numpy()
 
 
 def mirror_inputs(inputs: Tensor) -> Tensor:

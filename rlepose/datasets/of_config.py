@@ -16,6 +16,7 @@ from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.formats.mpii import persons_as_h36m
 from rlepose.datasets.joined import joined
 from rlepose.datasets.labelled import labelled_persons
+from rlepose.datasets.loss_weights import category_factors, joint_factors
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.datasets.persons3d import Person3DTable, with_2d_persons
@@ -91,6 +92,8 @@ def training_dataset(config: Config, labelled: tuple[PersonTable, Skeleton] | No
         config.train.seed,
         hidden_weight=config.loss.hidden_weight,
         outside_weight=config.loss.outside_weight,
+        joint_weights=joint_factors(config.loss.joint_weights, skeleton),
+        person_weights=category_factors(config.loss.category_weights, table),
     )
 
 

@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 Table = TypeVar("Table", bound="PersonTable")
 
 _FIX = "correct file_name, data.root or the picture folders, or set data.on_bad_image=skip"
-_NOT_OF_PERSONS = ("image_root", "image_ids", "image_files", "image_size_wh", "left_out", "upright", "bits")
+_NOT_OF_PERSONS = (
+    *("image_root", "image_ids", "image_files", "image_size_wh"),
+    *("left_out", "category_names", "upright", "bits"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class PersonTable:
     image_size_wh (M, 2)     px, as the annotations state it
     draw_weight   (N,)       how often a person is drawn in training, relative to once an epoch; None: all once
     left_out                 how many persons of the file are not in the table, by reason
+    category_names           names of the categories by id, as far as the file has categories
     upright                  whether labels belong to pictures turned as EXIF says, instead of stored ones
     bits                     depth of the values in pictures of 16 bits
     """
@@ -55,6 +59,7 @@ class PersonTable:
     image_size_wh: NDArray[np.int32]
     draw_weight: NDArray[np.float32] | None = field(default=None, kw_only=True)
     left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    category_names: Mapping[int, str] = field(default_factory=dict, kw_only=True)
     upright: bool = field(default=False, kw_only=True)
     bits: int = field(default=16, kw_only=True)
 

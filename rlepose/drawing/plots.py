@@ -42,20 +42,23 @@ def reliability_figure(curves: Mapping[str, Observations]) -> "Figure":
     return figure
 
 
-def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]]) -> "Figure":
-    """Plot the mean 1 − OKS of the persons that remain when the least confident are removed, one curve per report."""
+def risk_coverage_figure(reports: Mapping[str, Mapping[str, Any]], risk: str) -> "Figure":
+    """Plot the mean risk of the persons that remain when the least confident are removed, one curve per report.
+
+    risk: name of the risk, for the axis.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5, 4.5))
     axes = figure.subplots()
     for number, (name, report) in enumerate(reports.items()):
         overall, curve, color = report["overall"], report["risk_coverage"], f"C{number % 10}"
-        areas = f"area {overall['AURC']:.3f}, best possible {overall['AURC_best']:.3f}"
+        areas = f"area {overall['AURC']:.3g}, best possible {overall['AURC_best']:.3g}"
         axes.plot(curve["coverage"], curve["risk"], color=color, label=f"{name}: {areas}")
         axes.axhline(overall["risk"], color=color, linewidth=1, linestyle=":")
     axes.set(
         xlabel="fraction of persons kept, most confident first",
-        ylabel="mean risk, 1 − OKS",
+        ylabel=f"mean risk: {risk}",
         xlim=(0, 1),
         ylim=(0, None),
     )
@@ -93,11 +96,15 @@ def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]
 
 
 def density_figure(likelihood: LocationScale, observations: Observations, joints: Sequence[str]) -> "Figure":
-    """For each joint, plot labels in sigmas around the prediction, and regions of the learned density.
+    """Plot labels in sigmas around the prediction, and the learned density.
 
-    The contours contain 10, 50 and 90 % of the density, and should contain as many of the points.
+    In 2-D, for each joint, with contours that contain 10, 50 and 90 % of the density, and should contain as many of the
+    points. In 3-D, for each coordinate, over all joints.
     """
     from matplotlib.figure import Figure
+
+    if likelihood.dims == 3:
+        return _marginals_figure(likelihood, observations)
 
     present = [joint for joint in range(len(joints)) if (observations.joint == joint).any()]
     rows = -(-len(present) // _COLUMNS)
@@ -127,6 +134,29 @@ def density_figure(likelihood: LocationScale, observations: Observations, joints
     return figure
 
 
+def _marginals_figure(likelihood: LocationScale, observations: Observations) -> "Figure":
+    """Plot histograms of the residuals' three coordinates, and as lines the predictions of the joints' densities."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    density_of_joint = likelihood.density_of(torch.from_numpy(observations.joint))
+    count = torch.bincount(density_of_joint, minlength=likelihood.num_densities).numpy()
+    samples = likelihood.sample_densities().numpy()
+    weights = np.repeat(count / samples.shape[1], samples.shape[1])
+    reach = float(np.quantile(np.abs(observations.residual), 0.98))
+    bins = np.linspace(-reach, reach, 61)
+    for axis, (panel, name) in enumerate(zip(panels, ("x", "y", "depth"), strict=True)):
+        labels = observations.residual[:, axis]
+        panel.hist(labels, bins, weights=np.full(len(labels), 1 / len(labels)), color="C0", alpha=0.5, label="labels")
+        predicted, _ = np.histogram(samples[..., axis], bins, weights=weights.reshape(samples.shape[:2]))
+        panel.stairs(predicted / count.sum(), bins, color="tab:red", label="density")
+        panel.set_xlabel(f"(label − mu) / sigma, {name}")
+    panels[0].set_ylabel("fraction of labels")
+    panels[0].legend(frameon=False)
+    return figure
+
+
 def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, name: str) -> "Figure":
     """Plot the density of a person's joint over the surrounding part of the picture, with axes in its pixels.
 
@@ -134,10 +164,12 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     """
     from matplotlib.figure import Figure
 
-    x, y, log_prob = density.on_grid(joint)
-    levels = region_levels(x, y, log_prob)
+    x, y, levels = density.levels_on_grid(joint)
+    rows_of_line, columns_of_line = np.nonzero(levels <= 0.99)
+    line = np.stack([x[columns_of_line], y[rows_of_line]], axis=1)
     person = np.ptp(density.keypoints, axis=0).max()
-    reach = max(np.ptp(x) / 2, np.ptp(y) / 2, 0.15 * person, 4.0)  # shows part of the person around a certain joint
+    # Shows the whole line, and part of the person around a certain joint.
+    reach = max(1.1 * np.abs(line - density.keypoints[joint]).max(), 0.15 * person, 4.0)
     left, top = density.keypoints[joint] - reach
     right, bottom = density.keypoints[joint] + reach
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -157,12 +189,3 @@ def joint_density_figure(pixels: "Picture", density: "PoseDensity", joint: int, 
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x, px", ylabel="y, px", aspect="equal")
     axes.set_title(f"{name}: bands contain 10, 30, 50, 70, 90 %, the line 99 %", fontsize=10)
     return figure
-
-
-def region_levels(x: Floats, y: Floats, log_prob: Floats) -> Floats:
-    """Return the probability of the smallest highest-density region that contains each grid point: (Y, X)."""
-    share = np.exp(log_prob).ravel() * (x[1] - x[0]) * (y[1] - y[0])
-    order = np.argsort(-share)
-    levels = np.empty_like(share)
-    levels[order] = np.cumsum(share[order])
-    return levels.reshape(log_prob.shape)

@@ -1,4 +1,6 @@
-"""Draw 3-D poses from the side and from above."""
+"""Draw 3-D poses from the front, from the side and from above."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,23 +10,33 @@ from rlepose.pose.skeleton import Skeleton
 
 _BACKGROUND = 40  # grey
 _MARGIN = 0.12  # fraction of a tile's side, on each edge
-# For each view, the axes of the camera's frame (x right, y down, z away) that point right and down, with signs. From
-# the side, the camera is on the left; from above, it is at the bottom.
-VIEWS = {"the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
+# For each view, the axes of the camera's frame (x right, y down, z away) that point right and down, with signs. The
+# front is the camera's view. From the side, the camera is on the left; from above, it is at the bottom.
+VIEWS = {"the front": ((0, 1), (1, 1)), "the side": ((2, 1), (1, 1)), "above": ((0, 2), (1, -1))}
 
 
-def side_and_top(truth: Floats, predicted: Floats, std: Floats | None, skeleton: Skeleton, side: int) -> Picture:
-    """Draw four square tiles in a row: truth and prediction from the side, then both from above, at one scale.
+def truth_and_prediction_in_space(
+    truth: Floats,
+    predicted: Floats,
+    std: Floats | None,
+    skeleton: Skeleton,
+    views: Sequence[str],
+    title: str | None = None,
+    side: int = 240,
+) -> Picture:
+    """Draw square tiles at one scale, one row per view: the truth, and the prediction with its ellipses.
 
-    truth, predicted, std: see `joints` and `std` in `view_tile` -> RGB (side, 4 side, 3).
+    truth, predicted, std: see `joints` and `std` in `view_tile`. views: names in VIEWS. title: title of the first
+    prediction, instead of the view -> RGB (views × side, 2 side, 3).
     """
     pixels_a_mm = scale_for(np.concatenate([truth, predicted]), side)
-    tiles = [
-        view_tile(joints, spread, skeleton, view, f"{who}, from {view}", side, pixels_a_mm)
-        for view in VIEWS
-        for who, joints, spread in (("truth", truth, None), ("predicted", predicted, std))
-    ]
-    return np.concatenate(tiles, axis=1)
+    rows = []
+    for number, view in enumerate(views):
+        left = view_tile(truth, None, skeleton, view, f"truth, from {view}", side, pixels_a_mm)
+        name = title if title is not None and number == 0 else f"predicted, from {view}"
+        right = view_tile(predicted, std, skeleton, view, name, side, pixels_a_mm)
+        rows.append(np.concatenate([left, right], axis=1))
+    return np.concatenate(rows)
 
 
 def scale_for(joints: Floats, side: int) -> float:

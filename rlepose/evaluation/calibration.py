@@ -16,14 +16,14 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Observations:
-    """M labelled joints with their predictions.
+    """M labelled joints with their predictions. Lengths are in px, and in 3-D in mm.
 
     joint      (M,)    index of the joint
-    residual   (M, 2)  (label − prediction) / sigma
-    error      (M,)    px, distance between prediction and label
-    deviation  (M,)    px, its predicted standard deviation: √(Σ over coordinates of the variance)
-    size       (M,)    px, size of the person: √area, as in OKS
-    nll        (M,)    nats, −log of the density per squared pixel at the label
+    residual   (M, D)  (label − prediction) / sigma
+    error      (M,)    distance between prediction and label
+    deviation  (M,)    its predicted standard deviation: √(Σ over coordinates of the variance)
+    size       (M,)    size of the person: √area, as in OKS; None in 3-D
+    nll        (M,)    nats, −log of the density per squared pixel, or per cubic mm, at the label
     level      (M,)    probability of the smallest region that contains the label; uniform if the density is correct
     """
 
@@ -31,14 +31,44 @@ class Observations:
     residual: Floats
     error: Floats
     deviation: Floats
-    size: Floats
+    size: Floats | None
     nll: Floats
     level: Floats
+
+    @property
+    def per_size(self) -> Floats | float:
+        """(M,) divisor that makes errors and deviations of persons of different sizes comparable."""
+        return 1.0 if self.size is None else self.size
 
     def of(self, joint: int) -> "Observations":
         """Select the observations of one joint."""
         rows = self.joint == joint
-        return Observations(**{name: values[rows] for name, values in vars(self).items()})
+        chosen: dict[str, Any] = {name: None if each is None else each[rows] for name, each in vars(self).items()}
+        return Observations(**chosen)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """N poses with their labels, in the coordinates whose density the network predicts. Lengths are in px or mm.
+
+    predicted, sigma, truth (N, K, D): joints are numbered as the density numbers them
+    visible    (N, K)  0 if a joint has no label, or is not predicted
+    unit       (N, 1, D)  the size of 1 in the network's mu and sigma
+    confidence (N,)    mean of the joints' scores
+    quality    (N,)    OKS, or mean error of the joints in mm
+    risk       (N,)    1 − OKS, or the same
+    size       (N,)    the persons' size: √area, as in OKS; None in 3-D
+    """
+
+    predicted: Floats
+    sigma: Floats
+    truth: Floats
+    visible: NDArray[np.integer]
+    unit: Floats
+    confidence: Floats
+    quality: Floats
+    risk: Floats
+    size: Floats | None = None
 
 
 @torch.no_grad()
@@ -48,12 +78,12 @@ def observe(
     sigma: Floats,
     truth: Floats,
     visible: NDArray[np.integer],
-    size: Floats,
+    size: Floats | None = None,
 ) -> Observations:
     """Return one row for each labelled joint.
 
-    likelihood: the trained one, in evaluation mode. keypoints, sigma, truth: (N, K, 2) px. visible: (N, K). size: (N,)
-    px. Residuals are the same in pixels and in network units, because both are divided by sigma.
+    likelihood: the trained one, in evaluation mode. keypoints, sigma, truth: (N, K, D) px or mm. visible: (N, K).
+    size: (N,) px, None in 3-D. Residuals are the same in these and in network units, because both are divided by sigma.
     """
     person, joint = np.nonzero(visible > 0)
     mu, scale, label = (torch.from_numpy(values[person, joint]).float() for values in (keypoints, sigma, truth))
@@ -64,7 +94,7 @@ def observe(
         residual=((label - mu) / scale).numpy(),
         error=(label - mu).norm(dim=1).numpy(),
         deviation=(scale * spread).norm(dim=1).numpy(),
-        size=size[person],
+        size=None if size is None else size[person],
         nll=-likelihood.log_prob(mu, scale, label, numbers).numpy(),
         level=likelihood.region_level(mu, scale, label, numbers).numpy(),
     )
@@ -103,38 +133,44 @@ def risk_coverage(confidence: Floats, risk: Floats) -> tuple[Floats, Floats]:
 def joint_numbers(observations: Observations) -> dict[str, float | None]:
     """Return metrics of a set of labelled joints; correlations with a constant are None.
 
-    NLL: nats per joint, for a density per squared pixel. NLL_relative: the same for positions in person sizes.
-    sharpness: median predicted standard deviation, px; sharpness_relative: in person sizes. error: median, px.
-    pearson_sigma_error, spearman_sigma_error: of predicted standard deviation and error, both in person sizes.
+    NLL: nats per joint, for a density per squared pixel, or per cubic mm. sharpness: median predicted standard
+    deviation, px or mm. error: median, px or mm. NLL_relative, sharpness_relative, error_relative: the same for lengths
+    in person sizes, only in 2-D. pearson_sigma_error, spearman_sigma_error: of predicted standard deviation and error,
+    in 2-D both in person sizes.
     """
     o = observations
+    relative: dict[str, float | None] = {}
+    if o.size is not None:
+        relative = {
+            "NLL_relative": float((o.nll - o.residual.shape[1] * np.log(o.size)).mean()),
+            "sharpness_relative": float(np.median(o.deviation / o.size)),
+            "error_relative": float(np.median(o.error / o.size)),
+        }
     return {
         "joints": len(o.nll),
         "NLL": float(o.nll.mean()),
-        "NLL_relative": float((o.nll - 2 * np.log(o.size)).mean()),
         "calibration_error": calibration_error(o.level),
         "sharpness": float(np.median(o.deviation)),
-        "sharpness_relative": float(np.median(o.deviation / o.size)),
         "error": float(np.median(o.error)),
-        "error_relative": float(np.median(o.error / o.size)),
-        **_correlations("sigma_error", o.deviation / o.size, o.error / o.size),
+        **relative,
+        **_correlations("sigma_error", o.deviation / o.per_size, o.error / o.per_size),
     }
 
 
 def calibration_report(
-    observations: Observations, confidence: Floats, oks: Floats, joint_names: Sequence[str]
+    observations: Observations, compared: Compared, quality: str, joint_names: Sequence[str]
 ) -> dict[str, Any]:
     """Return everything about a model's uncertainty as plain numbers.
 
-    confidence, oks: (N,), for each person the mean of the joint scores, and the OKS with the label. The risk is
-    1 − OKS; AURC is the mean of the risk-coverage curve, AURC_best the same for a perfect ranking.
+    observations: of the compared poses. quality: its name, OKS or MPJPE. joint_names: as the density numbers them.
+    AURC is the mean of the risk-coverage curve, AURC_best the same for a perfect ranking.
     """
-    ranking = ranking_report(confidence, oks)
+    ranking = ranking_report(compared.confidence, compared.risk)
     present = [joint for joint in range(len(joint_names)) if (observations.joint == joint).any()]
     return {
         "overall": {
             **joint_numbers(observations),
-            **_correlations("confidence_OKS", confidence, oks),
+            **_correlations(f"confidence_{quality}", compared.confidence, compared.quality),
             **ranking["overall"],
         },
         "joints": {joint_names[joint]: joint_numbers(observations.of(joint)) for joint in present},
@@ -143,15 +179,18 @@ def calibration_report(
     }
 
 
-def ranking_report(confidence: Floats, oks: Floats) -> dict[str, Any]:
-    """Return the part of `calibration_report` that needs no sigma: whether better poses have higher confidence."""
-    share, risk = risk_coverage(confidence, 1 - oks)
+def ranking_report(confidence: Floats, risks: Floats) -> dict[str, Any]:
+    """Return the part of `calibration_report` that needs no sigma: whether better poses have higher confidence.
+
+    confidence, risks: (N,).
+    """
+    share, risk = risk_coverage(confidence, risks)
     return {
         "overall": {
-            "persons": len(oks),
+            "persons": len(risks),
             "risk": float(risk[-1]),
             "AURC": float(risk.mean()),
-            "AURC_best": float(risk_coverage(oks, 1 - oks)[1].mean()),
+            "AURC_best": float(risk_coverage(-risks, risks)[1].mean()),
         },
         "risk_coverage": {"coverage": share.tolist(), "risk": risk.tolist()},
     }

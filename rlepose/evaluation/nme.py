@@ -8,7 +8,6 @@ computed exactly: the curve is a step function, so its integral needs no grid. f
 above t.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ def reference_length(
         return np.linalg.norm(bbox_xywh[:, 2:], axis=1)
     if reference == "area":
         return np.sqrt(area)
-    i, j = (_joint(name, skeleton) for name in reference)
+    i, j = (skeleton.joint(name, "eval.nme_reference") for name in reference)
     length = np.linalg.norm(np.asarray(truth[:, i], float) - truth[:, j], axis=-1)
     return np.where((visible[:, i] > 0) & (visible[:, j] > 0), length, np.nan)
 
@@ -126,7 +125,7 @@ def check_reference(reference: Reference | None, skeleton: Skeleton, groups: Seq
     """Raise InputError if a reference needs an unknown joint, a joint that a group lacks, or the same joint twice."""
     if not isinstance(reference, tuple):
         return
-    joints = [_joint(name, skeleton) for name in reference]
+    joints = [skeleton.joint(name, "eval.nme_reference") for name in reference]
     if joints[0] == joints[1]:
         raise InputError(
             f"eval.nme_reference: {' and '.join(reference)} are the same joint, so their distance is 0; name two joints"
@@ -144,11 +143,3 @@ def describe_reference(reference: Reference) -> str:
     """Return the reference in words, to follow 'relative to'."""
     names = {"box": "the diagonal of the box", "area": "the square root of the area"}
     return names[reference] if isinstance(reference, str) else f"the distance between {' and '.join(reference)}"
-
-
-def _joint(name: str, skeleton: Skeleton) -> int:
-    joint = skeleton.find(name)
-    if joint is None:
-        nearest = difflib.get_close_matches(name, skeleton.names, n=3, cutoff=0)
-        raise InputError(f"eval.nme_reference: no joint {name}; the nearest names are {', '.join(nearest)}")
-    return joint

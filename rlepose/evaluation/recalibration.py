@@ -23,7 +23,7 @@ class Recalibration:
     """A correction of sigma, in network units.
 
     method 'scale':       sigma times scale[0].
-           'joint_scale': sigma times scale[k] for joint k.
+           'joint_scale': sigma times scale[k] for joint k, as the network numbers it.
            'isotonic':    an increasing function of sigma, linear between the knots (sigma, corrected sigma).
     """
 
@@ -32,7 +32,7 @@ class Recalibration:
     knots: tuple[tuple[float, float], ...] = ()
 
     def apply(self, sigma: Floats) -> Floats:
-        """Correct sigma (N, K, 2)."""
+        """Correct sigma (N, K, D)."""
         if self.method == "isotonic":
             x, y = np.array(self.knots).T
             return np.interp(sigma, x, y)
@@ -87,7 +87,10 @@ def _best_factors(
     log_factors = _LOG_FACTORS + float(np.log(np.abs(residual / _mean_residual(likelihood, joint)).mean()))
     nll = []
     for log_factor in log_factors:
-        values = 2 * log_factor - likelihood.residual_log_prob(rows * float(np.exp(-log_factor)), numbers).numpy()
+        values = (
+            rows.shape[1] * log_factor
+            - likelihood.residual_log_prob(rows * float(np.exp(-log_factor)), numbers).numpy()
+        )
         nll.append(np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1))
     per_group = np.array(nll).T
     return {int(g): float(np.exp(_lowest(log_factors, per_group[g]))) for g in np.unique(group)}
@@ -119,5 +122,5 @@ def _isotonic_knots(
 
 
 def _mean_residual(likelihood: LocationScale, joint: NDArray[np.integer]) -> Floats:
-    """Return the mean of |residual| for each row: (N,) -> (N, 2)."""
+    """Return the mean of |residual| for each row: (N,) -> (N, D)."""
     return likelihood.mean_residual()[likelihood.density_of(torch.from_numpy(joint))].numpy()

@@ -1,7 +1,8 @@
-"""The description inside an exported file: everything needed to make crops for it and to interpret its outputs."""
+"""The description inside an exported file: everything needed to make its inputs and to interpret its outputs."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import rlepose
 from rlepose.errors import InputError
@@ -10,11 +11,12 @@ from rlepose.export.choices import Precision
 from rlepose.pose.skeleton import Skeleton
 
 KEY = "rlepose"  # key of the JSON in the metadata
+_LIFTING = "lifting"
 
 
 @dataclass(frozen=True)
 class Description:
-    """How to use an exported network.
+    """How to use an exported network that reads crops.
 
     skeleton:        its joints.
     input_size_hw:   size of its crops, px.
@@ -26,6 +28,7 @@ class Description:
     recalibration:   the correction of sigma, NOT applied to the file's sigma, or None.
     """
 
+    input_name: ClassVar[str] = "image"
     skeleton: Skeleton
     input_size_hw: tuple[int, int]
     box_scale: float
@@ -74,3 +77,45 @@ class Description:
             raise InputError(
                 f"{source}: no description in the metadata; write the file with `rlepose export`"
             ) from error
+
+
+@dataclass(frozen=True)
+class LiftingDescription:
+    """How to use an exported network that lifts 2-D poses.
+
+    joints:     names of the 17 input and output joints. root: name of the joint that the others are relative to.
+    flip_pairs: indices of the left and right joints.
+    outputs:    names of the outputs: joints_mm and std_mm, or only joints_mm.
+    loss:       loss of the training.
+    flip_test:  whether the outputs are averages with those of the mirrored pose.
+    """
+
+    input_name: ClassVar[str] = "keypoints"
+    joints: tuple[str, ...]
+    root: str
+    flip_pairs: tuple[tuple[int, int], ...]
+    outputs: tuple[str, ...]
+    loss: str
+    flip_test: bool
+
+    def to_json(self) -> str:
+        """Return the text for the file's metadata."""
+        return json.dumps({"version": rlepose.__version__, "task": _LIFTING, **asdict(self)})
+
+
+def read_description(text: str | None, source: object) -> Description | LiftingDescription:
+    """Parse the output of `to_json` of either class; on failure, raise InputError naming `source`."""
+    try:
+        tree = json.loads(text or "null")
+        if not isinstance(tree, dict) or tree.get("task") != _LIFTING:
+            return Description.from_json(text, source)
+        return LiftingDescription(
+            joints=tuple(tree["joints"]),
+            root=tree["root"],
+            flip_pairs=tuple((left, right) for left, right in tree["flip_pairs"]),
+            outputs=tuple(tree["outputs"]),
+            loss=tree["loss"],
+            flip_test=tree["flip_test"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: no description in the metadata; write the file with `rlepose export`") from error

@@ -1,4 +1,4 @@
-"""File formats for export: how to write and run each. All accept RGB uint8 crops in batches of any size."""
+"""File formats for export: how to write and run each. All accept crops, or 2-D poses, in batches of any size."""
 
 import importlib.util
 import logging
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from rlepose.errors import InputError, first_line
 from rlepose.export.choices import FormatName
-from rlepose.export.description import KEY, Description
-from rlepose.export.network import ExportedNetwork
+from rlepose.export.description import KEY, Description, LiftingDescription, read_description
+from rlepose.export.network import ExportedModule
 from rlepose.pose.geometry import Floats
 
-# image (B, 3, H, W) RGB uint8 -> outputs by name, float32
-Run = Callable[[NDArray[np.uint8]], dict[str, Floats]]
+# image (B, 3, H, W) RGB uint8, or keypoints (B, 17, 2) float32 -> outputs by name, float32
+Run = Callable[[NDArray[Any]], dict[str, Floats]]
+AnyDescription = Description | LiftingDescription
 
 _OPSET = 18  # native opset of torch's exporter; supported by onnxruntime since 1.14
 _jit: Any = torch.jit  # its functions are untyped
@@ -29,17 +30,17 @@ _EXTRA_FILE = f"{KEY}.json"
 class Exported(NamedTuple):
     """An exported file, ready to run."""
 
-    description: Description
+    description: AnyDescription
     run: Run
 
 
 class FileFormat(NamedTuple):
-    """suffix: of the file. libraries: needed to write and check it. write(network, image, path, description): image
-    (2, 3, H, W) uint8 is an example. open(path) -> Exported."""
+    """suffix: of the file. libraries: needed to write and check it. write(network, example, path, description): example
+    is an input batch of two. open(path) -> Exported."""
 
     suffix: str
     libraries: tuple[str, ...]
-    write: Callable[[ExportedNetwork, Tensor, Path, Description], None]
+    write: Callable[[ExportedModule, Tensor, Path, AnyDescription], None]
     open: Callable[[Path], Exported]
 
 
@@ -50,7 +51,7 @@ def require(*libraries: str) -> None:
         raise InputError(f"ONNX files need {' and '.join(missing)}; run pip install {' '.join(missing)}")
 
 
-def write_onnx(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+def write_onnx(network: ExportedModule, example: Tensor, path: Path, description: AnyDescription) -> None:
     """Write a file with torch's exporter via torch.export; it folds batch normalisation into the convolutions."""
     for name in ("onnx_ir", "onnxscript"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they log every folded node
@@ -58,10 +59,10 @@ def write_onnx(network: ExportedNetwork, image: Tensor, path: Path, description:
         warnings.simplefilter("ignore")  # torch's warnings about its own code
         program = torch.onnx.export(
             network,
-            (image,),
+            (example,),
             dynamo=True,
-            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
-            input_names=["image"],
+            dynamic_shapes={description.input_name: {0: torch.export.Dim("batch")}},
+            input_names=[description.input_name],
             output_names=list(description.outputs),
             opset_version=_OPSET,
             verbose=False,
@@ -85,19 +86,20 @@ def open_onnx(path: Path) -> Exported:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base class
         raise InputError(f"{path}: onnxruntime cannot read the file ({first_line(error)}); export it again") from error
-    description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
+    description = read_description(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.outputs)
 
-    def run(image: NDArray[np.uint8]) -> dict[str, Floats]:
-        return dict(zip(names, session.run(names, {"image": np.ascontiguousarray(image)}), strict=True))
+    def run(given: NDArray[Any]) -> dict[str, Floats]:
+        values = session.run(names, {description.input_name: np.ascontiguousarray(given)})
+        return dict(zip(names, values, strict=True))
 
     return Exported(description, run)
 
 
-def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+def _write_torchscript(network: ExportedModule, example: Tensor, path: Path, description: AnyDescription) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # TorchScript is deprecated; docs/deployment.md says so
-        traced = _jit.trace(network, (image,), strict=False, check_trace=False)
+        traced = _jit.trace(network, (example,), strict=False, check_trace=False)
         _jit.save(traced, str(path), _extra_files={_EXTRA_FILE: description.to_json()})
 
 
@@ -109,9 +111,11 @@ def _open_torchscript(path: Path) -> Exported:
     return Exported(_described(extra, path), _torch_run(network))
 
 
-def _write_torch_export(network: ExportedNetwork, image: Tensor, path: Path, description: Description) -> None:
+def _write_torch_export(network: ExportedModule, example: Tensor, path: Path, description: AnyDescription) -> None:
     batch = torch.export.Dim("batch")
-    program = torch.export.export(network, (image,), dynamic_shapes={"image": {0: batch}}, strict=False)
+    program = torch.export.export(
+        network, (example,), dynamic_shapes={description.input_name: {0: batch}}, strict=False
+    )
     torch.export.save(program, path, extra_files={_EXTRA_FILE: description.to_json()})
 
 
@@ -121,15 +125,15 @@ def _open_torch_export(path: Path) -> Exported:
     return Exported(_described(extra, path), _torch_run(network))
 
 
-def _described(extra: dict[str, Any], path: Path) -> Description:
+def _described(extra: dict[str, Any], path: Path) -> AnyDescription:
     text = extra[_EXTRA_FILE]
-    return Description.from_json(text.decode() if isinstance(text, bytes) else text, path)
+    return read_description(text.decode() if isinstance(text, bytes) else text, path)
 
 
 def _torch_run(network: Callable[[Tensor], dict[str, Tensor]]) -> Run:
     @torch.no_grad()
-    def run(image: NDArray[np.uint8]) -> dict[str, Floats]:
-        return {name: value.numpy() for name, value in network(torch.from_numpy(np.ascontiguousarray(image))).items()}
+    def run(given: NDArray[Any]) -> dict[str, Floats]:
+        return {name: value.numpy() for name, value in network(torch.from_numpy(np.ascontiguousarray(given))).items()}
 
     return run
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.errors import InputError
+from rlepose.export.description import Description
 from rlepose.export.formats import open_onnx
 from rlepose.pose.codec import PoseOutput
 from rlepose.pose.skeleton import Skeleton
@@ -21,8 +22,10 @@ class OnnxModel(nn.Module):
 
     def __init__(self, path: Path, skeleton: Skeleton, input_size_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.description, self._run = open_onnx(path)
-        joints, size = self.description.skeleton.names, self.description.input_size_hw
+        description, self._run = open_onnx(path)
+        if not isinstance(description, Description):
+            raise InputError(f"{path}: lifts 2-D poses and reads no crops; export the checkpoint to validate")
+        joints, size = description.skeleton.names, description.input_size_hw
         if joints != skeleton.names:
             raise InputError(
                 f"{path}: has {len(joints)} joints ({', '.join(joints)}), but the checkpoint has {len(skeleton)} "

@@ -136,7 +136,7 @@ class Predictor:
         absolute positions and not around a prediction."""
         if self.config.dims == 3 or not self._model.has_likelihood:
             return None
-        return ResidualDensity(self._model.likelihood, self._model.spread)
+        return ResidualDensity(self._model.likelihood, len(self.skeleton))
 
     def _detect(self) -> PersonDetector:
         if self.detector is None:

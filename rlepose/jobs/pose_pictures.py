@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from rlepose.drawing.overlays import Picture, draw_label, draw_pose, write_picture
-from rlepose.drawing.views_in_space import VIEWS, scale_for, view_tile
+from rlepose.drawing.views_in_space import scale_for, view_tile
 from rlepose.errors import InputError
 from rlepose.inference.poses import PersonPose, PicturePoses
 from rlepose.inference.predictor import Predictor
@@ -40,7 +40,9 @@ def draw_in_space(person: PersonPose, predictor: Predictor) -> Picture:
         mm_a_px = np.ptp(joints[:, :2], axis=0).max() / max(np.ptp(person.keypoints, axis=0).max(), 1e-6)
         std = np.column_stack([person.std * mm_a_px, person.depth_std])
     scale = scale_for(joints, _SIDE)
-    tiles = [view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in VIEWS]
+    tiles = [
+        view_tile(joints, std, predictor.skeleton, view, f"from {view}", _SIDE, scale) for view in ("the side", "above")
+    ]
     return np.concatenate(tiles, axis=1)
 
 

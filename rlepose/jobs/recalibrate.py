@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlepose.config.config import Config
 from rlepose.drawing.plots import reliability_figure, save_figure
 from rlepose.errors import InputError
+from rlepose.evaluation.calibration import Compared
 from rlepose.evaluation.choices import Method
 from rlepose.evaluation.recalibration import Recalibration, fit_recalibration
-from rlepose.jobs.validate import validation_of
+from rlepose.jobs.validate import open_for_validation, validation_of
 from rlepose.losses import LocationScale
-from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.checkpoint import Checkpoint, save_checkpoint
 from rlepose.runtime.distributed import Ranks
-from rlepose.runtime.trained_model import open_checkpoint
-from rlepose.validation.coco_evaluator import CocoEvaluator
-from rlepose.validation.uncertainty import in_2d, judge_uncertainty
+from rlepose.validation.evaluator import Evaluator
+from rlepose.validation.uncertainty import judge
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +45,14 @@ def recalibrate_checkpoint(
     recalibration.png in `out` shows both.
     """
     checkpoint = dataclasses.replace(checkpoint, recalibration=None)
-    model = open_checkpoint(path, config, checkpoint, ranks.device)
+    model = open_for_validation(path, config, checkpoint, ranks.device, None)
     likelihood = model.likelihood
     if method == "isotonic" and not likelihood.needs_sigma:
         raise InputError(
             f"--method isotonic: {path} has no learned sigma (loss {config.loss.name}); use another method"
         )
     validation = validation_of(path, config, checkpoint, "gt", ranks)
-    evaluator = in_2d(validation)
+    evaluator = validation.evaluator
     if fit_on is None:
         fitting = validation
         fitted = _every_other_picture(evaluator)
@@ -60,23 +60,27 @@ def recalibrate_checkpoint(
     else:
         data = dataclasses.replace(config.data, val_annotations=fit_on[0], val_images=fit_on[1])
         fitting = validation_of(path, dataclasses.replace(config, data=data), checkpoint, "gt", ranks)
-        _refuse_shared_pictures(in_2d(fitting), evaluator)
+        _refuse_shared_pictures(fitting.evaluator, evaluator)
         fitted, judged = np.ones(len(fitting.table), bool), np.ones(len(validation.table), bool)
     poses = fitting.source.predict(model)
-    recalibration = _fit(method, likelihood, in_2d(fitting), poses, poses.valid & fitted)
-    num_fitted = int((poses.valid & fitted).sum())
+    compared = fitting.evaluator.compared(poses, poses.valid & fitted)
+    recalibration = _fit(method, likelihood, compared)
+    num_fitted = len(compared.risk)
     if fitting is not validation:
         poses = validation.source.predict(model)
-    size = poses.frame_wh[:, None]
-    corrected = dataclasses.replace(poses, sigma=recalibration.apply(poses.sigma_px() / size) * size)
-    observations, before = judge_uncertainty(evaluator, poses, likelihood, judged)
-    after_observations, after = judge_uncertainty(evaluator, corrected, likelihood, judged)
+    compared = evaluator.compared(poses, poses.valid & judged)
+    sigma = recalibration.apply(compared.sigma / compared.unit) * compared.unit
+    observations, before = judge(evaluator, compared, likelihood)
+    after_observations, after = judge(evaluator, dataclasses.replace(compared, sigma=sigma), likelihood)
     if ranks.is_main:
-        save_checkpoint(to, dataclasses.replace(checkpoint, recalibration=recalibration))
+        checkpoint = dataclasses.replace(checkpoint, recalibration=recalibration)
+        if config.loss == checkpoint.config.loss:
+            checkpoint = dataclasses.replace(checkpoint, spread=torch.from_numpy(model.spread))
+        save_checkpoint(to, checkpoint)
         log.info("fitted on %d persons of %s", num_fitted, fitting.evaluator.path)
-        log.info("evaluated on %d others of %s", int((poses.valid & judged).sum()), evaluator.path)
+        log.info("evaluated on %d others of %s", len(compared.risk), evaluator.path)
         log.info("%-22s %10s %10s", "", "before", "after")
-        for name in _SHOWN:
+        for name in (name for name in _SHOWN if name in before["overall"]):
             log.info("%-22s %s %s", name, *(_cell(report["overall"][name]) for report in (before, after)))
         if after["overall"]["NLL"] > before["overall"]["NLL"]:
             log.warning(
@@ -92,7 +96,7 @@ def recalibrate_checkpoint(
     return {"before": before["overall"], "after": after["overall"]}
 
 
-def _every_other_picture(evaluator: CocoEvaluator) -> NDArray[np.bool_]:
+def _every_other_picture(evaluator: Evaluator[Any]) -> NDArray[np.bool_]:
     """Return (N,) the persons to fit on; the others of the file are for evaluation."""
     _, picture = np.unique(evaluator.labels.image_index, return_inverse=True)
     if picture.max() == 0:
@@ -102,7 +106,7 @@ def _every_other_picture(evaluator: CocoEvaluator) -> NDArray[np.bool_]:
     return picture % 2 == 0
 
 
-def _refuse_shared_pictures(fitting: CocoEvaluator, judging: CocoEvaluator) -> None:
+def _refuse_shared_pictures(fitting: Evaluator[Any], judging: Evaluator[Any]) -> None:
     """Raise InputError if a correction would be evaluated on the data that it was fitted on."""
     files = [
         {table.picture_path(row).resolve() for row in np.unique(table.image_index)}
@@ -116,23 +120,10 @@ def _refuse_shared_pictures(fitting: CocoEvaluator, judging: CocoEvaluator) -> N
         )
 
 
-def _fit(
-    method: Method,
-    likelihood: LocationScale,
-    evaluator: CocoEvaluator,
-    poses: Poses,
-    chosen: NDArray[np.bool_],
-) -> Recalibration:
-    """Return the best correction for the chosen poses (N,), in network units."""
-    labels, size = evaluator.labels, poses.frame_wh[:, None]
-    return fit_recalibration(
-        method,
-        likelihood,
-        (poses.keypoints / size)[chosen],
-        (poses.sigma_px() / size)[chosen],
-        (labels.keypoints / size)[chosen],
-        labels.visible[chosen],
-    )
+def _fit(method: Method, likelihood: LocationScale, compared: Compared) -> Recalibration:
+    """Return the best correction for these poses, in network units."""
+    mu, sigma, target = (each / compared.unit for each in (compared.predicted, compared.sigma, compared.truth))
+    return fit_recalibration(method, likelihood, mu, sigma, target, compared.visible)
 
 
 def _cell(value: float | None) -> str:

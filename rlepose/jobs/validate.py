@@ -11,7 +11,6 @@ from rlepose.drawing.overlays import Picture, write_picture
 from rlepose.errors import InputError
 from rlepose.evaluation.results import write_json
 from rlepose.export.onnx_model import OnnxModel
-from rlepose.losses import LocationScale
 from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
@@ -25,12 +24,11 @@ from rlepose.validation.nme_evaluator import write_nme
 from rlepose.validation.uncertainty import (
     calibration_metrics,
     format_calibration,
-    in_2d,
     judge_uncertainty,
     write_calibration,
 )
 from rlepose.validation.validation import Validation
-from rlepose.validation.validations import build_validation
+from rlepose.validation.validations import build_validation, calibration_name
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +60,9 @@ def validate_checkpoint(
     model = open_for_validation(path, config, checkpoint, ranks.device, onnx)
     # All errors in the input are found before the first prediction.
     validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
-    likelihood: LocationScale | None = None
-    if calibration:
-        for validation in validations:
-            in_2d(validation)
-        assert isinstance(model, TrainedModel)  # the only type in 2-D
-        likelihood = model.likelihood
+    likelihood = model.likelihood if calibration else None
     metrics: dict[str, Any] = {}
+    uncertainty: dict[str, float | None] = {}
     for validation in validations:
         new, results, poses = validation.run(model)
         metrics |= new
@@ -79,9 +73,10 @@ def validate_checkpoint(
                 write_nme(out, evaluator.nme.evaluate(poses, evaluator.rows(poses)))
             _draw_persons(out, evaluator, evaluator.pictures(poses, model.spread, config.eval.pictures))
             if likelihood is not None and evaluator.prefix == "gt":
-                observations, report = judge_uncertainty(in_2d(validation), poses, likelihood)
-                write_calibration(out, observations, report, likelihood, evaluator.skeleton)
-                metrics |= {f"gt/{name}": value for name, value in calibration_metrics(report).items()}
+                observations, report = judge_uncertainty(evaluator, poses, likelihood)
+                write_calibration(out, observations, report, likelihood, evaluator)
+                uncertainty = calibration_metrics(report)
+                metrics |= {calibration_name(config, name): value for name, value in uncertainty.items()}
     if ranks.is_main:
         about = out / VALIDATION_FILE
         about.unlink(missing_ok=True)  # if it exists, it describes the metrics.json beside it
@@ -93,12 +88,12 @@ def validate_checkpoint(
         )
         log.info("results         %s", out)
         log.info("%s", validations[0].evaluator.format_table(metrics))
-        if calibration:
-            log.info("%s", format_calibration(metrics))
+        if uncertainty:
+            log.info("%s", format_calibration(uncertainty))
             card = card_path(path)
-            if card.exists() and onnx is None and "gt/NLL" in metrics:
+            if card.exists() and onnx is None:
                 measured_on = Path(config.data.root) / config.data.val_annotations
-                text = with_calibration(card.read_text(encoding="utf-8"), metrics, measured_on)
+                text = with_calibration(card.read_text(encoding="utf-8"), uncertainty, measured_on)
                 card.write_text(text, encoding="utf-8")
     return metrics
 
@@ -110,7 +105,10 @@ def open_for_validation(
     if not isinstance(config.model, LiftingModelConfig):
         return open_network(path, config, checkpoint, device, onnx)
     if onnx is not None:
-        raise InputError(f"--onnx: not supported for lifting models such as {path}; remove this option")
+        raise InputError(
+            f"--onnx: not supported for lifting models such as {path}, because export compares the file with the "
+            "network; remove this option"
+        )
     return open_lifter(path, config, checkpoint, device)
 
 

@@ -1,11 +1,13 @@
 """Compute the loss of a batch: score the labelled joints and sum."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from rlepose.losses.likelihood import JointLikelihood
+from rlepose.errors import InputError
+from rlepose.losses.likelihood import JointLikelihood, LocationScale
 from rlepose.pose.codec import PoseOutput
 
 # Lower bound of sigma: some ten-thousandths of a pixel. Prevents log 0 when a sigmoid saturates.
@@ -49,6 +51,18 @@ class Criterion(nn.Module):
     def main(self) -> JointLikelihood:
         """The likelihood of joints with all D coordinates labelled."""
         return self._likelihood(0)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether `main` is a density of the residual between label and prediction."""
+        return isinstance(self.main, LocationScale)
+
+    def copied_density(self) -> LocationScale:
+        """Return a copy of `main` on the CPU, in evaluation mode; InputError for `basic`, a density of positions."""
+        main = self.main
+        if not isinstance(main, LocationScale):
+            raise InputError("loss.name: basic has no density of the residual to calibrate; use another loss")
+        return copy.deepcopy(main).cpu().eval()
 
     def residual_spread(self, joints: int) -> Tensor:
         """Return the standard deviation of target − mu in units of sigma, for each joint: (K, D).

@@ -17,6 +17,14 @@ from rlepose.pose.codec import PoseOutput
 SAMPLES = 1 << 15  # random points for estimates from a density: spreads, and levels to about 0.003
 
 
+def level_among(samples: Tensor, observed: Tensor) -> Tensor:
+    """Return the probability of the highest-density region whose border has an observed log density: (N,) in [0, 1].
+
+    samples: (M,) log densities of random points of the density, in increasing order. observed: (N,).
+    """
+    return 1 - torch.searchsorted(samples, observed).to(observed.dtype) / len(samples)
+
+
 class JointLikelihood(nn.Module, ABC):
     """The density p(target | mu, sigma) of a joint in `dims` coordinates.
 
@@ -91,7 +99,7 @@ class LocationScale(JointLikelihood):
         levels = torch.empty_like(observed)
         for k in range(self.num_densities):
             rows = density == k
-            levels[rows] = 1 - torch.searchsorted(densities[k], observed[rows]).to(levels.dtype) / SAMPLES
+            levels[rows] = level_among(densities[k], observed[rows])
         return levels
 
     def residual_spread(self) -> Tensor:

@@ -82,6 +82,20 @@ class LossConfig:
         low=0,
         high=1,
     )
+    joint_weights: dict[str, float] | None = option(
+        None,
+        "factors of joints by name, such as {left_wrist: 2, right_wrist: 2}; 1 for the others, and 0 as if the joint "
+        "were unlabelled in training. They multiply a joint's loss and gradient and do not enter the divisor, which "
+        "is still the number of persons (heatmap_mse: also of joints and pixels), so factors of mean 1 keep the loss's "
+        "size",
+        low=0,
+    )
+    category_weights: dict[str, float] | None = option(
+        None,
+        "coco: factors of categories by name, such as {horse: 2}, for all labels of their persons, beside those of "
+        "joints; 1 for the others. The divisor is the number of all persons, as for joint_weights",
+        low=0,
+    )
     root_depth: bool = option(
         False,
         "h36m: whether the root's depth counts as a label, as in the authors' code. The depth is 0 by definition, so a "

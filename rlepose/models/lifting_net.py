@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from rlepose.config.config import Config
+from rlepose.datasets.lifting_codec import INPUTS, NUM_LIFTED
+from rlepose.errors import InputError
 from rlepose.models.options import LiftingModelConfig, ModelConfig
 from rlepose.options import own_options
 from rlepose.pose.codec import PoseOutput
@@ -87,3 +90,13 @@ class LiftingNet(nn.Module):
 def build_lifting_net(config: LiftingModelConfig, inputs: int, joints: int, predict_sigma: bool) -> LiftingNet:
     """Return the network of a config with random weights; for other arguments, see LiftingNet."""
     return LiftingNet(inputs, joints, predict_sigma=predict_sigma, **own_options(config, ModelConfig))
+
+
+def lifting_network(config: Config) -> LiftingNet:
+    """Return the network of a whole config with random weights; InputError for a config of another task."""
+    if not isinstance(config.model, LiftingModelConfig):
+        raise InputError(
+            f"model.name: {config.model.name} does not lift 2-D poses; use a config or checkpoint with "
+            "model.name=lifting"
+        )
+    return build_lifting_net(config.model, INPUTS, NUM_LIFTED, config.loss.needs_sigma)

@@ -1,4 +1,4 @@
-"""Measure how many crops a network processes per second on this machine."""
+"""Measure how many persons a network processes per second on this machine: crops or, in lifting, 2-D poses."""
 
 import statistics
 import time
@@ -7,32 +7,29 @@ from collections.abc import Mapping
 import torch
 
 from rlepose.config.config import Config
-from rlepose.models.cost import untrained_model
+from rlepose.models.cost import blank_input, untrained_network
 
 
-def crops_per_second(
+def persons_per_second(
     configs: Mapping[str, Config], device: torch.device, batch: int = 16, rounds: int = 7
 ) -> dict[str, float]:
     """Return the speed of each config's network, with random weights, at its input size, in float32: the median.
 
     The networks take turns, so that other load on the machine slows all of them: compare the results with each other
-    only. InputError without `data.num_keypoints`.
+    only. InputError as in `untrained_network`.
     """
-    networks = {name: untrained_model(config).to(device) for name, config in configs.items()}
+    networks = {name: untrained_network(config).to(device) for name, config in configs.items()}
     for name, config in configs.items():
         if config.system.channels_last:
             networks[name].to(memory_format=torch.channels_last)
-    images = {
-        name: torch.zeros(batch, 3, *config.data.input_size_hw, dtype=torch.uint8, device=device)
-        for name, config in configs.items()
-    }
+    inputs = {name: blank_input(config, batch, device) for name, config in configs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in configs}
     with torch.inference_mode():
         for _ in range(rounds + 1):
             for name, network in networks.items():
                 _finish(device)
                 started = time.perf_counter()
-                network(images[name])
+                network(inputs[name])
                 _finish(device)
                 seconds[name].append(time.perf_counter() - started)
     # The first round is a warm-up.

@@ -48,11 +48,12 @@ def encode(
     hidden_weight: float = 1.0,
     depth_mm: Floats | None = None,
     outside_weight: float = 0.0,
+    factor: Floats | float = 1.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return target and weight of one person in a frame: (K, D) float32 each, with D = 3 if depth is given, else 2.
 
-    A joint's weight is 1, `hidden_weight` or 0, times `outside_weight` if the joint is outside the frame. Targets with
-    weight 0 are 0.
+    A joint's weight is 1, `hidden_weight` or 0, times `outside_weight` if the joint is outside the frame, times
+    `factor`. Targets with weight 0 are 0.
 
     Args:
         keypoints: (K, 2) px in the picture.
@@ -62,6 +63,7 @@ def encode(
         depth_mm: (K,) mm behind the root, NaN for no label; None in 2-D. Rotating or scaling the frame does not change
             the depth. A joint more than 1 m in front of or behind the root counts as outside the frame.
         outside_weight: factor for joints outside the frame.
+        factor: (K,) further factor of each joint, or one of all.
 
     Example:
         >>> frame = Frames.of_boxes([0.0, 0.0, 100.0, 200.0])
@@ -73,7 +75,7 @@ def encode(
     """
     target = frame.from_picture(keypoints)
     inside = (np.abs(target) <= 0.5).all(axis=-1)
-    label_weight = np.select([visible > 1, visible > 0], [1.0, hidden_weight])
+    label_weight = factor * np.select([visible > 1, visible > 0], [1.0, hidden_weight])
     if depth_mm is not None:
         depth = depth_mm / DEPTH_UNIT_MM
         inside &= ~(np.abs(depth) > 0.5)  # an unknown depth is not outside

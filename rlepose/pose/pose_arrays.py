@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.pose.codec import DEPTH_UNIT_MM
 from rlepose.pose.geometry import Floats
 
 
@@ -18,7 +19,8 @@ class Poses:
     valid: (N,), False if the picture could not be read; the pose is then no prediction.
     image_ids, category_ids: (N,), ids in the data set.
     box_score: (N,), the detector's score; 1 for a labelled box.
-    frame_wh: (N, 2) px in the picture, width and height of the frame that the network saw.
+    frame_wh: (N, 2) px in the picture, width and height of the frame that the network saw; for a lifted
+        pose, the size of 2000 mm at the root's depth.
     person_ids: (N,), the annotation whose box was used; None if the boxes belong to no annotation.
     unread_images: ids of the pictures that could not be read. Their persons are not missed: nobody looked.
     """
@@ -37,8 +39,14 @@ class Poses:
     def __len__(self) -> int:
         return len(self.keypoints)
 
-    def sigma_px(self) -> Floats:
-        """Return x and y of sigma, (N, K, 2) px; for a loss without sigma, the width and height of the frame."""
+    @property
+    def network_unit(self) -> Floats:
+        """(N, 1, D) px, and mm for depth: the size of 1 in mu and sigma."""
+        depth = self.keypoints.shape[-1] - 2
+        return np.pad(self.frame_wh, ((0, 0), (0, depth)), constant_values=DEPTH_UNIT_MM)[:, None]
+
+    def scale(self) -> Floats:
+        """Return sigma, (N, K, D) px, and mm for depth; for a loss without sigma, 1 network unit."""
         if self.sigma is not None:
             return self.sigma
-        return np.broadcast_to(self.frame_wh[:, None], self.keypoints.shape)
+        return np.broadcast_to(self.network_unit, self.keypoints.shape)

@@ -1,5 +1,6 @@
 """Joints of a data set: names, left/right pairs, bones, and OKS constants."""
 
+import difflib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,6 +143,14 @@ class Skeleton:
             return self.names.index(name)
         wanted = _canonical(name)
         return next((index for index, other in enumerate(self.names) if _canonical(other) == wanted), None)
+
+    def joint(self, name: str, option: str) -> int:
+        """Return the index of the joint that an option names; InputError, with the nearest names, if there is none."""
+        index = self.find(name)
+        if index is None:
+            nearest = difflib.get_close_matches(name, self.names, n=3, cutoff=0)
+            raise InputError(f"{option}: no joint {name}; the nearest names are {', '.join(nearest)}")
+        return index
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists for JSON and checkpoints."""

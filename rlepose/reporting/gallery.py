@@ -1,59 +1,76 @@
 """Galleries of notable persons: labels on the left, predictions on the right."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlepose.drawing.overlays import Picture
+from rlepose.evaluation.calibration import Compared
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
-from rlepose.validation.coco_evaluator import CocoEvaluator
-
-WRONG_OKS = 0.5  # a pose with a lower OKS counts as a miss in all of COCO's metrics
+from rlepose.validation.evaluator import Evaluator
 
 
 class Gallery(NamedTuple):
-    """picture: RGB (h, w, 3), None if there is nobody to show; note: the reason."""
+    """pictures: RGB (h, w, 3), one per person; note: the reason if there are none."""
 
     title: str
-    picture: Picture | None
+    pictures: list[Picture]
     note: str
 
 
 def galleries(
-    evaluator: CocoEvaluator,
+    evaluator: Evaluator[Any],
     poses: Poses,
     spread: Floats,
-    confidence: Floats | None,
-    oks: Floats,
-    count: int,
+    compared: Compared,
+    chosen: Mapping[str, NDArray[np.intp]],
+    title_of: Callable[[int], str],
+    nobody: str,
 ) -> list[Gallery]:
-    """Return the worst, the least confident, and the most confident wrong persons.
+    """Return a gallery for each title in `chosen`, which maps titles to indices of the M valid poses.
 
-    confidence, oks: (M,), of the M valid persons; confidence is None if all are equal. spread: (K, D), standard
-    deviations in units of sigma.
+    spread: (K, D), standard deviations in units of sigma. compared: the valid poses. title_of: title of a person's
+    picture, followed by the confidence if confidences differ. nobody: note for an empty gallery.
     """
-    chosen = {"Lowest OKS": np.argsort(oks, kind="stable")[:count]}
-    if confidence is not None:
-        order = np.argsort(confidence, kind="stable")
-        chosen["Lowest confidence"] = order[:count]
-        chosen["Highest confidence among wrong poses"] = surest_wrong(confidence, oks, count)
     rows, sheets = np.flatnonzero(poses.valid), []
+    ranked = is_ranked(compared)
     for title, persons in chosen.items():
-        if not len(persons):
-            sheets.append(Gallery(title, None, f"No person has an OKS below {WRONG_OKS}."))
-            continue
-        titles = [f"OKS {oks[person]:.2f}" for person in persons]
-        if confidence is not None:
-            titles = [
-                f"{text}, confidence {confidence[person]:.2f}" for text, person in zip(titles, persons, strict=True)
-            ]
-        sheets.append(Gallery(title, evaluator.drawn(poses, spread, rows[persons], titles), ""))
+        titles = [title_of(person) for person in persons.tolist()]
+        if ranked:
+            scores = compared.confidence[persons]
+            titles = [f"{text}, confidence {score:.3f}" for text, score in zip(titles, scores, strict=True)]
+        pictures = evaluator.drawn(poses, spread, rows[persons], titles)
+        sheets.append(Gallery(title, pictures, "" if pictures else nobody))
     return sheets
 
 
-def surest_wrong(confidence: Floats, oks: Floats, count: int) -> NDArray[np.intp]:
-    """Return the persons with an OKS below WRONG_OKS, by descending confidence."""
-    wrong = np.flatnonzero(oks < WRONG_OKS)
-    return wrong[np.argsort(-confidence[wrong], kind="stable")[:count]]
+def is_ranked(compared: Compared) -> bool:
+    """Return whether confidences differ."""
+    return bool(np.ptp(compared.confidence) > 0)
+
+
+def best(risk: Floats, count: int) -> NDArray[np.intp]:
+    """Return the persons with the lowest risk (M,), in ascending order."""
+    return np.argsort(risk, kind="stable")[:count]
+
+
+def by_confidence(compared: Compared, wrong: NDArray[np.bool_], count: int) -> dict[str, NDArray[np.intp]]:
+    """Return the least confident, and the most confident wrong persons; nobody if all confidences are equal.
+
+    wrong: (M,).
+    """
+    if not is_ranked(compared):
+        return {}
+    return {
+        "Lowest confidence": best(compared.confidence, count),
+        "Highest confidence among wrong poses": surest_wrong(compared.confidence, wrong, count),
+    }
+
+
+def surest_wrong(confidence: Floats, wrong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    """Return the wrong persons, by descending confidence. confidence, wrong: (M,)."""
+    rows = np.flatnonzero(wrong)
+    return rows[np.argsort(-confidence[rows], kind="stable")[:count]]

@@ -27,6 +27,7 @@ th, td { padding: .15rem .5rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; }
 tbody tr:nth-child(even) { background: var(--soft); }
 img { max-width: 100%; height: auto; display: block; border-radius: 4px; background: #fff; }
+h1, h3, .note { overflow-wrap: anywhere; }
 .note { opacity: .75; max-width: 52rem; }
 @media print {
   body { font-size: 10pt; max-width: none; } nav { display: none; }

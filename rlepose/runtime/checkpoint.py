@@ -11,6 +11,7 @@ from rlepose.config.reading import config_from_dict
 from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
+from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import Skeleton
 from rlepose.runtime.checkpoint_file import read_tree, write_tree
 
@@ -24,7 +25,8 @@ class Checkpoint:
 
     model, criterion: state dicts, of the weights' average if there is one; unaveraged then contains both without
     averaging. optimizer: state dict. random_states: states of torch's CPU and CUDA generators for each rank. progress:
-    counters, see `RunState`. recalibration: correction of sigma at inference, if it was fitted.
+    counters, see `RunState`. recalibration: correction of sigma at inference, if it was fitted. spread: (K, D) standard
+    deviation of target − mu in units of sigma, for model and criterion as they are; None: to be computed from them.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Checkpoint:
     random_states: list[dict[str, torch.Tensor]]
     recalibration: Recalibration | None = None
     unaveraged: dict[str, dict[str, Any]] | None = None
+    spread: torch.Tensor | None = None
 
 
 def header(config: Config, skeleton: Skeleton, recalibration: Recalibration | None = None) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def tree_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "optimizer": checkpoint.optimizer,
         "random_states": checkpoint.random_states,
         "unaveraged": checkpoint.unaveraged,
+        "spread": checkpoint.spread,
     }
 
 
@@ -89,7 +93,15 @@ def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
         random_states=tree["random_states"],
         unaveraged=tree.get("unaveraged"),
         recalibration=Recalibration.from_dict(tree["recalibration"]) if tree.get("recalibration") else None,
+        spread=tree.get("spread"),
     )
+
+
+def stored_spread(checkpoint: Checkpoint, config: Config) -> Floats | None:
+    """Return the checkpoint's spread; None if it has none, or if this config's loss has another density."""
+    if checkpoint.spread is None or config.loss != checkpoint.config.loss:
+        return None
+    return checkpoint.spread.numpy()
 
 
 def _config_of(tree: dict[str, Any], version: Any, path: str | Path) -> Config:

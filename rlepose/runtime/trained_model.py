@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.config.config import Config
-from rlepose.errors import InputError
 from rlepose.evaluation.recalibration import Recalibration
 from rlepose.losses import Criterion, LocationScale, build_criterion
 from rlepose.losses.criterion import SMALLEST_SIGMA
@@ -20,7 +19,7 @@ from rlepose.pose.codec import PoseOutput, average_outputs, decode, flip_output
 from rlepose.pose.frames import Frames
 from rlepose.pose.geometry import Floats
 from rlepose.pose.skeleton import H36M_ROOT, Skeleton, twins_of
-from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint import Checkpoint, stored_spread
 from rlepose.runtime.checkpoint_file import load_state
 from rlepose.runtime.precision import choose_precision
 
@@ -32,6 +31,7 @@ class TrainedModel:
     criterion: the loss that trained the network, on any device. basic's flow transforms the output; the densities of
         all other losses determine the ratio of standard deviation and sigma.
     recalibration: corrects sigma in `in_picture`; joint scores remain those of the network.
+    spread: of the criterion, if it is known; None: computed when it is first needed, which takes seconds for a flow.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class TrainedModel:
         skeleton: Skeleton,
         device: torch.device,
         recalibration: Recalibration | None = None,
+        spread: Floats | None = None,
     ) -> None:
         self.network = network.eval()
         self.config = config
@@ -49,6 +50,7 @@ class TrainedModel:
         self.device = device
         self.recalibration = recalibration
         self._criterion = criterion
+        self._spread = spread
         precision = choose_precision(config.system.precision, device, network).dtype
         self._bfloat16 = precision == torch.bfloat16
         permutation = torch.tensor(skeleton.flip_permutation, device=device)
@@ -105,20 +107,19 @@ class TrainedModel:
 
         Computed on the CPU, so that the random residuals for it do not depend on the device.
         """
+        if self._spread is not None:
+            return self._spread
         return copy.deepcopy(self._criterion).cpu().residual_spread(len(self.skeleton)).numpy()
 
     @cached_property
     def likelihood(self) -> LocationScale:
         """The density of the residual, on the CPU; InputError for `basic`, whose density is of absolute positions."""
-        main = self._criterion.main
-        if not isinstance(main, LocationScale):
-            raise InputError("loss.name: basic has no density of the residual to calibrate; use another loss")
-        return copy.deepcopy(main).cpu().eval()
+        return self._criterion.copied_density()
 
     @property
     def has_likelihood(self) -> bool:
         """Whether there is a `likelihood`."""
-        return isinstance(self._criterion.main, LocationScale)
+        return self._criterion.has_density
 
 
 def network_from_checkpoint(checkpoint: Checkpoint, config: Config, path: str | Path) -> PoseModel:
@@ -147,4 +148,6 @@ def open_checkpoint(
     load_state(criterion, checkpoint.criterion, "criterion", path)
     twins = twins_of(config.data.flip_pairs, checkpoint.skeleton.names, path)
     skeleton = dataclasses.replace(checkpoint.skeleton, twins=twins)
-    return TrainedModel(network, criterion.eval().to(device), config, skeleton, device, checkpoint.recalibration)
+    spread = stored_spread(checkpoint, config)
+    criterion = criterion.eval().to(device)
+    return TrainedModel(network, criterion, config, skeleton, device, checkpoint.recalibration, spread)

@@ -7,14 +7,17 @@ from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
 from rlepose.datasets.formats.h36m_npz import read_h36m
 from rlepose.datasets.lifted_poses import LiftedPoses, make_lifting_loader
+from rlepose.datasets.lifting_codec import LIFTED_SKELETON
+from rlepose.datasets.loss_weights import joint_factors
 from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
+from rlepose.models.lifting_net import lifting_network
 from rlepose.pose.skeleton import H36M
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.precision import choose_precision
-from rlepose.runtime.trained_lifter import TrainedLifter, lifting_criterion, lifting_network
+from rlepose.runtime.trained_lifter import TrainedLifter, lifting_criterion
 from rlepose.tasks.checks import check_batch, check_joints, check_persons, check_selection
 from rlepose.tasks.lifting_step import LiftingStep
 from rlepose.tasks.pose_task import PoseTask
@@ -41,7 +44,8 @@ class Lifting(PoseTask):
         check_joints(data, self.skeleton, self.validation.evaluator)
         check_persons(data, table, self.validation)
         check_selection(config, self.validation.evaluator)
-        self.dataset = LiftedPoses(table, config.augment.flip_prob, train.seed)
+        joint_weights = joint_factors(config.loss.joint_weights, LIFTED_SKELETON)
+        self.dataset = LiftedPoses(table, config.augment.flip_prob, train.seed, joint_weights)
         divisor = ranks.world_size * train.accumulate
         self.order = TrainBatches(len(table), train.batch_size, train.seed, ranks.rank, ranks.world_size, divisor)
         _check_statistics(self.order.batch_size, divisor)

@@ -12,7 +12,6 @@ from rlepose.datasets.persons import counted
 from rlepose.pose.skeleton import Skeleton
 from rlepose.tasks.card_texts import card_texts
 from rlepose.validation.evaluator import metric_text
-from rlepose.validation.uncertainty import CALIBRATION_METRICS
 from rlepose.validation.validations import selecting_number
 
 _CALIBRATION = "\n## Calibration\n"
@@ -90,18 +89,18 @@ def model_card(
         *texts.use,
         "```",
     ]
-    return "\n".join(lines) + "\n" + (_calibration(None, "") if config.dims == 2 else "")
+    return "\n".join(lines) + "\n" + _calibration(None, "")
 
 
-def with_calibration(card: str, metrics: Mapping[str, Any], measured_on: Path) -> str:
-    """Return the card with the results of `rlepose validate --calibration`. metrics: as in metrics.json."""
-    return card.partition(_CALIBRATION)[0] + _calibration(metrics, f"`{measured_on}`")
+def with_calibration(card: str, numbers: Mapping[str, float | None], measured_on: Path) -> str:
+    """Return the card with the results of `rlepose validate --calibration`. numbers: of `calibration_metrics`."""
+    return card.partition(_CALIBRATION)[0] + _calibration(numbers, f"`{measured_on}`")
 
 
-def _calibration(metrics: Mapping[str, Any] | None, measured_on: str) -> str:
-    if metrics is None:
+def _calibration(numbers: Mapping[str, float | None] | None, measured_on: str) -> str:
+    if numbers is None:
         text = "Not measured yet: `rlepose validate --checkpoint best.pt --calibration` fills this in."
     else:
-        rows = [f"| {name} | {metric_text(metrics[f'gt/{name}'])} |" for name in CALIBRATION_METRICS]
+        rows = [f"| {name} | {metric_text(value)} |" for name, value in numbers.items()]
         text = "\n".join([f"Measured on {measured_on}:", "", "| metric | value |", "|---|---|", *rows])
     return f"{_CALIBRATION}\n{text}\n"

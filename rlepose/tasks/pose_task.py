@@ -84,10 +84,13 @@ class PoseTask(Task):
         trained = self.trained(model, criterion)
         evaluator = self.validation.evaluator
         metrics, _, poses = self.validation.run(trained, batches)
-        picture, count = None, self.config.eval.pictures
-        if self.ranks.is_main and count:  # computing a flow's spread takes a second
-            picture = evaluator.pictures(poses, trained.spread, count)
-        return Validated(metrics, evaluator.format_table(metrics), picture)
+        table, count = evaluator.format_table(metrics), self.config.eval.pictures
+        if not self.ranks.is_main:
+            return Validated(metrics, table, None, {})
+        picture = evaluator.pictures(poses, trained.spread, count) if count else None
+        # Computing a flow's spread takes seconds, which would delay the first prediction with a checkpoint.
+        derived = {} if batches is not None else {"spread": torch.from_numpy(trained.spread)}
+        return Validated(metrics, table, picture, derived)
 
     @property
     def selecting(self) -> str:

@@ -25,7 +25,8 @@ class RunState:
     run, whatever the batch size was. lines: number of lines in metrics.jsonl.
     rewinds: number of times that the run went back to a checkpoint.
     validated: epoch of the last validation. best: best value so far of the metric that selects `best.pt`.
-    metrics: of the last validation. losses: of the steps of this epoch.
+    derived: what checkpoints store of the weights' last validation, if they have not changed since. metrics: of the
+    last validation. losses: of the steps of this epoch.
     judged: the model and criterion that are validated and kept: their average over training, if there is one.
     """
 
@@ -42,6 +43,7 @@ class RunState:
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
+        self.derived: dict[str, Any] = {}
         self._trained = step.model, step.criterion
         self.judged = self._trained if average is None else (average.model, average.criterion)
         self._optimizer = optimizer
@@ -62,6 +64,7 @@ class RunState:
         }
         return {
             **_weights(self.judged),
+            **self.derived,
             "unaveraged": None if self.judged is self._trained else _weights(self._trained),
             "optimizer": self._optimizer.state_dict(),
             "progress": progress,

@@ -74,11 +74,16 @@ class StepModule(nn.Module, ABC):
 
 
 class Validated(NamedTuple):
-    """metrics by name; table, the same as text; picture (H, W, 3) RGB with some predictions, None except on rank 0."""
+    """metrics by name; table, the same as text; picture (H, W, 3) RGB with some predictions, None except on rank 0.
+
+    derived: what follows from the weights alone and checkpoints of them store: tensors and plain types by name; {}
+    except on rank 0.
+    """
 
     metrics: dict[str, Any]
     table: str
     picture: NDArray[np.uint8] | None
+    derived: dict[str, Any]
 
 
 class Resumed(NamedTuple):

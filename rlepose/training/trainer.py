@@ -184,6 +184,7 @@ class Trainer:
         if not first:
             self.losses.start_epoch()
         self.step_module.train()
+        self.state.derived = {}
         epoch_started = started = time.perf_counter()
         timed = first
         rate = 0.0
@@ -281,7 +282,7 @@ class Trainer:
         self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
 
     def _validate(self, run_log: RunLog) -> None:
-        metrics, table, picture = self.task.validate(*self.state.judged)
+        metrics, table, picture, self.state.derived = self.task.validate(*self.state.judged)
         self.state.metrics = metrics
         run_log.scalars(metrics, self.state.steps, self.state.images, self.state.epoch)
         if picture is not None:

@@ -14,12 +14,14 @@ from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_labelled_image
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, truth_and_prediction
+from rlepose.evaluation.calibration import Compared
 from rlepose.evaluation.coco_table import COCO_METRICS, evaluate_coco, mean_table
 from rlepose.evaluation.nme import NME_ERRORS, NME_LEFT_OUT, NME_METRICS, check_reference
+from rlepose.evaluation.oks import oks_with_label
 from rlepose.evaluation.pck import PCK_THRESHOLDS, pck, reference_joints, reference_length
 from rlepose.evaluation.results import CocoResults, write_results
 from rlepose.evaluation.slices import crowd_index, slices
-from rlepose.evaluation.truth import CocoTruth, truth_of
+from rlepose.evaluation.truth import CocoTruth, annotation_area, truth_of
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.validation.evaluator import Evaluator, metric_text
@@ -49,6 +51,9 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
     selected_by = "gt/AP"
     errors = tuple(f"gt/{name}" for name in NME_ERRORS)
     columns = 2
+    quality = "OKS"
+    risk = "1 − OKS"
+    number_prefix = "gt/"
 
     def __init__(self, config: Config, coco: CocoFile, labels: PersonTable | None) -> None:
         self.config = config
@@ -137,6 +142,31 @@ class CocoEvaluator(Evaluator[list[CocoResults]]):
     def confidence(self, poses: Poses) -> Floats:
         """Return (N,) the mean score of each person's own joints."""
         return poses.joint_scores.mean(axis=1, where=own_joints(self.groups, poses.category_ids))
+
+    def areas(self) -> Floats:
+        """Return (N,) px², the areas for OKS of the persons in `labels`."""
+        return np.array([annotation_area(annotation) for annotation in self.annotations()])
+
+    @property
+    def density_joints(self) -> tuple[str, ...]:
+        return self.skeleton.names
+
+    def compared(self, poses: Poses, chosen: NDArray[np.bool_]) -> Compared:
+        rows = self.rows(poses)[chosen]
+        keypoints, area = poses.keypoints[chosen], self.areas()[rows]
+        truth, visible = self.labels.keypoints[rows], self.labels.visible[rows]
+        oks = oks_with_label(keypoints, truth, visible, area, np.array(self.skeleton.oks_sigmas))
+        return Compared(
+            keypoints,
+            poses.scale()[chosen],
+            truth,
+            visible,
+            unit=poses.network_unit[chosen],
+            confidence=self.confidence(poses)[chosen],
+            quality=oks,
+            risk=1 - oks,
+            size=np.sqrt(area),
+        )
 
     def write(self, out: Path, results: list[CocoResults]) -> None:
         """Write keypoints_gt.json or keypoints_det.json, in the format of COCO's server."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlepose.datasets.persons import PersonTable
 from rlepose.drawing.overlays import Picture, sheet
 from rlepose.errors import InputError
+from rlepose.evaluation.calibration import Compared
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import Skeleton
@@ -31,12 +32,17 @@ class Evaluator(ABC, Generic[Results]):
     selected_by: the metric that selects the best checkpoint, unless `train.select_by` is set.
     errors: names of metrics for which lower is better.
     columns: of a sheet of drawn persons.
+    quality: name of the quality of one pose. risk: name of a number that is lower for better poses.
+    number_prefix: prefix of names of metrics about uncertainty.
     path: the annotation file. prefix: 'gt' or 'det', for the source of boxes; used in names of written files.
     """
 
     selected_by: ClassVar[str]
     errors: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[int]
+    quality: ClassVar[str]
+    risk: ClassVar[str]
+    number_prefix: ClassVar[str] = ""
     path: Path
     skeleton: Skeleton
     prefix: str = "gt"
@@ -54,6 +60,15 @@ class Evaluator(ABC, Generic[Results]):
     @abstractmethod
     def evaluate(self, poses: Poses) -> tuple[dict[str, Any], Results]:
         """Return metrics by name, and the results from which they were computed."""
+
+    @property
+    @abstractmethod
+    def density_joints(self) -> tuple[str, ...]:
+        """Names of the joints as the network's density numbers them."""
+
+    @abstractmethod
+    def compared(self, poses: Poses, chosen: NDArray[np.bool_]) -> Compared:
+        """Return the poses `chosen` (N,) with their labels, in the coordinates whose density the network predicts."""
 
     @abstractmethod
     def write(self, out: Path, results: Results) -> None:
@@ -103,10 +118,10 @@ class Evaluator(ABC, Generic[Results]):
         if self.prefix != "gt" or not count or not len(valid):
             return None
         chosen = valid[np.unique(np.linspace(0, len(valid) - 1, min(count, len(valid))).astype(int))]
-        return self.drawn(poses, spread, chosen, [self.title(int(pose), poses) for pose in chosen])
+        tiles = self.drawn(poses, spread, chosen, [self.title(int(pose), poses) for pose in chosen])
+        return sheet(tiles, min(self.columns, len(tiles)))
 
-    def drawn(self, poses: Poses, spread: Floats, chosen: NDArray[np.intp], titles: Sequence[str]) -> Picture:
-        """Draw truth and prediction for the chosen poses, with a title each; ellipses as in `pictures`."""
+    def drawn(self, poses: Poses, spread: Floats, chosen: NDArray[np.intp], titles: Sequence[str]) -> list[Picture]:
+        """Draw truth and prediction for each of the chosen poses, with a title each; ellipses as in `pictures`."""
         std = None if poses.sigma is None else poses.sigma * spread
-        tiles = [self.draw(int(pose), poses, std, title) for pose, title in zip(chosen, titles, strict=True)]
-        return sheet(tiles, self.columns)
+        return [self.draw(int(pose), poses, std, title) for pose, title in zip(chosen, titles, strict=True)]

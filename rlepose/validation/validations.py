@@ -16,6 +16,7 @@ from rlepose.runtime.distributed import Ranks
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.h36m_evaluator import H36MEvaluator
+from rlepose.validation.lifting_evaluator import LiftingEvaluator
 from rlepose.validation.lifting_source import LiftingSource
 from rlepose.validation.pose_source import TableSource
 from rlepose.validation.validation import Validation
@@ -37,6 +38,11 @@ def selecting_metric(config: Config) -> str:
     """Return the metric that selects best.pt or, if the last checkpoint is kept, the default one."""
     number = selecting_number(config)
     return default_selection(config) if number == "last" else number
+
+
+def calibration_name(config: Config, name: str) -> str:
+    """Return the name of one of `uncertainty.CALIBRATION_METRICS` among the metrics of a config's validation."""
+    return f"{EVALUATORS[config.data.format].number_prefix}{name}"
 
 
 def build_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any]:
@@ -70,7 +76,7 @@ def _h36m_validation(config: Config, boxes: str, ranks: Ranks) -> Validation[Any
     path = root / config.data.val_annotations
     labels = read_h36m(path, root / config.data.val_images)
     if isinstance(config.model, LiftingModelConfig):
-        return Validation(LiftingSource(config, labels, ranks), H36MEvaluator(path, labels, pictures=False), ranks)
+        return Validation(LiftingSource(config, labels, ranks), LiftingEvaluator(path, labels), ranks)
     labels = labels.with_pictures(config.data.on_bad_image)
     source = TableSource(config, labels, H36MEvaluator.skeleton, ranks)
     return Validation(source, H36MEvaluator(path, labels), ranks)

@@ -62,6 +62,7 @@ def test_what_pixels_were_normalised_by_stays_when_weights_are_changed() -> None
         "augment.occlusion_prob=1",
         "loss.hidden_weight=0.5",
         "loss.outside_weight=1",
+        "loss.category_weights={person: 2}",
         "loss.root_depth=true",
         "eval.nme_reference=box",
         "eval.backend=pycocotools",

@@ -100,6 +100,8 @@ def test_the_authors_models_in_3d_become_checkpoints(reference: Mapping[str, NDA
     model = open_checkpoint(tmp_path / "ours.pt", checkpoint.config, checkpoint, torch.device("cpu"))
     assert model.network(torch.zeros(1, 3, 64, 64)).mu.shape == (1, 18, 3)
     assert [likelihood.dims for likelihood in criterion_of(checkpoint).likelihoods] == [3, 2]
+    assert checkpoint.spread is not None
+    assert torch.equal(checkpoint.spread, criterion_of(checkpoint).residual_spread(18))
 
 
 @pytest.mark.parametrize(("head", "size_hw"), [("head2d", (256, 192)), ("head3d", (256, 256))])

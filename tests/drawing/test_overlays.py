@@ -133,5 +133,5 @@ def test_a_written_picture_keeps_its_colours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere/page.png", "page.nothing", "page"])
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"page.*cannot be written"):
+    with pytest.raises(InputError, match=r"page.*cannot write the picture"):
         write_picture(tmp_path / name, BLACK)

@@ -9,6 +9,7 @@ import torch
 from rlepose.errors import InputError
 from rlepose.evaluation.calibration import (
     LEVELS,
+    Compared,
     Observations,
     calibration_error,
     calibration_report,
@@ -71,6 +72,21 @@ def test_relative_numbers_are_in_person_sizes() -> None:
     assert numbers["error_relative"] == pytest.approx(numbers["error"] / 50)
 
 
+def test_in_space_densities_are_a_cubic_mm_and_nothing_is_relative_to_a_size() -> None:
+    rng, sigma = np.random.default_rng(0), np.array([10.0, 20.0, 40.0])
+    mu = rng.uniform(0, 100, (N, K, 3))
+    truth = mu + sigma * rng.normal(size=mu.shape)
+    visible = np.ones((N, K), np.uint8)
+    observations = observe(Gaussian(3), mu, np.broadcast_to(sigma, mu.shape), truth, visible)
+    numbers = joint_numbers(observations)
+    entropy = 1.5 * (1 + math.log(2 * math.pi)) + np.log(sigma).sum()
+    assert numbers["NLL"] == pytest.approx(entropy, abs=0.05)
+    assert calibration_error(observations.level) < 0.01
+    assert numbers["sharpness"] == pytest.approx(np.linalg.norm(sigma))
+    assert not any(name.endswith("_relative") for name in numbers)
+    assert len(observations.of(1).nll) == N
+
+
 def test_only_labelled_joints_are_observed() -> None:
     data = persons(Gaussian(2), np.ones(K))
     data["truth"][data["visible"] == 0] = np.nan
@@ -108,7 +124,9 @@ def test_the_tail_ratio_tells_densities_apart_at_any_scale(name: str, expected: 
 def test_the_report_tells_of_each_joint_and_of_the_whole() -> None:
     rng = np.random.default_rng(0)
     observations, oks = observed(Gaussian(2), np.array([1.0, 0.4, 1.0])), rng.uniform(size=N)
-    report = calibration_report(observations, oks + rng.normal(0, 0.1, N), oks, ["a", "b", "c"])
+    confidence, nothing = oks + rng.normal(0, 0.1, N), np.empty(0)
+    compared = Compared(nothing, nothing, nothing, nothing, nothing, confidence, quality=oks, risk=1 - oks)
+    report = calibration_report(observations, compared, "OKS", ["a", "b", "c"])
     assert list(report["joints"]) == ["a", "b", "c"]
     assert report["joints"]["b"]["calibration_error"] > 0.1 > report["joints"]["a"]["calibration_error"]
     assert report["overall"]["pearson_confidence_OKS"] > 0.8
@@ -130,6 +148,15 @@ def test_recalibration_makes_a_dishonest_model_honest_on_other_persons(kind: typ
     assert calibration_error(before.level) > 0.3
     assert calibration_error(after.level) < 0.025
     assert after.nll.mean() < before.nll.mean() - 1
+
+
+@pytest.mark.parametrize("method", ["scale", "joint_scale"])
+def test_in_space_the_factor_is_the_one_that_was_left_out(method: str) -> None:
+    rng = np.random.default_rng(0)
+    mu, sigma = rng.normal(size=(N, K, 3)), rng.uniform(0.01, 0.1, (N, K, 3))
+    target = mu + 2.5 * sigma * rng.normal(size=mu.shape)
+    fitted = fit_recalibration(method, Gaussian(3), mu, sigma, target, np.ones((N, K), np.uint8))
+    np.testing.assert_allclose(fitted.scale, 2.5, rtol=0.03)
 
 
 def _arrays(data: dict[str, Floats]) -> tuple[Floats, ...]:

@@ -130,7 +130,7 @@ def test_int8_quantises_the_backbone_and_not_the_head(
 
     out = tmp_path / "int8.onnx"
     found = export_checkpoint(SOURCE, config, checkpoint, "onnx", "int8", out)
-    assert 1e-6 < np.median(found.pixels) < 1
+    assert 1e-6 < np.median(found.apart) < 1
     assert FORMATS["onnx"].open(out).description.precision == "int8"
     graph = onnx.load(out).graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
@@ -231,7 +231,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match="need onnxscript and onnxruntime; run pip install onnxscript onnxruntime"):
         export_checkpoint(SOURCE, config, checkpoint, "onnx", "float32")
-    with pytest.raises(InputError, match="need onnxruntime; pip install onnxruntime"):
+    with pytest.raises(InputError, match="need onnxruntime; run pip install onnxruntime"):
         FORMATS["onnx"].open(onnx_file)
 
 

@@ -86,7 +86,7 @@ def test_after_a_nan_the_run_goes_back_and_on_with_another_order(
     config = tiny_config("train.on_nonfinite=rewind", "train.epochs=2")
     seen = poison(monkeypatch, lambda call: call == 2)
     assert "gt/AP" in train(config, ALONE)
-    assert "going back to the last checkpoint, 1 of 3 times" in caplog.text
+    assert "going back to the last checkpoint, rewind 1 of 3" in caplog.text
     steps = (len(seen) - 2) // 2
     assert seen[0] != seen[2]
     assert len(losses(experiment_of(config).folder)) == 2 * steps  # the entries of the lost steps are gone

@@ -108,7 +108,7 @@ def test_the_density_integrates_to_one_and_has_the_stated_deviation(
     path = checkpoint("loss.name=rle", "loss.form=paper", recalibration=Recalibration("scale", (0.5,)))
     (picture,) = Predictor(path, "cpu").predict(sorted((synthetic / "val").iterdir())[0], "whole")
     person = picture.persons[0]
-    x, y, log_prob = person.density.on_grid(3, radius=12, count=301)
+    x, y, log_prob = person.density.on_grid(3, count=301)
     cell = (x[1] - x[0]) * (y[1] - y[0])
     mass = np.exp(log_prob) * cell
     assert mass.sum() == pytest.approx(1, abs=0.01)
@@ -287,7 +287,7 @@ def test_boxes_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("checkpoint", None, "expected the path of a checkpoint file, got None"),
+        ("checkpoint", None, "expected the path of a file that training wrote, got None"),
         ("checkpoint", "x" * 5000, "no such checkpoint"),
         ("device", 3, "expected one of auto, cuda, cpu, got 3"),
         ("overrides", "eval.flip_test=false", "expected a list of 'section.key=value', got 'eval.flip_test=false'"),
@@ -309,7 +309,7 @@ def test_files_that_are_no_checkpoints_are_refused(case_folder: Path) -> None:
     files = sorted((case_folder / "not_checkpoints").iterdir())
     assert files
     for file in files:
-        with pytest.raises(InputError, match=f"{file.name}: not a readable checkpoint") as refusal:
+        with pytest.raises(InputError, match=f"{file.name}: not a (readable )?checkpoint") as refusal:
             Predictor(file, "cpu")
         assert "weights_only" not in str(refusal.value)
 

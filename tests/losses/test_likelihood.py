@@ -259,7 +259,7 @@ def test_the_spread_of_rle_is_that_of_flow_times_q() -> None:
 
 @pytest.mark.parametrize("given", [{"q": "gaussian"}, {"q_scale": 3.0}])
 def test_the_original_form_takes_no_other_q(given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"belong to form='paper'"):
+    with pytest.raises(ValueError, match=r"need form='paper'"):
         RLE(JointFlows([RealNVP(2)]), **given)
 
 

@@ -16,14 +16,10 @@ from rlepose.config.config import Config
 from rlepose.config.reading import load_config, with_overrides
 from rlepose.drawn_people.people_in_space import write_h36m
 from rlepose.errors import DivergedError, InputError
-from rlepose.jobs.export import export_checkpoint
-from rlepose.jobs.recalibrate import recalibrate_checkpoint
 from rlepose.jobs.submit import submit_checkpoint
 from rlepose.jobs.train import build_trainer, train
 from rlepose.jobs.validate import validate_checkpoint
-from rlepose.models.cost import model_cost
 from rlepose.models.options import LiftingModelConfig
-from rlepose.reporting.measure import measure_all
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
@@ -221,7 +217,7 @@ def test_the_card_says_what_goes_in_and_out_and_how_it_was_trained(lifting_confi
     assert with_overrides(Config(model=LiftingModelConfig()), overrides) == config
     assert "* training: 160 persons of" in card and "(B, 34)" in card and "mu × 2000 mm" in card
     assert "averaged with the mirrored pose" in card and "from rlepose.inference import Lifter" in card
-    assert "## Calibration" not in card and "crop" not in card
+    assert "Not measured yet" in card and "crop" not in card
 
 
 def test_validate_gives_the_numbers_of_the_last_validation_and_writes_joints_and_pictures(
@@ -235,11 +231,9 @@ def test_validate_gives_the_numbers_of_the_last_validation_and_writes_joints_and
     assert {file.name for file in out.iterdir()} == {
         *("metrics.json", "validation.json", "keypoints_gt.json", "persons_gt.png")
     }
-    with pytest.raises(InputError, match="uncertainty is evaluated only in 2-D"):
-        validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
     with pytest.raises(InputError, match=r"--onnx: not supported for lifting models"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["gt"], out, ALONE, onnx=tmp_path / "x.onnx")
-    with pytest.raises(InputError, match=r"--boxes: boxes\.json: in 3-D"):
+    with pytest.raises(InputError, match=r"--boxes: boxes\.json: not supported in 3-D"):
         validate_checkpoint(path, checkpoint.config, checkpoint, ["boxes.json"], out, ALONE)
 
 
@@ -330,20 +324,11 @@ def test_resuming_as_another_task_is_refused(
         build_trainer(other, ALONE, resume=True)
 
 
-def test_what_works_on_pictures_refuses_it(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
+def test_lifted_poses_are_no_submission(lifting_config: Callable[..., Config], tmp_path: Path) -> None:
     config = lifting_config("train.epochs=1", "eval.pictures=0")
     train(config, ALONE)
     path = Experiment.of(config).best
     checkpoint = load_checkpoint(path)
-    refused: list[Callable[[], object]] = [
-        lambda: export_checkpoint(path, config, checkpoint, "torchscript", "float32"),
-        lambda: recalibrate_checkpoint(path, config, checkpoint, "joint_scale", path, tmp_path, ALONE),
-        lambda: measure_all([Experiment.of(config).folder]),
-        lambda: model_cost(config),
-    ]
-    for action in refused:
-        with pytest.raises(InputError, match=r"model\.name: lifting reads no pictures, which this command needs"):
-            action()
     with pytest.raises(InputError, match="but the server expects COCO's 17"):
         submit_checkpoint(path, config, checkpoint, "boxes.json", tmp_path, ALONE)
 

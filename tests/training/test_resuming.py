@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_version_says_how_to_start_from_it(tiny_config: 
     tree = torch.load(trainer.experiment.last, weights_only=True)
     del tree["progress"]["seen"]
     torch.save(tree, trainer.experiment.last)
-    with pytest.raises(InputError, match=r"does not tell seen.*model\.init_from"):
+    with pytest.raises(InputError, match=r"lacks seen.*model\.init_from"):
         trainer_of(tiny_config(), resume=True)
 
 

@@ -55,9 +55,12 @@ def test_a_run_ends_with_errors_in_mm_and_its_checkpoint_validates_alike(
     exported = export_checkpoint(
         best, checkpoint.config, checkpoint, "torchscript", "float32", tmp_path / "x.torchscript"
     )
-    assert exported.tolerable and exported.pixels.shape == (16, 18)
-    with pytest.raises(InputError, match="uncertainty is evaluated only in 2-D"):
-        validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
+    assert exported.tolerable and exported.apart.shape == (16, 18)
+    calibrated = validate_checkpoint(best, checkpoint.config, checkpoint, ["gt"], out, ALONE, calibration=True)
+    assert {"NLL", "calibration_error", "AURC"} <= calibrated.keys() and "NLL_relative" not in calibrated
+    report = json.loads((out / "calibration.json").read_text())
+    assert set(report["joints"]) == set(H36M.names) - {H36M.names[H36M_ROOT]}
+    assert (out / "density.png").stat().st_size > 0
 
 
 def test_a_mixed_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(

@@ -121,11 +121,11 @@ def test_poses_are_written_and_drawn_without_pictures(validation: Validation, co
     (first, *_) = json.loads((tmp_path / "keypoints_gt.json").read_text())
     assert np.shape(first["keypoints_cam"]) == (17, 3) and np.shape(first["keypoints"]) == (17, 2)
     picture = validation.evaluator.pictures(poses, model.spread, 2)
-    assert picture is not None and picture.shape == (2 * 240, 4 * 240, 3)
+    assert picture is not None and picture.shape == (3 * 240, 4 * 240, 3)
     bare = validation.evaluator.pictures(dataclasses.replace(poses, sigma=None), model.spread, 2)
     changed = (picture != bare).any(axis=2)
     truth = np.zeros_like(changed)
-    truth[:, :240], truth[:, 480:720] = True, True
+    truth[:, :240], truth[:, 480:720] = True, True  # the left column of each of both persons
     assert changed[~truth].any() and not changed[truth].any()  # ellipses around the prediction alone
     assert validation.evaluator.title(0, poses) == "predicted, 94 mm off"
 

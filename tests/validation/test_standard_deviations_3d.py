@@ -10,7 +10,7 @@ import torch
 from rlepose.config.config import Config
 from rlepose.export.network import ExportedNetwork
 from rlepose.inference import Predictor
-from rlepose.jobs.export import describe
+from rlepose.jobs.to_export import describe
 from rlepose.pose.codec import PoseOutput
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses

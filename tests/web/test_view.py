@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rlepose.datasets.images import read_image
-from rlepose.drawing.plots import region_levels
 from rlepose.errors import InputError
 from rlepose.inference import PersonPose, PicturePoses, Predictor
 from rlepose.inference.boxes import Boxes
@@ -160,14 +159,6 @@ def test_a_3d_pose_that_cannot_be_a_persons_is_no_error() -> None:
     tiles, why_not = view.in_space(person, SimpleNamespace(skeleton=H36M))
     assert tiles is None
     assert why_not.startswith("This pose cannot be shown in 3-D: limbs: no distance")
-
-
-def test_region_levels_of_a_normal_density_are_those_of_the_formula() -> None:
-    axis = np.linspace(-5, 5, 201)
-    x, y = np.meshgrid(2 * axis, axis)
-    squared = (x / 2) ** 2 + y**2
-    levels = region_levels(2 * axis, axis, -squared / 2 - np.log(2 * np.pi * 2))
-    np.testing.assert_allclose(levels, 1 - np.exp(-squared / 2), atol=0.01)
 
 
 def test_the_number_of_a_person_is_the_same_wherever_it_stands(

@@ -56,6 +56,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
         box_score=np.ones(len(ids), np.float32),
         keypoints=np.where(visible[..., None] > 0, keypoints[..., :2], 0),
         visible=visible,
+        category_names=coco.category_names,
     )
     inside, labelled = (bbox_xywh[:, 2:] > 0).all(axis=1), visible.any(axis=1)
     left_out["box outside the picture"] += int((~inside).sum())

@@ -55,7 +55,7 @@ class Pictures:
             return ""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(
-                f"{self.path}: image {image['id']}: the file name {name!r} leads out of the picture folder; make it "
+                f"{self.path}: image {image['id']}: the file name {name!r} leads outside the picture folder; make it "
                 "relative to that folder"
             )
         return name
@@ -77,9 +77,10 @@ class CocoFile(Pictures):
 
     images, annotations (of the chosen categories, on the file's pictures) and category are as in the file, with whole
     numbers as ids; where several categories are chosen, category is the first of them, with their names in a list, or
-    'all'. groups: those of the chosen categories. If there are several, category has the union of their joints, and so
-    have the annotations: the other groups' without label. left_out: how many other annotations there are, by reason;
-    wrong_ids: those of them whose ids are in none of the file's lists.
+    'all'. category_names: names of the chosen categories by id. groups: those of the chosen categories. If there are
+    several, category has the union of their joints, and so have the annotations: the other groups' without label.
+    left_out: how many other annotations there are, by reason; wrong_ids: those of them whose ids are in none of the
+    file's lists.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     Categories of one name are taken together.
     missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes: ids of those
@@ -113,7 +114,7 @@ class CocoFile(Pictures):
             distinct = list(dict.fromkeys(entry.get("name") for entry in chosen))
             alone = distinct[0] if len(distinct) == 1 else distinct
             self.category = self.category | {"name": category if category == "all" else alone}
-        self.category_ids = frozenset(entry["id"] for entry in chosen)
+        self.category_names = {entry["id"]: str(entry.get("name")) for entry in chosen}
         names_by_id = {entry["id"]: str(entry.get("name")) for entry in categories}
         self.annotations = []
         self.wrong_ids, others = Counter[str](), Counter[str]()
@@ -121,7 +122,7 @@ class CocoFile(Pictures):
             mistake = self._wrong_id(annotation, names_by_id)
             if mistake is not None:
                 self.wrong_ids[mistake] += 1
-            elif annotation["category_id"] not in self.category_ids:
+            elif annotation["category_id"] not in self.category_names:
                 others[f"of category {names_by_id[annotation['category_id']]}"] += 1
             else:
                 self.annotations.append(annotation)

@@ -189,7 +189,7 @@ def test_categories_of_one_name_are_taken_together(write_coco: WriteCoco) -> Non
 
 @pytest.mark.parametrize("name", ["../secret.png", "a/../../secret.png", "/etc/secret.png"])
 def test_a_file_name_that_leads_out_of_the_folder_is_refused(write_coco: WriteCoco, name: str) -> None:
-    with pytest.raises(InputError, match=re.escape(f"image 1: the file name {name!r} leads out")):
+    with pytest.raises(InputError, match=re.escape(f"image 1: the file name {name!r} leads outside")):
         CocoFile(write_coco(pictures=[{"file_name": name}]))
 
 
