@@ -182,7 +182,7 @@ def test_coco_results_on_none_of_the_pictures_are_refused(case_folder: Path, tmp
     boxes = tmp_path / "boxes.json"
     boxes.write_text((folder / "yolo_boxes.json").read_text().replace('"category_id": 0', '"category_id": 1'))
     predictor = Predictor(checkpoint(), "cpu")
-    with pytest.raises(InputError, match=r"none of its 3 boxes is on .* the ids 1, 2, 3, .* with the id 183709"):
+    with pytest.raises(InputError, match=r"none of its 3 boxes is in .* the ids 1, 2, 3, .* with the id 183709"):
         predict_files(predictor, folder / "images", boxes, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert predict_files(predictor, folder / "images", boxes, tmp_path / "out", ids=read_ids(folder / "ann.json")) == 0
@@ -193,7 +193,7 @@ def test_coco_results_on_none_of_the_pictures_are_refused(case_folder: Path, tmp
 def test_coco_results_that_count_categories_from_0_are_refused(case_folder: Path) -> None:
     folder = case_folder / "detections_category_0"
     for ids in (None, read_ids(folder / "ann.json")):
-        with pytest.raises(InputError, match=r"yolo_boxes\.json: no box is of category 1; the file has 0"):
+        with pytest.raises(InputError, match=r"yolo_boxes\.json: no box is of category 1 \(left out: 3 × of category 0\)"):
             read_boxes(folder / "yolo_boxes.json", ids)
 
 
