@@ -58,6 +58,7 @@ def ap_of_pycocotools(annotations: Path, results: Path) -> float:
     tree = json.loads(annotations.read_text())
     for number, annotation in enumerate(tree["annotations"], 1):
         annotation["id"] = number  # pycocotools takes a match with annotation 0 for none
+        annotation["area"] = annotation["area"] or np.prod(annotation["bbox"][2:])  # as validation does
         annotation["num_keypoints"] = sum(v > 0 for v in annotation["keypoints"][2::3])  # and wants this key
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -193,7 +194,9 @@ def test_coco_results_on_none_of_the_pictures_are_refused(case_folder: Path, tmp
 def test_coco_results_that_count_categories_from_0_are_refused(case_folder: Path) -> None:
     folder = case_folder / "detections_category_0"
     for ids in (None, read_ids(folder / "ann.json")):
-        with pytest.raises(InputError, match=r"yolo_boxes\.json: no box is of category 1 \(left out: 3 × of category 0\)"):
+        with pytest.raises(
+            InputError, match=r"yolo_boxes\.json: no box is of category 1 \(left out: 3 × of category 0\)"
+        ):
             read_boxes(folder / "yolo_boxes.json", ids)
 
 
