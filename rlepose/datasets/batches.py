@@ -54,6 +54,11 @@ class TrainBatches(Sampler[list[Key]]):
         """Steps of a whole epoch."""
         return self.num_persons // self.share
 
+    @property
+    def largest(self) -> int:
+        """Persons of a batch on this rank, at most."""
+        return self.batch_size // self.share * -(-self.share // self.world_size)
+
     def __iter__(self) -> Iterator[list[Key]]:
         order = order_generator(self.seed, self.epoch, self.attempt).permutation(self.num_persons)
         groups = [[(self.epoch, int(person)) for person in order]]
@@ -99,6 +104,11 @@ class EvalBatches(Sampler[list[Key]]):
 
     def __len__(self) -> int:
         return len(self.batches)
+
+    @property
+    def largest(self) -> int:
+        """Persons of the largest batch on this rank."""
+        return max(map(len, self.batches), default=0)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for batch in self.batches:

@@ -30,4 +30,9 @@ class SystemConfig:
     timeout_s: float = option(
         120.0, "seconds that a rank waits for another one in training, before both end with an error", above=0
     )
+    worker_timeout_s: float = option(
+        600.0,
+        "seconds that a batch may take to come from the processes that load pictures, before the run ends",
+        above=0,
+    )
     workers: int = option(4, "processes a device that load pictures; 0: the main process loads", low=0)
