@@ -14,9 +14,10 @@ from measuring import Row, cpu_seconds, stopwatch
 from rlepose.config.config import Config
 from rlepose.datasets import images
 from rlepose.datasets.batches import EvalBatches
-from rlepose.datasets.crops import PoseDataset, collate, make_loader
+from rlepose.datasets.crops import PoseDataset, collate
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.detections import persons_from_detections
+from rlepose.datasets.loading import make_loader
 from rlepose.datasets.of_config import training_dataset, use_crop_cache
 from rlepose.datasets.options import DataConfig
 

@@ -28,6 +28,7 @@ from rlepose.commands import (
 from rlepose.commands.command import Command
 from rlepose.commands.output import show
 from rlepose.errors import InputError, run_script
+from rlepose.runtime.lost_processes import told_in_one_sentence
 
 # In the order of `rlepose --help`.
 COMMANDS = {
@@ -101,5 +102,7 @@ def _run_command(command: Command, prog: str, typed: str, arguments: Sequence[st
     parser = command.parser(prog, typed)
     args = parser.parse_args(arguments)
     command.check(parser, args)
-    if code := command.run(args):
+    with told_in_one_sentence():
+        code = command.run(args)
+    if code:
         sys.exit(code)

@@ -1,5 +1,6 @@
 """The exceptions of this project, and how a command reports them."""
 
+import io
 import os
 import sys
 import time
@@ -19,6 +20,13 @@ class DivergedError(RuntimeError):
     """Training produced NaN or infinity."""
 
 
+class MachineError(RuntimeError):
+    """A worker, another rank or the machine failed, and the run cannot go on.
+
+    The message is one sentence that names what failed, the reason, and what mends it.
+    """
+
+
 class Stopped(BaseException):
     """A signal has stopped the run. Like KeyboardInterrupt, no Exception: error handlers do not catch it."""
 
@@ -34,9 +42,12 @@ def first_line(error: Exception) -> str:
 def run_script(main: Callable[[], None]) -> None:
     """Run a command's `main` and turn exceptions into one line on stderr and an exit code.
 
-    Exit codes: 2 for an InputError or a file that cannot be read or written, 1 for a DivergedError, 75 (EX_TEMPFAIL of
-    sysexits.h) for a run that a signal has stopped and that can be resumed, 130 for Ctrl-C, as in a shell.
+    Exit codes: 2 for an InputError or a file that cannot be read or written, 1 for a DivergedError or a MachineError,
+    75 (EX_TEMPFAIL of sysexits.h) for a run that a signal has stopped and that can be resumed, 130 for Ctrl-C, as in a
+    shell.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a character ends nothing
     try:
         main()
     except Stopped as stop:
@@ -44,15 +55,15 @@ def run_script(main: Callable[[], None]) -> None:
         sys.exit(STOPPED)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (InputError, DivergedError, OSError) as error:
+    except (InputError, DivergedError, MachineError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # not about a file that the user named
-        rank = int(os.environ.get("RANK", 0))
-        if rank > 0:
+        rank = os.environ.get("RANK", "0")
+        if rank != "0":
             # Most input errors occur on all ranks at once, and torchrun kills the other ranks when rank 0 exits. The
             # short wait therefore leaves one message instead of eight, and an error of this rank alone is still shown.
             time.sleep(5)
-        origin = f"[rank {rank}] " if rank else ""
+        origin = f"[rank {rank}] " if rank != "0" else ""
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         print(f"{origin}error: {text}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, DivergedError) else 2)
+        sys.exit(1 if isinstance(error, (DivergedError, MachineError)) else 2)

@@ -308,3 +308,21 @@ def write_video() -> Callable[..., Path]:
         return path
 
     return write_video
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[Any]]:
+    """run_python(code, raw=False, …): Python code in a process of its own, which may take a minute; raw: what it prints
+    stays bytes."""
+
+    def run(code: str, raw: bool = False, **environment: str) -> subprocess.CompletedProcess[Any]:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=REPOSITORY,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+            capture_output=True,
+            text=not raw,
+            timeout=60,
+        )
+
+    return run

@@ -63,6 +63,11 @@ class TrainBatches(Sampler[list[Key]]):
         """Return the number of steps in a whole epoch."""
         return self.num_persons // self.share
 
+    @property
+    def largest(self) -> int:
+        """Persons of a batch on this rank, at most."""
+        return self.batch_size // self.share * -(-self.share // self.world_size)
+
     def __iter__(self) -> Iterator[list[Key]]:
         order = order_generator(self.seed, self.epoch, self.attempt).permutation(self.num_persons)
         if self.groups:
@@ -112,6 +117,11 @@ class EvalBatches(Sampler[list[Key]]):
 
     def __len__(self) -> int:
         return len(self.batches)
+
+    @property
+    def largest(self) -> int:
+        """Persons of the largest batch on this rank."""
+        return max(map(len, self.batches), default=0)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for batch in self.batches:

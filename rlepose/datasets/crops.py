@@ -1,18 +1,15 @@
 """Turn a table of persons into batches of tensors."""
 
 import logging
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 from typing_extensions import Self
 
 from rlepose.datasets.augment import CropChoice, random_color, random_crop, random_occluder, sample_generator
@@ -28,8 +25,6 @@ from rlepose.pose.geometry import box_to_center_scale
 from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
-
-_SECONDS_AFTER_SIGTERM = 10  # time for the step to finish and a checkpoint to be written
 
 
 class PoseDataset(Dataset[dict[str, Any]]):
@@ -81,6 +76,13 @@ class PoseDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def item_bytes(self) -> int:
+        """Memory of one item's tensors."""
+        height, width = self.input_size_hw
+        dims = 3 if isinstance(self.table, Person3DTable) else 2
+        return 3 * height * width + 2 * 4 * dims * len(self.skeleton) + 8
 
     def frames(self) -> Frames:
         """Return the crops of all persons (N,), without augmentation."""
@@ -228,30 +230,3 @@ class BadImages:
         if together - self._told:
             log.warning("%d pictures could not be read and are skipped", len(together))
         self._told = together
-
-
-def make_loader(dataset: PoseDataset, batches: Sampler[list[Key]], workers: int, pin_memory: bool) -> "DataLoader[Any]":
-    """Return a DataLoader that keeps its workers and does not change the global random state."""
-    # The workers provide the parallelism. Called here and not in the workers: a process forked while OpenCV has threads
-    # inherits their locks but not the threads, and hangs in its first call of OpenCV.
-    cv2.setNumThreads(0)
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=pin_memory,
-        persistent_workers=workers > 0,
-        worker_init_fn=_leave_signals_to_the_main_process,
-        generator=torch.Generator().manual_seed(0),
-    )
-
-
-def _leave_signals_to_the_main_process(_: int) -> None:
-    """Ignore a signal to the process group at first: the main process responds to it and needs its workers until then.
-
-    If the main process fails, it terminates the workers by SIGTERM and joins them, so obey some seconds later.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_AFTER_SIGTERM))

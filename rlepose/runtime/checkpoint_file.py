@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from rlepose.contents import foreign_content, head_of
 from rlepose.errors import InputError, first_line
 
 log = logging.getLogger(__name__)
@@ -67,6 +66,8 @@ def check_checkpoint(path: Path) -> None:
     except InputError:
         raise
     except Exception as error:  # a broken archive can raise nearly anything
+        from rlepose.contents import foreign_content, head_of  # only where a file has to be explained
+
         found = foreign_content(head_of(path))
         if found is not None:
             raise InputError(f"{path}: not a checkpoint: it is {found}") from error

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from rlepose.errors import InputError
+from rlepose.runtime.launch import join, read_launch
 from rlepose.runtime.options import SystemConfig
 
 
@@ -101,21 +101,18 @@ def set_arithmetic(deterministic: bool = False) -> None:
 @contextmanager
 def ranks(config: SystemConfig) -> Iterator[Ranks]:
     """Join the process group of torchrun's environment, and leave it at the end."""
-    world_size = int(os.environ.get("WORLD_SIZE", 1))
-    rank = int(os.environ.get("RANK", 0))
-    device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", 0)))
+    launch = read_launch()
+    device = choose_device(config.device, launch.local_rank or 0)
+    if device.type == "cuda" and launch.world_size > 1 and launch.local_rank is None:
+        raise InputError("LOCAL_RANK: each rank of a machine needs a CUDA device of its own; number them from 0 by it")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     set_arithmetic(config.deterministic)
-    if world_size == 1:
-        yield Ranks(rank, world_size, device)
+    if launch.world_size == 1:
+        yield Ranks(launch.rank, 1, device)
         return
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        timeout=timedelta(seconds=config.timeout_s),
-        device_id=device if device.type == "cuda" else None,
-    )
-    yield Ranks(rank, world_size, device)
+    join(launch, device, config.timeout_s)
+    yield Ranks(launch.rank, launch.world_size, device)
     # Not after an error: leaving is collective, and other ranks may be waiting elsewhere. torchrun terminates them when
     # this process exits.
     dist.destroy_process_group()

@@ -28,4 +28,7 @@ class SystemConfig:
         "use only bit-reproducible algorithms, at some cost on CUDA; warns of operations without one",
     )
     timeout_s: float = option(120.0, "seconds that a rank waits for another one in training before both fail", above=0)
+    worker_timeout_s: float = option(
+        600.0, "seconds that the loader processes may take for a batch before the run ends", above=0
+    )
     workers: int = option(4, "loader processes per device; 0: load in the main process", low=0)

@@ -37,7 +37,7 @@ def setup_logging(is_main: bool) -> None:
 
 def log_to_file(file: Path) -> None:
     """Also write all messages to a file, including those since `setup_logging`."""
-    to_file = logging.FileHandler(file, encoding="utf-8")
+    to_file = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     _early.setTarget(to_file)

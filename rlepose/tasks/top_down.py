@@ -5,7 +5,8 @@ from torch import nn
 
 from rlepose.config.config import Config
 from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.crops import BadImages, make_loader
+from rlepose.datasets.crops import BadImages
+from rlepose.datasets.loading import make_loader
 from rlepose.datasets.of_config import (
     labelled_table,
     persons_with_depth,
@@ -21,7 +22,7 @@ from rlepose.runtime.precision import choose_precision
 from rlepose.runtime.trained_model import TrainedModel
 from rlepose.tasks.checks import check_batch, check_joints, check_mirroring, check_persons, check_selection
 from rlepose.tasks.pose_task import PoseTask
-from rlepose.tasks.top_down_checks import check_gradients, check_input_size
+from rlepose.tasks.top_down_checks import check_gradients, check_input_size, check_statistics
 from rlepose.tasks.top_down_step import TopDownStep, check_compile
 from rlepose.validation.validations import build_validation
 
@@ -56,11 +57,13 @@ class TopDown(PoseTask):
             num_extra=len(table) - count,
             weights=table.draw_weight,
         )
-        self.loader = make_loader(self.dataset, self.order, config.system.workers, ranks.device.type == "cuda")
+        system, pin_memory = config.system, ranks.device.type == "cuda"
+        self.loader = make_loader(self.dataset, self.order, system.workers, pin_memory, system.worker_timeout_s)
         self._bad_images = BadImages(data.on_bad_image)
         torch.manual_seed(train.seed)  # the same initial weights on all ranks
         model = network_of(config, len(self.skeleton), pretrained=not resume).to(ranks.device)
         check_input_size(model, data.input_size_hw, ranks.device)
+        check_statistics(model, data.input_size_hw, self.order.batch_size, divisor)
         if config.system.channels_last:
             model = model.to(memory_format=torch.channels_last)
         criterion = build_criterion(config.loss, len(self.skeleton), config.dims).to(ranks.device)

@@ -1,7 +1,7 @@
 """Checks of a top-down network before the first step."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlepose.config.config import Config
 from rlepose.datasets.crops import CropBatch
@@ -31,6 +31,37 @@ def check_input_size(model: PoseModel, input_size_hw: tuple[int, int], device: t
             f"model.backbone.options={{img_size: [{height}, {width}]}}"
         ) from error
     model.train(was_training)
+
+
+@torch.no_grad()
+def check_statistics(model: PoseModel, input_size_hw: tuple[int, int], persons: int, divisor: int) -> None:
+    """InputError where batch normalisation would get one value a channel, which has no spread.
+
+    persons: of a step, over ranks and accumulated parts; divisor: the number of these.
+    """
+    if persons >= 2 * divisor:
+        return
+    single: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() == inputs[0].shape[1]:
+            single.append(module)
+
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+    height, width = input_size_hw
+    was_training = model.training
+    model.eval()(torch.zeros(1, 3, height, width, device=next(model.parameters()).device))
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    if single:
+        raise InputError(
+            f"train.batch_size: {persons} persons, divided by ranks × train.accumulate = {divisor}, leave one at a "
+            f"time, of whose crop of {height}x{width} batch normalisation sees one pixel in {len(single)} of "
+            f"{len(norms)} layers, which has no spread; take 2 or more persons each, a larger data.input_size_hw, or "
+            "a backbone without batch normalisation, such as convnext_atto"
+        )
 
 
 def check_gradients(config: Config, model: PoseModel, criterion: Criterion, joints: int, device: torch.device) -> None:

@@ -188,7 +188,8 @@ class Trainer:
         epoch_started = started = time.perf_counter()
         timed = first
         rate = 0.0
-        for done, (batch, moved) in enumerate(on_device(task.loader, self.ranks.device), first + 1):
+        batches = on_device(self.stop.until_agreed(task.loader), self.ranks.device)
+        for done, (batch, moved) in enumerate(batches, first + 1):
             task.note_problems(batch.problems)
             epoch = self.state.epoch + (done - 1) / steps
             rate = options.optimizer.lr * learning_rate_factor(options.schedule, epoch, options.epochs, 1 / steps)
@@ -212,9 +213,11 @@ class Trainer:
                     run_log.scalars(values, self.state.steps, self.state.images, self.state.epoch + done / steps)
                 started, timed = time.perf_counter(), done
             due = options.save_every is not None and done % options.save_every == 0
-            if done < steps and (due or self.stop.agreed):
+            if done < steps and due and not self.stop.agreed:
                 self._save_last(run_log)
-                self._stop_if_agreed()
+        if self.state.seen < steps * size:  # all agreed to stop, after a step or while the next batch was waited for
+            self._save_last(run_log)
+            self._stop_if_agreed()
         loss = self.losses.epoch_mean()
         if loss is None:
             raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")

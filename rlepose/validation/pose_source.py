@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from rlepose.config.config import Config
 from rlepose.datasets.batches import EvalBatches
-from rlepose.datasets.crops import BadImages, PoseDataset, make_loader
+from rlepose.datasets.crops import BadImages, PoseDataset
+from rlepose.datasets.loading import WatchedLoader, make_loader
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.codec import PoseOutput, joint_scores
 from rlepose.pose.geometry import Floats
@@ -48,6 +49,7 @@ class TableSource:
         self.labelled = labelled
         self.skeleton = skeleton
         self.dataset = PoseDataset(self.table, skeleton, data.input_size_hw, data.box_scale)
+        self._loader()  # refuses now what workers have no room for, and not after an epoch or another validation
 
     def predict(self, model: TrainedModel, batches: int | None = None) -> Poses:
         """Return poses of all persons, gathered from all ranks. Collective: every rank must call.
@@ -56,9 +58,7 @@ class TableSource:
         """
         config, ranks = self.config, self.ranks
         size = config.eval.batch_size
-        order = EvalBatches(self.table.image_index, size, ranks.rank, ranks.world_size)
-        order.batches = order.batches[:batches]
-        loader = make_loader(self.dataset, order, config.system.workers, ranks.device.type == "cuda")
+        loader = self._loader(batches)
         bad_images = BadImages(config.data.on_bad_image)
         progress = tqdm(loader, desc="validate", leave=False, disable=None if ranks.is_main else True)
         batches_of_size = (
@@ -78,6 +78,14 @@ class TableSource:
         bad_images.report(ranks.gather(bad_images.state), complete=batches is None)
         parts = [_on_host(persons, valid, output) for persons, valid, output in outputs]
         return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])
+
+    def _loader(self, batches: int | None = None) -> WatchedLoader:
+        """All persons of this rank, or those of its first batches."""
+        system, ranks = self.config.system, self.ranks
+        order = EvalBatches(self.table.image_index, self.config.eval.batch_size, ranks.rank, ranks.world_size)
+        order.batches = order.batches[:batches]
+        pin_memory = ranks.device.type == "cuda"
+        return make_loader(self.dataset, order, system.workers, pin_memory, system.worker_timeout_s)
 
     def _merge(self, model: TrainedModel, parts: list[_Part]) -> Poses:
         """Merge batches of all ranks to arrays in the table's order, in pixels."""

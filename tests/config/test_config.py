@@ -80,7 +80,14 @@ def just_outside() -> Iterator[tuple[str, Any, Mapping[str, str]]]:
         if limits.get("high") is not None:
             wrong.append(limits["high"] + 1)
         for number in wrong:
-            yield dotted, [number] * _length(found.hint) if "tuple" in str(found.hint) else number, choice
+            yield dotted, _value_of(found.hint, number), choice
+
+
+def _value_of(hint: Any, number: float) -> Any:
+    """A value of an option in which this number stands wherever it takes one."""
+    if "dict" in str(hint):
+        return {"name": number}
+    return [number] * _length(hint) if "tuple" in str(hint) else number
 
 
 def _length(hint: Any) -> int:

@@ -18,11 +18,11 @@ from rlepose.datasets.crops import (
     BadImages,
     PoseDataset,
     collate,
-    make_loader,
 )
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.images import read_image
+from rlepose.datasets.loading import make_loader
 from rlepose.datasets.options import AugmentConfig
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError

@@ -15,9 +15,10 @@ import torch
 import torch.multiprocessing
 
 from rlepose.datasets.batches import TrainBatches
-from rlepose.datasets.crops import PoseDataset, make_loader
+from rlepose.datasets.crops import PoseDataset
 from rlepose.datasets.formats.coco_file import category_skeleton
 from rlepose.datasets.labelled import labelled_persons
+from rlepose.datasets.loading import make_loader
 from rlepose.datasets.options import AugmentConfig
 from rlepose.training import trainer  # noqa: F401 - all that a training imports
 

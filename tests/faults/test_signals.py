@@ -47,17 +47,69 @@ def test_requeued_the_run_goes_on_and_ends(start: Start) -> None:
     assert progress(run.folder)["epoch"] == 2
 
 
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGTERM, 1),
+        *(pytest.param(n, w, marks=pytest.mark.faults) for n, w in ((signal.SIGINT, 1), (signal.SIGTERM, 0))),
+    ],
+)
+def test_one_signal_ends_a_run_that_waits_for_a_picture_which_never_comes(
+    start: Start, gated: tuple[str, Any], number: signal.Signals, workers: int
+) -> None:
+    data, gate = gated
+    run = start("run", data, "eval.pictures=0", f"system.workers={workers}")
+    gate.wait_for(run)  # and the gate stays closed
+    run.process.send_signal(number)
+    code, printed = run.end()
+    assert code == STOPPED, printed
+    assert "Traceback" not in printed and "last.pt is saved" in printed
+    assert progress(run.folder)["epoch"] == 0
+
+
+@pytest.mark.faults
+def test_a_run_that_was_ended_while_it_waited_goes_on_with_the_same_bits(
+    start: Start, gated: tuple[str, Any], assert_same_bits: Callable[[Path, Path], None]
+) -> None:
+    data, gate = gated
+    options = (data, "eval.pictures=0")
+    run = start("run", *options, "system.workers=1")
+    gate.wait_for(run)
+    run.process.terminate()
+    assert run.end()[0] == STOPPED
+    gate.open()
+    code, printed = start("run", *options, "system.workers=1", arguments=("--resume",)).end()
+    assert code == 0, printed
+    straight = start("straight", *options)
+    assert straight.end()[0] == 0
+    assert_same_bits(run.folder, straight.folder)
+
+
+@pytest.mark.faults
+def test_one_signal_ends_ranks_of_which_one_waits_for_a_picture_that_never_comes(
+    start: Start, gated: tuple[str, Any]
+) -> None:
+    data, gate = gated
+    run = start("run", data, "eval.pictures=0", ranks=2)
+    gate.wait_for(run)
+    for rank in run.ranks():
+        os.kill(rank, signal.SIGTERM)
+    code, printed = run.end(100)
+    assert code == 1 and "no batch within 20 s: stopped without saving" in printed, printed
+    assert printed.count("Traceback") == 1  # torchrun's own
+
+
 @pytest.mark.faults
 def test_the_second_ctrl_c_does_not_wait(start: Start, gated: tuple[str, Any]) -> None:
     data, gate = gated
-    run = start("run", data)
+    run = start("run", data, "eval.pictures=0", ranks=2)
     gate.wait_for(run)  # and the gate stays closed
-    run.process.send_signal(signal.SIGINT)
-    run.wait_for_signal_to_arrive([run.process.pid])
-    assert run.process.poll() is None
-    run.process.send_signal(signal.SIGINT)
-    code, printed = run.end()
-    assert code == -signal.SIGINT and "Traceback" not in printed
+    for _ in range(2):
+        for rank in run.ranks():
+            os.kill(rank, signal.SIGINT)
+        run.wait_for_signal_to_arrive(run.ranks()[:1])
+    code, printed = run.end(100)
+    assert code == 1 and "Signal 2 (SIGINT)" in printed, printed
 
 
 @pytest.mark.faults

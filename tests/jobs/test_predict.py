@@ -323,7 +323,7 @@ def test_numbers_without_names_for_several_pictures_are_refused(
     checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "boxes.npy", [[5, 5, 30, 40], [6, 6, 30, 40]])
-    with pytest.raises(InputError, match=r"boxes\.npy: 2 boxes without a picture's name; .* a list with an array each"):
+    with pytest.raises(InputError, match=r"boxes\.npy: 2 boxes without a picture's name; .* one array per picture"):
         predict_files(Predictor(checkpoint(), "cpu"), synthetic / "val", tmp_path / "boxes.npy", tmp_path / "out")
 
 

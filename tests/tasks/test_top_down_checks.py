@@ -71,3 +71,42 @@ def test_pictures_of_which_nobody_is_trained_on_do_not_count(grouped: Callable[.
         trees["train"]["images"] += [image | {"id": image["id"] + 10**6} for image in trees["val"]["images"]]
 
     trainer_of(grouped(list_all_pictures))
+
+
+# --- batch statistics -------------------------------------------------------------------------------------------------
+
+RESNET = ("model.backbone.name=resnet18", "data.input_size_hw=[32, 32]")
+
+
+def test_one_person_a_step_whose_crop_shrinks_to_a_pixel_is_refused(
+    tiny_config: Callable[..., Config], case_folder: Path
+) -> None:
+    data = f"data={{root: {case_folder}/one_person, train_annotations: ann.json, val_annotations: ann.json}}"
+    images = "data={train_images: images, val_images: images}"
+    with pytest.raises(
+        InputError,
+        match=r"train\.batch_size: 1 persons, divided by ranks × train\.accumulate = 1, leave one at a time, of whose "
+        r"crop of 32x32 batch normalisation sees one pixel in \d+ of \d+ layers.*; take 2 or more persons each",
+    ):
+        trainer_of(tiny_config(*RESNET, data, images, "train.batch_size=1", "data.cache=none"))
+
+
+def test_accumulating_one_person_at_a_time_is_refused_too(tiny_config: Callable[..., Config]) -> None:
+    with pytest.raises(InputError, match=r"8 persons, divided by ranks × train\.accumulate = 8, leave one at a time"):
+        trainer_of(tiny_config(*RESNET, "train.accumulate=8"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (*RESNET, "train.accumulate=4"),  # two persons
+        ("model.backbone.name=resnet18", "train.batch_size=1"),  # four pixels of 64x64
+        ("data.input_size_hw=[32, 32]", "train.batch_size=1"),  # a backbone without batch statistics
+    ],
+)
+def test_two_values_a_channel_are_enough_to_train_on(
+    tiny_config: Callable[..., Config], options: tuple[str, ...]
+) -> None:
+    trainer = trainer_of(tiny_config(*options))
+    trainer.step_module.train()
+    trainer.step(next(iter(trainer.task.loader)))

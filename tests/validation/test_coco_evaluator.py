@@ -148,13 +148,10 @@ def test_the_backends_give_one_table(tiny_config: Callable[..., Config], tmp_pat
     assert pycocotools.evaluator.evaluate(poses)[0] == pytest.approx(metrics, abs=1e-12)
 
 
-def test_no_detection_at_all_gives_zero(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
+def test_a_file_without_a_detection_is_refused(tiny_config: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text("[]")
-    truth = build_validation(tiny_config(), "gt", ALONE)
-    validation = build_validation(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
-    metrics, results, _ = validation.run(as_trained(Oracle(truth), CRITERION, validation))
-    assert results is not None and len(results[0]) == 0
-    assert metrics["det/AP"] == 0
+    with pytest.raises(InputError, match=r"boxes\.json: expected boxes, got an empty list"):
+        build_validation(tiny_config(), str(tmp_path / "boxes.json"), ALONE)
 
 
 def test_a_prediction_of_nan_is_refused(tiny_config: Callable[..., Config]) -> None:

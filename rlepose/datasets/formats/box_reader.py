@@ -59,8 +59,8 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
     Args:
         given: a file (.npy, or JSON with one of these), or in Python:
             the content of a COCO file, {images, annotations, categories}: boxes of the categories with keypoints, else
-            of `person`, else all boxes; crowds are omitted and, if persons have labels, so are those without a
-            labelled joint, as in validation.
+            of `person`, else all boxes; crowds are omitted and, if persons have labels, so are those that validation
+            omits: without a labelled joint.
             COCO results, [{image_id, category_id, bbox, score}, …]: boxes of the categories of `ids`, else of COCO's
             people, 1; boxes whose image_id is no whole number are omitted.
             {file name: boxes}: the boxes of each picture, of a film's frame film.mp4#3, or of all its frames film.mp4.
@@ -186,7 +186,7 @@ def _of_coco(source: str, tree: Mapping[str, Any]) -> BoxTable:
         left_out = Counter({"crowd": len(boxed) - len(persons)})
         taken = _of_categories(source, "annotation", persons, ids.categories, "correct category_id", left_out)
         judged = [(n, a) for n, a in taken if any((a.get("keypoints") or [])[2::3])]
-        left_out["no labelled joint"] = len(taken) - len(judged or taken)
+        left_out["without a labelled joint"] = len(taken) - len(judged or taken)
         if left_out.total():
             log.info("%s: left out, as in validation: %s", source, counted(left_out))
         collected = _Collected(source)
