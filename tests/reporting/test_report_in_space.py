@@ -65,8 +65,8 @@ def test_uncertainty_in_mm_is_judged_where_there_is_one(lifted: tuple[list[Measu
     assert isinstance(measured[0].uncertainty, Uncertainty)
     assert {"NLL", "AURC"} <= measured[0].uncertainty.report["overall"].keys()
     shown = section(text, "Uncertainty")
-    assert "density a cubic mm" in shown and "Learned density: laplace" in shown
-    assert "l1: no reliability and no densities; the loss l1 learns no sigma" in shown
+    assert "density per cubic mm" in shown and "Learned density: laplace" in shown
+    assert "l1: no reliability and densities: the loss l1 learns no sigma" in shown
     assert "NLL relative" not in shown
 
 
@@ -74,7 +74,7 @@ def test_the_best_and_the_worst_are_drawn_from_the_front_side_and_above(
     lifted: tuple[list[MeasuredInSpace], str],
 ) -> None:
     measured, text = lifted
-    titles = ["The best", "The worst", "The most unsure", "The surest of the wrong"]
+    titles = ["Lowest error", "Highest error", "Lowest confidence", "Highest confidence among wrong poses"]
     assert [gallery.title for gallery in measured[0].galleries] == titles
     assert [gallery.title for gallery in measured[1].galleries] == titles[:2]  # by l1 none is surer than others
     best = measured[1].galleries[0]
@@ -110,5 +110,5 @@ def test_two_and_three_dimensions_have_no_page_in_common(
     tree["config"]["data"]["format"] = "coco"
     tree["config"]["model"] = {"name": "top_down"}
     torch.save(tree, other / "best.pt")
-    with pytest.raises(InputError, match=r"flat is in 2-D, but .* in 3-D; .*write a report for each"):
+    with pytest.raises(InputError, match=r"flat is in 2-D, but .* in 3-D; .*so write one for each"):
         measure_all([folder, other.parent])

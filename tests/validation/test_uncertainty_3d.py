@@ -164,7 +164,7 @@ def test_a_correction_of_lifting_is_fitted_on_other_subjects(
     data = checkpoint.config.data
     others = (data.train_annotations, data.train_images)
     recalibrate_checkpoint(trained, checkpoint.config, checkpoint, "scale", to, tmp_path, ALONE, others)
-    assert "fitted on 160 persons" in caplog.text and "judged on 64 others" in caplog.text
+    assert "fitted on 160 persons" in caplog.text and "evaluated on 64 others" in caplog.text
 
 
 def test_pictures_in_space_are_recalibrated_joint_by_joint(
