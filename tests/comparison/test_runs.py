@@ -168,7 +168,7 @@ def test_a_run_is_out_of_date_when_what_it_starts_from_was_trained_anew(suite: S
     os.utime(first.experiment.folder / "metrics.jsonl", (later, later))
     state = state_of(second)
     assert state.kind == "other"
-    assert f"is older than {first.experiment.best}, which it starts from" in state.detail
+    assert f"is older than {first.experiment.best}, from which it starts" in state.detail
 
 
 def test_a_run_of_another_config_is_kept_unless_overwriting_is_asked_for(suite: Suite, tmp_path: Path) -> None:
