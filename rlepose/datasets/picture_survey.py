@@ -40,6 +40,8 @@ def survey(table: PersonTable, most: int = _LOOKED_AT) -> Survey:
     found = Survey(len(chosen), [], [], [], [], [])
     for row in chosen.tolist():
         path = table.picture_path(row)
+        if not path.is_file():  # a pipe would be waited for
+            continue
         try:
             with Image.open(path) as header:
                 if header.mode.startswith("I") or ";16" in str(header.tile):
