@@ -8,7 +8,7 @@ from rlepose.config.lifting_contradictions import lifting_contradictions
 from rlepose.config.support import refusal
 from rlepose.datasets.options import DataConfig
 from rlepose.losses.options import BasicConfig, FlowConfig, FlowLossConfig, RealNVPConfig, RLEConfig
-from rlepose.models.options import IntegralHeadConfig, TopDownModelConfig
+from rlepose.models.options import IntegralHeadConfig, LiftingModelConfig, TopDownModelConfig
 from rlepose.training.options import StepConfig, TrainConfig
 
 # Options of `data` that only data.format=coco uses.
@@ -77,7 +77,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if isinstance(config.model, TopDownModelConfig):
         yield from _of_network(config.model)
         yield from _of_dimensions(config, config.model)
-    else:
+    elif isinstance(config.model, LiftingModelConfig):
         yield from lifting_contradictions(config)
     if config.name in ("", "..") or Path(config.name).name != config.name:
         yield "name", f"expected a folder name without '/', got {config.name!r}"

@@ -1,14 +1,18 @@
 """A config of the task `lifting`: what goes into it, and what it refuses because nothing would read it."""
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from rlepose.config.config import Config
+from rlepose.config.contradictions import contradictions
 from rlepose.config.names import option_names
 from rlepose.config.reading import config_from_dict, load_config, with_overrides
 from rlepose.errors import InputError
-from rlepose.models.options import LiftingModelConfig, TopDownModelConfig
+from rlepose.models.options import LiftingModelConfig, ModelConfig, TopDownModelConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RLE = CONFIGS / "synthetic_3d_lifting_rle.yaml"
@@ -101,6 +105,16 @@ def test_what_does_not_go_together_with_lifting_is_refused(override: str, messag
 def test_numbers_of_the_network_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"model\.{name}: expected at (least|most) .*, got {value}"):
         load_config(RLE, [f"model.{name}={value}"])
+
+
+def test_a_third_task_is_not_refused_as_lifting() -> None:
+    @dataclass(frozen=True)
+    class ThirdModelConfig(ModelConfig):
+        name: Literal["third"] = "third"
+
+    of_crops = load_config(CONFIGS / "lspet64_rle.yaml")
+    third = dataclasses.replace(of_crops, model=ThirdModelConfig())
+    assert [name for name, sentence in contradictions(third) if sentence.startswith("lifting")] == []
 
 
 def test_a_network_of_crops_does_not_have_the_options_of_lifting() -> None:

@@ -18,7 +18,7 @@ from rlepose.jobs.train import TASKS
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.losses.options import AnyLoss
 from rlepose.models.heads import HEADS
-from rlepose.models.options import TopDownModelConfig
+from rlepose.models.options import AnyHead, MapHeadConfig, TopDownModelConfig
 from rlepose.models.pose_model import network_of
 from rlepose.options import variants
 from rlepose.tasks.top_down_step import TopDownStep
@@ -27,7 +27,8 @@ JOINTS = 18
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 CELLS = [
     (task, head, loss, dims)
-    for task, head in [*(("top_down", head) for head in HEADS), ("lifting", None)]
+    for task in TASKS
+    for head in (HEADS if task == "top_down" else [None])
     for loss, dims in itertools.product(LOSSES, (2, 3))
 ]
 SUPPORTED = [cell for cell in CELLS if refusal(*cell) is None]
@@ -37,7 +38,7 @@ REFUSED = [cell for cell in CELLS if refusal(*cell) is not None]
 def config_of(task: str, head: str | None, loss: str, dims: int) -> Config:
     model: dict[str, Any] = {"name": task}
     if head is not None:
-        options = {"deconv_width": 8} if head != "regression" else {}
+        options = {"deconv_width": 8} if issubclass(variants(AnyHead)[head], MapHeadConfig) else {}
         model |= {"backbone": {"name": "resnet10t", "pretrained": False}, "head": {"name": head, **options}}
     data = {"format": "h36m" if dims == 3 else "coco"}
     return config_from_dict({"name": "cell", "data": data, "model": model, "loss": {"name": loss}})

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict
+from rlepose.config.support import refusal
 from rlepose.losses import LOSSES, build_criterion
 from rlepose.models.backbones import Backbone
 from rlepose.models.heads import HEADS, POSITIVE, IntegralHead, RegressionHead, build_head
@@ -18,7 +19,7 @@ from rlepose.pose.codec import joint_scores
 from rlepose.pose.heatmaps import Alignment
 
 K = 5
-PAIRS = [(head, loss) for head in HEADS for loss in LOSSES if (head == "heatmap") == (loss == "heatmap_mse")]
+PAIRS = [(head, loss) for head in HEADS for loss in LOSSES if refusal("top_down", head, loss, 2) is None]
 BACKBONES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "hrnet_w32", "hrnet_w48"]
 
 
