@@ -1,5 +1,5 @@
 """Predict and draw the poses in images or a video:
-python scripts/predict.py FOLDER --checkpoint exp/NAME/checkpoints/best.pt"""
+python scripts/predict.py FOLDER --checkpoint exp/NAME/checkpoints/best.pt --out poses"""
 
 from rlepose.cli import run_as_script
 

@@ -91,6 +91,21 @@ def test_every_command_has_help_under_the_name_that_was_typed(typed, name: str) 
     assert "scripts/" not in printed
 
 
+def test_help_names_each_default_once(typed) -> None:
+    _, printed, _ = typed("draw-people", "--help")
+    assert [printed.count(text) for text in ("default", "data/synthetic)", "8000)", "300)", "default: 0)")] == [
+        4,
+        1,
+        1,
+        1,
+        1,
+    ]
+    _, printed, _ = typed("report", "--help")
+    assert printed.count("default") == 2
+    _, printed, _ = typed("compare", "--help")
+    assert "inf" not in printed
+
+
 def test_help_and_wrong_arguments_import_nothing_heavy() -> None:
     code = f"""
 import contextlib, io, sys

@@ -4,9 +4,25 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rlepose.commands.arguments import overrides_last
+
+
+class _Help(argparse.HelpFormatter):
+    """Adds to an argument's help its default, if that is a number, a word or a path that the help does not name yet."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        shown = isinstance(action.default, (int, float, str, Path)) and not isinstance(action.default, bool)
+        if not shown or action.default == argparse.SUPPRESS or "default" in text:
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+class _HelpAsWritten(_Help, argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the description."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,7 +65,7 @@ class Command:
 
     def parser(self, prog: str, typed: str) -> argparse.ArgumentParser:
         """Return the command's argument parser. prog: the program's name in messages. typed: see `description`."""
-        as_written = argparse.RawDescriptionHelpFormatter if self.details else argparse.HelpFormatter
-        parser = _Parser(prog, description=self.description(typed), formatter_class=as_written)
+        help_format = _HelpAsWritten if self.details else _Help
+        parser = _Parser(prog, description=self.description(typed), formatter_class=help_format)
         self.add_arguments(parser)
         return parser

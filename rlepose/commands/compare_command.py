@@ -30,7 +30,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hours",
         type=float,
         default=math.inf,
-        help="after this time, start no run and stop running ones, which can be resumed",
+        help="after this time, start no run and stop running ones, which can be resumed; default: no limit",
     )
     parser.add_argument("--overwrite", action="store_true", help="retrain runs that exist with another config")
     parser.add_argument(

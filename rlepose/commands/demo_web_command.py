@@ -11,9 +11,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 opens the page to the whole network (default: 127.0.0.1)",
+        help="address to listen on; 0.0.0.0 opens the page to the whole network",
     )
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
     add_detector(
         parser,
         None,

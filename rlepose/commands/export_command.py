@@ -10,12 +10,12 @@ from rlepose.export.choices import FORMAT_NAMES, PRECISIONS
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--format", choices=FORMAT_NAMES, default="onnx", help="file format (default: %(default)s)")
+    parser.add_argument("--format", choices=FORMAT_NAMES, default="onnx", help="file format")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="number format (default: float32); int8 is for ONNX and needs the training data",
+        help="number format; int8 is for ONNX and needs the training data",
     )
     parser.add_argument("--out", type=Path, help="file to write; default: in export/ beside checkpoints/")
     add_overrides(parser)

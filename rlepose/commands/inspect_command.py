@@ -18,7 +18,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--val", type=Path, help="annotation file for validation, for the config")
     parser.add_argument("--val-images", type=Path, help="folder of the validation images; default: that of --images")
-    parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to (default: inspection)")
+    parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--boxes",
         default="detector",
-        help="person boxes: JSON or .npy file, 'whole' image, or 'detector' (default); see docs/predict.md",
+        help="person boxes: JSON or .npy file, 'whole' image, or 'detector'; see docs/predict.md",
     )
     parser.add_argument("--ids", type=Path, help="COCO file whose image and category ids results.json uses")
     add_detector(parser, "DEFAULT", "weights of the detector: a file, or a name of torchvision's")
@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
 COMMAND = Command(
     name="predict",
     summary="Predict and draw the poses in images or a video",
-    example="FOLDER --checkpoint exp/NAME/checkpoints/best.pt",
+    example="FOLDER --checkpoint exp/NAME/checkpoints/best.pt --out poses",
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -9,8 +9,8 @@ from rlepose.commands.command import Command
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiments", nargs="+", type=Path, metavar="EXP", help="folder of an experiment")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
-    parser.add_argument("--pictures", type=int, default=8, help="persons in each gallery (default: 8)")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="file to write")
+    parser.add_argument("--pictures", type=int, default=8, help="persons in each gallery")
     add_overrides(parser)
 
 

@@ -10,9 +10,7 @@ from rlepose.config.shipped import find_config
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument(
-        "--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file (default: val)"
-    )
+    parser.add_argument("--split", choices=("val", "test-dev"), default="val", help="test-dev: write a submission file")
     add_other_config(parser)
     parser.add_argument(
         "--boxes", help="'gt' or a file of boxes (docs/predict.md); default: gt, and data.detections if set"
