@@ -20,7 +20,7 @@ from rlepose.validation.nme_evaluator import read_nme
 from rlepose.validation.validations import selecting_metric
 
 Record = Mapping[str, Any]
-_LOSS, _SPEED = "train/loss", "train/images_per_second"
+_LOSS, _SPEED = "train/loss", "train/persons_per_second"
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,21 @@ def _losses(history: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[in
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0])
     before = 0
     for line in history:
-        for images, loss in curve([line], _LOSS, batch_size):
+        for persons, loss in curve([line], _LOSS, batch_size):
             of_epoch = sums[max(1, math.ceil(line["epoch"]))]
-            of_epoch[0] += (images - before) * loss
-            of_epoch[1] += images - before
-            before = images
-    return [(epoch, total / images) for epoch, (total, images) in sums.items()]
+            of_epoch[0] += (persons - before) * loss
+            of_epoch[1] += persons - before
+            before = persons
+    return [(epoch, total / persons) for epoch, (total, persons) in sums.items()]
 
 
 def _cost(config: Config, history: Sequence[dict[str, Any]]) -> dict[str, float]:
     cost = {}
     speeds = curve(history, _SPEED, config.train.batch_size)
     if speeds:
-        cost["train_images_per_second"] = statistics.median(speed for _, speed in speeds)
+        cost["train_persons_per_second"] = statistics.median(speed for _, speed in speeds)
         cost["train_seconds"] = sum(
-            (images - before) / speed for (before, _), (images, speed) in pairwise([(0, 0.0), *speeds])
+            (persons - before) / speed for (before, _), (persons, speed) in pairwise([(0, 0.0), *speeds])
         )
     if config.data.num_keypoints is not None:
         network = model_cost(config)

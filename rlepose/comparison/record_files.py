@@ -12,6 +12,9 @@ from rlepose.evaluation.results import write_whole
 
 log = logging.getLogger(__name__)
 
+# Names in records of earlier versions, and their names now.
+_FORMER_COSTS = {"train_images_per_second": "train_persons_per_second"}
+
 
 def write_record(folder: Path, record: Record) -> None:
     """Write a record atomically, one key per line; replaces an earlier record of the run."""
@@ -30,7 +33,7 @@ def read_records(folder: Path, suite: Suite) -> Records:
             missing[run.name] = f"no record {path}"
             continue
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _with_names_of_today(json.loads(path.read_text(encoding="utf-8")))
             problem = _problem(suite, run, record)
         except (ValueError, TypeError, LookupError, AttributeError) as error:  # whatever the file is
             problem = f"is not a record of a run ({type(error).__name__}: {error})"
@@ -43,6 +46,11 @@ def read_records(folder: Path, suite: Suite) -> Records:
     if others:
         log.warning("skipped: %s, because these rows or seeds were not requested", ", ".join(others))
     return Records(found, missing)
+
+
+def _with_names_of_today(record: Record) -> Record:
+    cost = {_FORMER_COSTS.get(name, name): value for name, value in record["cost"].items()}
+    return {**record, "cost": cost}
 
 
 def _path(folder: Path, suite: str, run: str) -> Path:

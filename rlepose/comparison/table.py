@@ -25,7 +25,7 @@ METRICS = (
     *("NLL", "calibration_error", "spearman_sigma_error"),
     "parameters_M",
     "multiply_adds_G",
-    "train_images_per_second",
+    "train_persons_per_second",
 )
 
 # Metrics of each finished run, by run name.

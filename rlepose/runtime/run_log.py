@@ -19,6 +19,9 @@ class _AboveProgressBar(logging.Handler):
         tqdm.write(self.format(record), file=sys.stdout)
 
 
+# Names in metrics.jsonl of earlier versions, and their names now.
+_FORMER_NAMES = {"images": "persons", "train/images_per_second": "train/persons_per_second"}
+
 # Buffers messages until the experiment's folder is known.
 _early = MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
 
@@ -47,8 +50,12 @@ def log_to_file(file: Path) -> None:
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of an experiment's metrics.jsonl; [] if there is no such file."""
-    return read_json_lines(folder / "metrics.jsonl")
+    """Return the lines of an experiment's metrics.jsonl; [] if there is no such file.
+
+    Names of earlier versions are replaced.
+    """
+    lines = read_json_lines(folder / "metrics.jsonl")
+    return [{_FORMER_NAMES.get(name, name): value for name, value in line.items()} for line in lines]
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -58,19 +65,19 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def curve(history: Iterable[dict[str, Any]], name: str, batch_size: int) -> list[tuple[int, float]]:
-    """Return (training images seen, value) for each line that has the metric `name`.
+    """Return (training persons seen, value) for each line that has the metric `name`.
 
     batch_size: for lines of older versions, which only contain steps.
     """
     return [
-        (line.get("images", line["step"] * batch_size), line[name]) for line in history if line.get(name) is not None
+        (line.get("persons", line["step"] * batch_size), line[name]) for line in history if line.get(name) is not None
     ]
 
 
 class RunLog:
     """Numbers and images of one run; does nothing on ranks other than 0.
 
-    Each call of `scalars` writes one line to metrics.jsonl, {"step": …, "images": …, "epoch": …, name: value, …}, and
+    Each call of `scalars` writes one line to metrics.jsonl, {"step": …, "persons": …, "epoch": …, name: value, …}, and
     one point per name to TensorBoard. The run starts or continues after `lines` lines and `step` steps: later entries
     of an interrupted run are deleted, because the steps are repeated.
     """
@@ -90,12 +97,12 @@ class RunLog:
         self._jsonl = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
-    def scalars(self, values: dict[str, Any], step: int, images: int, epoch: float) -> None:
-        """Log numbers with the counts of steps, training images and epochs so far; None for an undefined number."""
+    def scalars(self, values: dict[str, Any], step: int, persons: int, epoch: float) -> None:
+        """Log numbers with the counts of steps, training persons and epochs so far; None for an undefined number."""
         self.lines += 1
         if self._jsonl is None:
             return
-        self._jsonl.write(json.dumps({"step": step, "images": images, "epoch": round(epoch, 4), **values}) + "\n")
+        self._jsonl.write(json.dumps({"step": step, "persons": persons, "epoch": round(epoch, 4), **values}) + "\n")
         self._jsonl.flush()
         for name, value in values.items():
             if value is not None:

@@ -39,7 +39,7 @@ class RunState:
         average: WeightAverage | None = None,
     ) -> None:
         self._options = options
-        self.epoch = self.seen = self.steps = self.images = self.lines = self.rewinds = 0
+        self.epoch = self.seen = self.steps = self.persons = self.lines = self.rewinds = 0
         self.validated = 0
         self.best: float | None = None
         self.metrics: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class RunState:
             "epoch": self.epoch,
             "seen": self.seen,
             "steps": self.steps,
-            "images": self.images,
+            "persons": self.persons,
             "lines": self.lines,
             "rewinds": self.rewinds,
             "validated": self.validated,
@@ -107,7 +107,7 @@ class RunState:
         self.epoch, self.seen, self.lines = epoch, seen, progress["lines"]
         steps = epoch * len(order) + seen // order.batch_size  # for checkpoints of versions that did not count steps
         self.steps = progress.get("steps", steps)
-        self.images = progress.get("images", steps * order.batch_size)
+        self.persons = progress.get("persons", progress.get("images", steps * order.batch_size))
         self.rewinds = progress["rewinds"]
         self.validated, self.metrics = progress["validated"], before.tree["metrics"]
         self.best = progress["best"] if before.same_selection else None

@@ -85,9 +85,9 @@ class Trainer:
         run_log = RunLog(self.experiment.folder, self.ranks.is_main, self.state.lines, self.state.steps)
         epochs, size = self.options.epochs, self.task.order.batch_size
         progress = tqdm(
-            total=self.state.images + (epochs - self.state.epoch) * len(self.task.order) * size - self.state.seen,
-            initial=self.state.images,
-            unit="img",
+            total=self.state.persons + (epochs - self.state.epoch) * len(self.task.order) * size - self.state.seen,
+            initial=self.state.persons,
+            unit="person",
             disable=None if self.ranks.is_main else True,
         )
         try:
@@ -109,7 +109,7 @@ class Trainer:
                         self._save(run_log, self.experiment.kept(self.state.epoch))
                 except DivergedError as error:
                     run_log = self._rewind(run_log, error)
-                    progress.n = self.state.images
+                    progress.n = self.state.persons
                 self._stop_if_agreed()
         finally:
             progress.close()
@@ -199,7 +199,7 @@ class Trainer:
                 self.losses.add(self.step(moved))
             self.state.seen = done * size
             self.state.steps += 1
-            self.state.images += size
+            self.state.persons += size
             if self.average is not None:
                 self.average.update(self.state.steps)
             progress.update(size)
@@ -209,8 +209,8 @@ class Trainer:
                 if losses:
                     progress.set_postfix(epoch=self.state.epoch + 1, loss=f"{losses['train/loss']:.3f}")
                     speed = (done - timed) * size / (time.perf_counter() - started)
-                    values = losses | {"train/lr": rate, "train/images_per_second": speed}
-                    run_log.scalars(values, self.state.steps, self.state.images, self.state.epoch + done / steps)
+                    values = losses | {"train/lr": rate, "train/persons_per_second": speed}
+                    run_log.scalars(values, self.state.steps, self.state.persons, self.state.epoch + done / steps)
                 started, timed = time.perf_counter(), done
             due = options.save_every is not None and done % options.save_every == 0
             if done < steps and due and not self.stop.agreed:
@@ -223,7 +223,7 @@ class Trainer:
             raise self.nonfinite.diverged(f"no step of epoch {self.state.epoch + 1} had a finite gradient")
         task.report_problems()
         log.info(
-            "epoch %d/%d  loss %.3f  lr %.2e  %.0f images/s",
+            "epoch %d/%d  loss %.3f  lr %.2e  %.0f persons/s",
             self.state.epoch + 1,
             options.epochs,
             loss,
@@ -287,7 +287,7 @@ class Trainer:
     def _validate(self, run_log: RunLog) -> None:
         metrics, table, picture, self.state.derived = self.task.validate(*self.state.judged)
         self.state.metrics = metrics
-        run_log.scalars(metrics, self.state.steps, self.state.images, self.state.epoch)
+        run_log.scalars(metrics, self.state.steps, self.state.persons, self.state.epoch)
         if picture is not None:
             run_log.picture("validation", picture, self.state.steps)
         log.info("validation after epoch %d\n%s", self.state.epoch, table)

@@ -39,8 +39,8 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / name
         (folder / "checkpoints").mkdir(parents=True)
         lines = (
-            {"step": 1, "images": 8, "train/loss": LOSS, "train/images_per_second": hash(name), **(train or {})},
-            {"step": 1, "images": 8, "gt/NME": 0.25, "gt/APM": None, **(metrics or {})},
+            {"step": 1, "persons": 8, "train/loss": LOSS, "train/persons_per_second": hash(name), **(train or {})},
+            {"step": 1, "persons": 8, "gt/NME": 0.25, "gt/APM": None, **(metrics or {})},
         )
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         weight = other.get("weight", torch.tensor([1.0, float("nan")]))

@@ -28,11 +28,11 @@ rows:
 """
 # Two epochs of 20 images; the last entry of an epoch stands for fewer steps than the others.
 HISTORY = [
-    {"step": 1, "images": 15, "epoch": 0.75, "train/loss": 3.0, "train/images_per_second": 10.0},
-    {"step": 2, "images": 20, "epoch": 1.0, "train/loss": 1.0, "train/images_per_second": 5.0},
-    {"step": 2, "images": 20, "epoch": 1.0, "gt/AP": 0.25},
-    {"step": 4, "images": 40, "epoch": 2.0, "train/loss": 0.5, "train/images_per_second": 20.0},
-    {"step": 4, "images": 40, "epoch": 2.0, "gt/AP": 0.5},
+    {"step": 1, "persons": 15, "epoch": 0.75, "train/loss": 3.0, "train/persons_per_second": 10.0},
+    {"step": 2, "persons": 20, "epoch": 1.0, "train/loss": 1.0, "train/persons_per_second": 5.0},
+    {"step": 2, "persons": 20, "epoch": 1.0, "gt/AP": 0.25},
+    {"step": 4, "persons": 40, "epoch": 2.0, "train/loss": 0.5, "train/persons_per_second": 20.0},
+    {"step": 4, "persons": 40, "epoch": 2.0, "gt/AP": 0.5},
 ]
 
 
@@ -63,7 +63,7 @@ def test_a_record_holds_the_numbers_the_curves_and_what_they_come_from(tmp_path:
     assert record["validations"] == [[1, 20, 0.25], [2, 40, 0.5]]
     assert record["losses"] == [[1, 2.5], [2, 0.5]]
     assert record["cost"]["train_seconds"] == pytest.approx(1.5 + 1 + 1)
-    assert record["cost"]["train_images_per_second"] == 10
+    assert record["cost"]["train_persons_per_second"] == 10
     assert record["persons"] == {"training": 24, "selection": 12, "gt": 7}
     assert record["options"]["train.batch_size"] == 8
     assert record["options"]["train.seed"] == 1
@@ -188,6 +188,15 @@ def test_a_record_without_a_number_that_the_suite_wants_now_is_left_out(tmp_path
     assert records.missing["a_seed0"].endswith("a_seed0.json lacks gt/NLL")
 
 
+def test_a_cost_of_an_earlier_version_gets_its_name_of_today(tmp_path: Path) -> None:
+    suite = finished(tmp_path, seeds=[0])
+    found = records_of_runs(suite).found["a_seed0"]
+    cost = {name.replace("persons", "images"): value for name, value in found["cost"].items()}
+    assert cost != found["cost"]
+    write_record(tmp_path, {**found, "cost": cost})
+    assert read_records(tmp_path, suite).found["a_seed0"]["cost"] == found["cost"]
+
+
 def test_records_that_nobody_asked_for_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     recorded(finished(tmp_path), tmp_path)
     with caplog.at_level(logging.WARNING):
@@ -205,7 +214,7 @@ def test_the_mean_and_deviation_over_seeds_are_tabulated(tmp_path: Path) -> None
     """
     suite = finished(tmp_path, text, seeds=[0, 1, 2])
     text = write_tables(suite, records_of_runs(suite))
-    costs = ("parameters_M", "multiply_adds_G", "train_images_per_second")
+    costs = ("parameters_M", "multiply_adds_G", "train_persons_per_second")
     assert f"| seeds | gt/AP | gt/PCK@0.5 | gt/NME | {' | '.join(costs)} | published |" in text
     assert f"--seeds 0 1 2 --out {suite.out}`" in text
     parameters = model_cost(suite.runs()[0].config).parameters / 1e6
@@ -219,7 +228,7 @@ def test_a_suite_names_its_columns_in_their_order(tmp_path: Path) -> None:
     text = write_tables(suite, records_of_runs(suite))
     assert "| seeds | train_seconds | gt/NME | gt/nonsense |\n" in text
     assert "| 0, 1 | 3.500 ± 0.000 | 0.0500 ± 0.0000 | – |\n" in text
-    assert "No finished run has gt/nonsense; available: gt/AP, gt/PCK@0.5, gt/NME, train_images_per_second, " in text
+    assert "No finished run has gt/nonsense; available: gt/AP, gt/PCK@0.5, gt/NME, train_persons_per_second, " in text
     assert "Validated with `data.val_annotations=other.json`." in text
     with (suite.out / "results.csv").open() as file:
         assert next(csv.reader(file)) == ["row", "seed", "train_seconds", "gt/NME", "gt/nonsense"]

@@ -33,7 +33,7 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tiny_confi
     assert ours.progress == theirs.progress
     assert torch.equal(ours.random_states[0]["cpu"], theirs.random_states[0]["cpu"])
     timeless = [
-        [{k: v for k, v in line.items() if k != "train/images_per_second"} for line in lines(config)]
+        [{k: v for k, v in line.items() if k != "train/persons_per_second"} for line in lines(config)]
         for config in (stopped, straight)
     ]
     assert timeless[0] == timeless[1]
@@ -47,7 +47,7 @@ def test_resuming_with_another_batch_size_goes_on_where_the_log_ends(tiny_config
     assert now[: len(before)] == before
     last, following = before[-1], now[len(before)]
     assert following["step"] == last["step"] + 1
-    assert following["images"] == last["images"] + 16
+    assert following["persons"] == last["persons"] + 16
 
 
 def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_config: Callable[..., Config]) -> None:
@@ -55,10 +55,10 @@ def test_a_checkpoint_of_before_steps_were_counted_has_those_of_its_epochs(tiny_
     trainer.state.epoch = 1
     write_tree(trainer.experiment.last, trainer.tree())
     tree = torch.load(trainer.experiment.last, weights_only=True)
-    del tree["progress"]["steps"], tree["progress"]["images"]
+    del tree["progress"]["steps"], tree["progress"]["persons"]
     torch.save(tree, trainer.experiment.last)
     state = trainer_of(tiny_config(), resume=True).state
-    assert (state.steps, state.images) == (len(trainer.task.order), len(trainer.task.order) * 8)
+    assert (state.steps, state.persons) == (len(trainer.task.order), len(trainer.task.order) * 8)
 
 
 def test_a_crash_in_the_validation_does_not_cost_the_epoch(
