@@ -3,7 +3,7 @@
 #                                          make demo-3d      the same in space, from people seen by four cameras
 #                                          make demo-faces DATA=folder   the same on photographs of faces, which you have
 #                                          make test-faults  kill, cut and fill what a run depends on, for minutes
-#                                          make test-slow    build, install and run the wheel
+#                                          make test-slow    export every combination, build and run the wheel
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := configs/synthetic_res18_rle.yaml
