@@ -37,8 +37,8 @@ def records_of_runs(suite: Suite) -> Records:
     states = [state_of(run) for run in runs]
     both = list(zip(runs, states, strict=True))
     return Records(
-        found={run.name: record_of(suite, run, state) for run, state in both if state.kind == "finished"},
-        missing={run.name: state.detail for run, state in both if state.kind != "finished"},
+        found={run.name: record_of(suite, run, state) for run, state in both if state.progress == "finished"},
+        missing={run.name: state.detail for run, state in both if state.progress != "finished"},
     )
 
 

@@ -106,7 +106,7 @@ def _outcome(runs: Iterable[Run], futures: Mapping[str, Future[State]]) -> Outco
             outcome.finished.append(run.name)
         elif not isinstance(problem, ProcessStoppedError):
             outcome.failed.append(run.name)
-        elif (state := state_of(run)).kind in ("interrupted", "trained"):
+        elif (state := state_of(run)).progress in ("interrupted", "trained"):
             outcome.interrupted.append(f"{run.name} ({state.detail})")
         else:
             outcome.not_begun.append(run.name)
@@ -160,9 +160,9 @@ def _finish(
     """
     problem = None if earlier is None else earlier.exception()  # waits for the earlier run
     state, started = state_of(run), time.monotonic()
-    if state.kind == "finished":
+    if state.progress == "finished":
         return state
-    if state.kind == "other" and not overwrite:
+    if state.progress == "other" and not overwrite:
         raise RuntimeError(f"{state.detail}; pass --overwrite to retrain it, or --out DIR to keep both")
     if isinstance(problem, ProcessStoppedError):
         raise ProcessStoppedError
@@ -173,8 +173,8 @@ def _finish(
         raise RuntimeError(f"data.detections: {Path(data.root) / data.detections} does not exist")
     log.info("%s: %s", run.name, state.detail)
     output = suite.out / "logs" / f"{run.name}.log"
-    if state.kind != "trained":
-        how = "--resume" if state.kind == "interrupted" else "--overwrite"
+    if state.progress != "trained":
+        how = "--resume" if state.progress == "interrupted" else "--overwrite"
         arguments = ["--cfg", str(run.row.cfg), how, "--set", *suite.arguments(run.row, run.seed)]
         processes.run([*program, "train", *arguments], output, resumable=True)
     arguments = ["--checkpoint", str(run.experiment.best), *(["--calibration"] if run.row.calibration else [])]
@@ -182,7 +182,7 @@ def _finish(
     arguments += ["--set", *overrides] if overrides else []
     processes.run([*program, "validate", *arguments], output, resumable=False)
     state = state_of(run)
-    if state.kind != "finished":
+    if state.progress != "finished":
         raise RuntimeError(f"its processes succeeded, but it is {state.detail}; see {output}")
     log.info("%s: took %.0f s", run.name, time.monotonic() - started)
     return state

@@ -23,12 +23,12 @@ WITHOUT_EFFECT = ("output_dir", "system.workers", "train.log_every")
 
 @dataclass(frozen=True)
 class State:
-    """kind: progress of the run; 'other' if its folder contains a run of another config. detail: the same in words.
+    """progress: of the run; 'other' if its folder contains a run of another config. detail: the same in words.
 
     metrics, validation: output of the validation of its best checkpoint, if it is finished.
     """
 
-    kind: Literal["new", "interrupted", "trained", "finished", "other"]
+    progress: Literal["new", "interrupted", "trained", "finished", "other"]
     detail: str
     metrics: dict[str, Any] | None = None
     validation: dict[str, Any] | None = None

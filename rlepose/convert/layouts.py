@@ -80,8 +80,10 @@ def from_official(state: State) -> Converted:
     flows = ("flow3d.", "flow2d.") if any(name.startswith("flow3d.") for name in state) else ("flow.",)
     dims = 3 if len(flows) == 2 else 2
     sigma = "fc_sigma.linear." if "fc_sigma.linear.weight" in state else "fc_sigma."
-    head = {f"head.coordinates.{kind}": _get(state, f"fc_coord.linear.{kind}") for kind in ("weight", "bias")}
-    head |= {f"head.scales.{kind}": _get(state, sigma + kind) for kind in ("weight", "bias")}
+    head = {
+        f"head.coordinates.{parameter}": _get(state, f"fc_coord.linear.{parameter}") for parameter in ("weight", "bias")
+    }
+    head |= {f"head.scales.{parameter}": _get(state, sigma + parameter) for parameter in ("weight", "bias")}
     backbone, weights = _resnet(state, "preact.")
     crops, pixels = _AUTHORS_INPUT[dims]
     return Converted(
@@ -155,7 +157,7 @@ def _resnet(state: State, prefix: str) -> tuple[str, dict[str, Tensor]]:
 
 
 def _couplings(state: State, prefix: str) -> dict[str, Tensor]:
-    """Return mask, s.i.layer.kind and t.i.layer.kind in the order of the data's path, as RealNVP expects them."""
+    """Return mask, s.i.layer.parameter and t.i.layer.parameter in the data's order, as RealNVP expects them."""
     mask = _get(state, f"{prefix}mask")
     renamed = {f"couplings.{len(mask) - 1 - theirs}.mask": row for theirs, row in enumerate(mask)}
     for theirs, ours in enumerate(reversed(range(len(mask)))):

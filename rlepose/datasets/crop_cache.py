@@ -30,7 +30,7 @@ from rlepose.pose.geometry import Floats
 
 log = logging.getLogger(__name__)
 
-CacheKind = Literal["jpeg", "raw"]
+CropFormat = Literal["jpeg", "raw"]
 
 _FORMAT = 4
 _JPEG_QUALITY = 90
@@ -55,9 +55,9 @@ class CropCache:
     A damaged crop is read from its picture, and the first one is warned of.
     """
 
-    def __init__(self, folder: Path, kind: CacheKind, table: PersonTable) -> None:
+    def __init__(self, folder: Path, crop_format: CropFormat, table: PersonTable) -> None:
         self._folder = folder
-        self._kind = kind
+        self._crop_format = crop_format
         self._table = table
         self._files: tuple[Crops, NDArray[np.uint8]] | None = None
         self._pictures: ImageFiles | None = None  # once a crop is damaged
@@ -72,7 +72,7 @@ class CropCache:
             )
         stored = data[crop["start"] : crop["start"] + crop["length"]]
         width, height = crop["stored_size"]
-        if self._kind == "raw":
+        if self._crop_format == "raw":
             pixels = stored.reshape(height, width, 3)
         else:
             decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB)
@@ -104,7 +104,7 @@ class CropCache:
 
 
 def crop_cache(
-    parent: Path, kind: CacheKind, table: PersonTable, reach: Floats, shrink: Floats, on_bad_image: str
+    parent: Path, crop_format: CropFormat, table: PersonTable, reach: Floats, shrink: Floats, on_bad_image: str
 ) -> CropCache | None:
     """Return the cache of a table's crops; all cores make it if it does not exist.
 
@@ -114,7 +114,7 @@ def crop_cache(
 
     Args:
         parent: folder of all caches.
-        kind: format of the stored crops.
+        crop_format: format of the stored crops.
         table: N persons.
         reach: (N, 4), left, top, right, bottom of the region to store for each person, px in the picture.
         shrink: (N,), factor by which a region may be downscaled; values above 1 count as 1.
@@ -123,7 +123,7 @@ def crop_cache(
     Raises InputError for an unreadable picture, with on_bad_image='error'.
     """
     wanted = _plan(table, reach, np.minimum(shrink, 1))
-    folder = parent / f"crops-{kind}-{_fingerprint(kind, table, wanted)}"
+    folder = parent / f"crops-{crop_format}-{_fingerprint(crop_format, table, wanted)}"
     stamps = _stamps(table)
     try:
         if _problem(folder, wanted, stamps) is not None:  # a complete cache may be on a read-only disk
@@ -134,14 +134,14 @@ def crop_cache(
                     log.warning("crop cache      %s is made again: %s", folder, problem)
                     _clear(folder)
                 if problem is not None:
-                    _make(folder, kind, table, wanted, on_bad_image, stamps)
+                    _make(folder, crop_format, table, wanted, on_bad_image, stamps)
     except OSError as error:
         log.warning(
             "data.cache: cannot write %s (%s), so pictures are read each time; set data.cache_dir to another folder",
             *(folder, error.strerror or error),
         )
         return None
-    return CropCache(folder, kind, table)
+    return CropCache(folder, crop_format, table)
 
 
 def _stamps(table: PersonTable) -> NDArray[np.int64]:
@@ -193,10 +193,10 @@ def _plan(table: PersonTable, reach: Floats, shrink: Floats) -> Crops:
     return crops
 
 
-def _fingerprint(kind: str, table: PersonTable, wanted: Crops) -> str:
+def _fingerprint(crop_format: str, table: PersonTable, wanted: Crops) -> str:
     """Return a hash of everything that determines the cache's content, except for the pixels."""
     digest = hashlib.sha256(
-        f"{_FORMAT} {kind} {_JPEG_QUALITY} {table.image_root.absolute()} {table.upright} {table.bits}".encode()
+        f"{_FORMAT} {crop_format} {_JPEG_QUALITY} {table.image_root.absolute()} {table.upright} {table.bits}".encode()
     )
     for array in (table.person_ids, table.image_index, table.image_files, wanted):
         digest.update(np.ascontiguousarray(array).data)
@@ -212,18 +212,23 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make(
-    folder: Path, kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str, stamps: NDArray[np.int64]
+    folder: Path,
+    crop_format: CropFormat,
+    table: PersonTable,
+    wanted: Crops,
+    on_bad_image: str,
+    stamps: NDArray[np.int64],
 ) -> None:
     # All persons of a picture together, so that it is decoded once.
     order = np.argsort(table.image_index, kind="stable")
     pictures = np.split(order, np.flatnonzero(np.diff(table.image_index[order])) + 1)
-    encode = partial(_encode_picture, kind, table, wanted, on_bad_image)
+    encode = partial(_encode_picture, crop_format, table, wanted, on_bad_image)
     cv2.setNumThreads(0)  # the thread pool below provides the parallelism
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, _Parts(folder) as parts:
         persons_after = np.cumsum([len(persons) for persons in pictures])
         first = int(np.searchsorted(persons_after, parts.count, side="right"))  # number of finished pictures
         parts.keep(int(persons_after[first - 1]) if first else 0)
-        _announce(folder, kind, wanted, pictures, first, pool, encode)
+        _announce(folder, crop_format, wanted, pictures, first, pool, encode)
         progress = tqdm(total=len(pictures), initial=first, desc="crop cache", unit="picture", disable=None)
         for start in range(first, len(pictures), _PICTURES_A_BLOCK):
             block = pictures[start : start + _PICTURES_A_BLOCK]
@@ -282,7 +287,7 @@ class _Parts:
 
 
 def _encode_picture(
-    kind: CacheKind, table: PersonTable, wanted: Crops, on_bad_image: str, persons: NDArray[np.intp]
+    crop_format: CropFormat, table: PersonTable, wanted: Crops, on_bad_image: str, persons: NDArray[np.intp]
 ) -> list[bytes]:
     """Return the stored bytes of each of these persons, who must all be in one picture."""
     try:
@@ -291,16 +296,16 @@ def _encode_picture(
         if on_bad_image == "error":
             raise
         return [b""] * len(persons)
-    return [_encode(kind, image, wanted[person]) for person in persons]
+    return [_encode(crop_format, image, wanted[person]) for person in persons]
 
 
-def _encode(kind: CacheKind, image: NDArray[np.uint8], crop: Any) -> bytes:
+def _encode(crop_format: CropFormat, image: NDArray[np.uint8], crop: Any) -> bytes:
     left, top = np.round(crop["origin"] - (crop["step"] - 1) / 2).astype(int)
     width, height = np.round(crop["step"] * crop["stored_size"]).astype(int)
     pixels = image[top : top + height, left : left + width]
     if (crop["step"] != 1).any():
         pixels = cv2.resize(pixels, tuple(map(int, crop["stored_size"])), interpolation=cv2.INTER_AREA)
-    if kind == "raw":
+    if crop_format == "raw":
         return pixels.tobytes()
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
@@ -308,7 +313,7 @@ def _encode(kind: CacheKind, image: NDArray[np.uint8], crop: Any) -> bytes:
 
 def _announce(
     folder: Path,
-    kind: CacheKind,
+    crop_format: CropFormat,
     wanted: Crops,
     pictures: list[NDArray[np.intp]],
     first: int,
@@ -318,7 +323,7 @@ def _announce(
     """Log the estimated size of the cache; OSError if the disk is too small."""
     left_to_do = pictures[first:]
     persons = np.concatenate([np.empty(0, np.intp), *left_to_do])
-    if kind == "raw":
+    if crop_format == "raw":
         size = int(wanted["stored_size"][persons].astype(np.int64).prod(axis=1).sum() * 3)
     else:
         chosen = left_to_do[:: max(1, len(left_to_do) // _SAMPLED_PERSONS)]
@@ -333,5 +338,5 @@ def _announce(
         " (continued)" * (first > 0),
     )
     if size > 0.95 * free:
-        jpeg = " or take data.cache=jpeg," if kind == "raw" else ""
+        jpeg = " or take data.cache=jpeg," if crop_format == "raw" else ""
         raise OSError(f"needs about {size / 1e9:.1f} GB,{jpeg} where {free / 1e9:.1f} GB are free")

@@ -24,13 +24,13 @@ from rlepose.datasets.picture_survey import bit_depth, survey, warn_of_orientati
 from rlepose.errors import InputError
 from rlepose.pose.skeleton import H36M, H36M_ROOT, Skeleton
 
-Part = Literal["train", "val"]
+Split = Literal["train", "val"]
 
 
-def labelled_table(config: Config, part: Part) -> tuple[PersonTable, Skeleton]:
+def labelled_table(config: Config, split: Split) -> tuple[PersonTable, Skeleton]:
     """Return the persons of the training or validation file, and their joints."""
     data = config.data
-    if part == "val":
+    if split == "val":
         return TABLES[data.format](config, Path(data.root) / data.val_annotations, Path(data.root) / data.val_images)
     files = training_files(data)
     tables, skeletons = zip(*(TABLES[data.format](config, *file) for file in files), strict=True)
@@ -115,12 +115,12 @@ def _box_scale(config: Config, table: PersonTable) -> NDArray[np.floating]:
     return np.where(np.arange(len(table)) < persons_with_depth(table), data.box_scale, extra)
 
 
-def crops_of(config: Config, part: Part, count: int) -> NDArray[np.uint8]:
+def crops_of(config: Config, split: Split, count: int) -> NDArray[np.uint8]:
     """Return at most `count` crops of persons spread evenly over a file: (N, 3, H, W) RGB uint8, not augmented.
 
     Raises InputError if none of the pictures can be read.
     """
-    table, skeleton = labelled_table(config, part)
+    table, skeleton = labelled_table(config, split)
     table = read_as(config.data, table).with_pictures("skip")
     dataset = PoseDataset(table, skeleton, config.data.input_size_hw, config.data.box_scale)
     chosen = np.unique(np.linspace(0, len(table) - 1, count).astype(int))

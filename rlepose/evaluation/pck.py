@@ -31,15 +31,15 @@ def pck(
 
 
 def reference_length(
-    kind: str, truth: Floats, visible: NDArray[np.integer], bbox_xywh: Floats, skeleton: Skeleton
+    name: str, truth: Floats, visible: NDArray[np.integer], bbox_xywh: Floats, skeleton: Skeleton
 ) -> Floats:
-    """Return the reference length of PCK, (N,) px.
+    """Return the reference length of PCK with this name, (N,) px.
 
     'torso': left shoulder to right hip; 'head': neck to head top; NaN if one of the joints has no label.
     'box': the longer side of the box. MPII's own evaluation uses 0.6 of the diagonal of a rectangle around the head,
     which COCO-like files lack: its numbers differ from those with 'head'.
     """
-    joints = reference_joints(kind, skeleton)
+    joints = reference_joints(name, skeleton)
     if joints is None:
         return bbox_xywh[:, 2:].max(axis=1)
     i, j = joints
@@ -47,15 +47,15 @@ def reference_length(
     return np.where((visible[:, i] > 0) & (visible[:, j] > 0) & (length > 0), length, np.nan)
 
 
-def reference_joints(kind: str, skeleton: Skeleton) -> tuple[int, int] | None:
+def reference_joints(name: str, skeleton: Skeleton) -> tuple[int, int] | None:
     """Return the two joints of a reference length, None for 'box'; InputError if the skeleton lacks them."""
-    if kind == "box":
+    if name == "box":
         return None
-    ends = _REFERENCE_JOINTS[kind]
+    ends = _REFERENCE_JOINTS[name]
     found = [next((i for name in names if (i := skeleton.find(name)) is not None), None) for names in ends]
     if found[0] is None or found[1] is None:
         raise InputError(
-            f"eval.pck_reference: {kind} needs joints {' and '.join(names[0] for names in ends)}; the joints are "
+            f"eval.pck_reference: {name} needs joints {' and '.join(names[0] for names in ends)}; the joints are "
             f"{', '.join(skeleton.names)}; set eval.pck_reference=box"
         )
     return found[0], found[1]

@@ -59,10 +59,10 @@ def slices(
             yield Slice(part, truth.with_joints(joints), results.with_joints(joints), oks_sigmas.take(joints))
     if crowding is not None:
         below = -np.inf
-        for kind, limit in CROWDING.items():
+        for name, limit in CROWDING.items():
             pictures = (crowding >= below) & (crowding < limit)
             poses = np.isin(results.image_ids, truth.image_ids[pictures])
-            yield Slice(kind, truth.with_pictures(pictures), results.select(poses), oks_sigmas)
+            yield Slice(name, truth.with_pictures(pictures), results.select(poses), oks_sigmas)
             below = limit
 
 

@@ -33,7 +33,7 @@ from rlepose.pose.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
-_MAX_LOGGED = 5  # of each kind of suspicion; report.json has all
+_MAX_LOGGED = 5  # of each suspicion; report.json has all
 _DRAWN = 12
 
 
@@ -145,9 +145,9 @@ def _log_estimates(estimated: list[float | None], repeats: list[int], skeleton: 
 def _log_suspicions(found: list[Suspicion]) -> None:
     if not found:
         log.info("suspicious      nothing")
-    for kind, count in Counter(suspicion.kind for suspicion in found).items():
-        log.info("suspicious      %d × %s", count, kind)
-        for suspicion in [s for s in found if s.kind == kind][:_MAX_LOGGED]:
+    for name, count in Counter(suspicion.name for suspicion in found).items():
+        log.info("suspicious      %d × %s", count, name)
+        for suspicion in [s for s in found if s.name == name][:_MAX_LOGGED]:
             log.info("  annotation %d: %s", suspicion.annotation, suspicion.what)
 
 
@@ -157,19 +157,19 @@ def _draw(table: PersonTable, skeleton: Skeleton, found: list[Suspicion], out: P
     if not len(table):
         return []
     row_of = {identity: row for row, identity in enumerate(table.person_ids.tolist())}
-    suspected = {row_of[s.annotation]: s.kind for s in found if s.annotation in row_of}
+    suspected = {row_of[s.annotation]: s.name for s in found if s.annotation in row_of}
     spread = np.unique(np.linspace(0, len(table) - 1, _DRAWN).astype(int)).tolist()
     problems: list[str] = []
     for name, persons in (("samples", dict.fromkeys(spread, "")), ("suspicious", suspected)):
         tiles = []
-        for row, kind in list(persons.items())[:_DRAWN]:
+        for row, suspicion in list(persons.items())[:_DRAWN]:
             try:
                 image = read_labelled_image(table, int(table.image_index[row]))
             except InputError as error:
                 problems.append(str(error))
                 log.warning("%s", error)
                 continue
-            title = f"{table.person_ids[row]} {kind}".strip()
+            title = f"{table.person_ids[row]} {suspicion}".strip()
             tiles.append(
                 person_tile(
                     image, table.bbox_xywh[row], skeleton, table.keypoints[row], title, visible=table.visible[row]

@@ -22,9 +22,9 @@ _WIDE = 0.15  # relative to the box's longer side: narrower shoulders and hips m
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A suspicious label: kind, the annotation's id, and a description."""
+    """A suspicious label: the suspicion's name, the annotation's id, and a description."""
 
-    kind: str
+    name: str
     annotation: int
     what: str
 

@@ -62,9 +62,9 @@ def coco_numbers(experiments: Sequence[MeasuredInPicture]) -> str:
     rows = []
     for e in experiments:
         for prefix in (name.removesuffix("/AP") for name in e.metrics if name.endswith("/AP")):
-            kind, _, part = prefix.partition(" ")
+            boxes, _, subset = prefix.partition(" ")
             numbers = [e.metrics[f"{prefix}/{name}"] for name in COCO_METRICS]
-            rows.append([e.name, f"{_BOXES[kind]}, {part}" if part else _BOXES[kind], *numbers])
+            rows.append([e.name, f"{_BOXES[boxes]}, {subset}" if subset else _BOXES[boxes], *numbers])
     return table(["experiment", "boxes", *COCO_METRICS], rows)
 
 
@@ -127,7 +127,9 @@ def mistakes(experiments: Sequence[MeasuredInPicture]) -> str:
             mistakes_figure(e.mistakes.counts, e.joints), "Fraction of each type of mistake by joint"
         )
         counts = e.mistakes.counts
-        rows = [[joint, *map(int, kinds), int(kinds.sum())] for joint, kinds in zip(e.joints, counts, strict=True)]
+        rows = [
+            [joint, *map(int, of_joint), int(of_joint.sum())] for joint, of_joint in zip(e.joints, counts, strict=True)
+        ]
         rows.append(["all", *map(int, counts.sum(axis=0)), int(counts.sum())])
         content += table(["joint", *ERROR_TYPES, "labels"], rows)
     return content

@@ -62,7 +62,7 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
     assert result.returncode == 1, result.stderr
     assert result.stderr == "failed: fails_seed0, follows_seed0\n"
     assert "follows_seed0 FAILED: row fails, from which it starts, failed" in result.stdout
-    states = {name: state_of(run).kind for name, run in runs.items()}
+    states = {name: state_of(run).progress for name, run in runs.items()}
     assert states == {"fails": "new", "interrupted": "finished", "whole": "finished", "follows": "new"}
     assert "resuming after epoch 1 of 2" in (suite.out / "logs" / "interrupted_seed0.log").read_text()
     assert "nowhere" in (suite.out / "logs" / "fails_seed0.log").read_text()
@@ -100,39 +100,43 @@ def test_a_suite_is_finished_but_for_the_row_that_fails(
 
 def test_what_a_run_left_tells_how_far_it_is(suite: Suite) -> None:
     (run,) = dataclasses.replace(suite, rows=suite.rows[2:3]).runs()
-    assert state_of(run).kind == "new"
+    assert state_of(run).progress == "new"
     train(run.config, ALONE)
     last, best = run.experiment.last, run.experiment.best
-    assert state_of(run).kind == "trained"
+    assert state_of(run).progress == "trained"
 
     results, checkpoint = run.experiment.folder / "results", load_checkpoint(best)
     validate_checkpoint(best, run.config, checkpoint, ["gt"], results, ALONE)
     state = state_of(run)
-    assert (state.kind, state.detail) == ("trained", "validated without gt/NLL"), "the row wants its uncertainty judged"
+    assert (state.progress, state.detail) == ("trained", "validated without gt/NLL"), (
+        "the row wants its uncertainty judged"
+    )
     metrics = validate_checkpoint(best, run.config, checkpoint, ["gt"], results, ALONE, calibration=True)
     assert state_of(run).metrics == metrics
 
     other = dataclasses.replace(run.validation.eval, flip_test=False)
     state = state_of(dataclasses.replace(run, validation=dataclasses.replace(run.validation, eval=other)))
-    assert (state.kind, state.detail) == ("trained", "validated with other options (eval.flip_test: True -> False)")
+    assert (state.progress, state.detail) == ("trained", "validated with other options (eval.flip_test: True -> False)")
 
     later = (results / "metrics.json").stat().st_mtime + 1
     os.utime(best, (later, later))
-    assert state_of(run).kind == "trained", "the numbers are of an earlier checkpoint"
+    assert state_of(run).progress == "trained", "the numbers are of an earlier checkpoint"
 
     slower = dataclasses.replace(run.config.system, workers=1)
-    assert state_of(dataclasses.replace(run, config=dataclasses.replace(run.config, system=slower))).kind == "trained"
+    assert (
+        state_of(dataclasses.replace(run, config=dataclasses.replace(run.config, system=slower))).progress == "trained"
+    )
     other = dataclasses.replace(run.config.train, batch_size=4)
     state = state_of(dataclasses.replace(run, config=dataclasses.replace(run.config, train=other)))
-    assert state.kind == "other"
+    assert state.progress == "other"
     assert "train.batch_size: 8 -> 4" in state.detail
 
     last.write_bytes(last.read_bytes()[:1000])
-    assert state_of(run).kind == "interrupted", "the checkpoint before is whole, and of the epoch before"
+    assert state_of(run).progress == "interrupted", "the checkpoint before is whole, and of the epoch before"
     last.unlink()
-    assert state_of(run).kind == "interrupted"
+    assert state_of(run).progress == "interrupted"
     run.experiment.previous.write_bytes(b"")
-    assert state_of(run).kind == "other"
+    assert state_of(run).progress == "other"
 
 
 def test_a_run_whose_validation_has_no_nme_is_not_finished(tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_a_run_whose_validation_has_no_nme_is_not_finished(tmp_path: Path) -> No
     make_validated(run, {"gt/AP": 0.5})
     assert state_of(run).detail == "validated without gt/NME"
     make_validated(run, {"gt/AP": 0.5, "gt/NME": 0.1})
-    assert state_of(run).kind == "finished"
+    assert state_of(run).progress == "finished"
 
 
 def test_results_without_their_last_checkpoint_are_not_taken_for_a_new_run(suite: Suite, tmp_path: Path) -> None:
@@ -150,7 +154,7 @@ def test_results_without_their_last_checkpoint_are_not_taken_for_a_new_run(suite
     (run,) = suite.runs()
     run.experiment.best.parent.mkdir(parents=True)
     run.experiment.best.touch()
-    assert state_of(run).kind == "other"
+    assert state_of(run).progress == "other"
     assert run_all(suite, program=["no program"]).failed == [run.name]
     assert run.experiment.best.exists()
 
@@ -161,13 +165,13 @@ def test_a_run_is_out_of_date_when_what_it_starts_from_was_trained_anew(suite: S
     model = dataclasses.replace(second.config.model, init_from=str(first.experiment.best))
     second = dataclasses.replace(second, config=dataclasses.replace(second.config, model=model))
     train(second.config, ALONE)
-    assert state_of(second).kind == "trained"
+    assert state_of(second).progress == "trained"
     later = (second.experiment.folder / "metrics.jsonl").stat().st_mtime + 1
     os.utime(first.experiment.best, (later, later))
-    assert state_of(second).kind == "trained", "recalibration writes a checkpoint anew, but not its weights"
+    assert state_of(second).progress == "trained", "recalibration writes a checkpoint anew, but not its weights"
     os.utime(first.experiment.folder / "metrics.jsonl", (later, later))
     state = state_of(second)
-    assert state.kind == "other"
+    assert state.progress == "other"
     assert f"is older than {first.experiment.best}, from which it starts" in state.detail
 
 

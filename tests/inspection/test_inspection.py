@@ -66,7 +66,7 @@ def test_swapped_hips_are_suspected(tree: dict[str, Any], tmp_path: Path) -> Non
         person["keypoints"][joint : joint + 3] = [x + dx * height / 2, y + dy * height, 2]
     person["bbox"] = [x, y, max(width, 0.4 * height), height]
     found = suspicions_of(tree, tmp_path / "file.json")
-    assert ("swapped sides", person["id"]) in {(s.kind, s.annotation) for s in found}
+    assert ("swapped sides", person["id"]) in {(s.name, s.annotation) for s in found}
 
 
 def test_ankles_that_belong_to_the_other_knee_are_suspected(tree: dict[str, Any], tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_boxes_joints_and_copies_are_suspected(write_coco: Callable[..., Path]) 
     )
     coco = CocoFile(path)
     found = suspicions(coco, persons_from_annotations(coco, path.parent), coco.skeleton())
-    assert {(s.kind, s.annotation) for s in found} == {
+    assert {(s.name, s.annotation) for s in found} == {
         ("duplicate", 2),
         ("empty box", 3),
         ("box outside", 4),
