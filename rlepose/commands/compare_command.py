@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
             records=args.record,
         )
     records = records_of_runs(suite) if args.from_records is None else read_records(args.from_records, suite)
-    print(write_tables(suite, records))
+    write_tables(suite, records)
     print(f"results are in {suite.out}")
     if args.table_only and args.record is not None:
         for record in records.found.values():
