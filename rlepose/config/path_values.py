@@ -18,7 +18,7 @@ def expand_paths(tree: dict[str, Any], origin: Mapping[str, str]) -> None:
     for dotted, syntax in path_options().items():
         section, _, key = dotted.rpartition(".")
         options: Any = _at(tree, section)
-        if dotted in origin and isinstance(options, Mapping) and key in options:
+        if dotted in origin and isinstance(options, dict) and key in options:
             options[key] = _value(options[key], syntax, _folder(tree, syntax), f"{origin[dotted]}: {dotted}")
 
 
