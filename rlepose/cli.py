@@ -28,6 +28,7 @@ from rlepose.commands import (
 from rlepose.commands.command import Command
 from rlepose.commands.output import show
 from rlepose.errors import InputError, run_script
+from rlepose.outputs import check_output
 from rlepose.runtime.lost_processes import told_in_one_sentence
 
 # In the order of `rlepose --help`.
@@ -98,11 +99,16 @@ def _run_program(arguments: Sequence[str]) -> None:
 
 
 def _run_command(command: Command, prog: str, typed: str, arguments: Sequence[str]) -> None:
-    """Parse and check the arguments, then run the command. For prog and typed, see `Command.parser`."""
+    """Parse the arguments, check them and the outputs, then run the command.
+
+    For prog and typed, see `Command.parser`.
+    """
     parser = command.parser(prog, typed)
     args = parser.parse_args(arguments)
     command.check(parser, args)
     with told_in_one_sentence():
+        for output in command.writes(args):
+            check_output(output)
         code = command.run(args)
     if code:
         sys.exit(code)

@@ -1,11 +1,13 @@
 """The exceptions of this project, and how a command reports them."""
 
+import errno
 import io
 import os
 import sys
 import time
 from collections.abc import Callable
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # a write raises these, and does not say of which file
 STOPPED = 75  # exit code: EX_TEMPFAIL of sysexits.h
 
 
@@ -56,7 +58,7 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (InputError, DivergedError, MachineError, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.filename is None and error.errno not in _FULL:
             raise  # not about a file that the user named
         rank = os.environ.get("RANK", "0")
         if rank != "0":
@@ -64,6 +66,12 @@ def run_script(main: Callable[[], None]) -> None:
             # short wait therefore leaves one message instead of eight, and an error of this rank alone is still shown.
             time.sleep(5)
         origin = f"[rank {rank}] " if rank != "0" else ""
-        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        text = _about_file(error) if isinstance(error, OSError) else str(error)
         print(f"{origin}error: {text}", file=sys.stderr)
         sys.exit(1 if isinstance(error, (DivergedError, MachineError)) else 2)
+
+
+def _about_file(error: OSError) -> str:
+    if error.filename is None:
+        return f"cannot write a file ({error.strerror}); free some space, and run the command again"
+    return f"{error.filename}: {error.strerror}"

@@ -40,6 +40,22 @@ def option(
     return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "above": above})
 
 
+def path_option(default: Any, meaning: str, *, below: str | None = None, after: str = "") -> Any:
+    """Return a dataclass field for a path, or a list of paths, in which `~` and `$NAME` are replaced.
+
+    below: dotted name of the option with the folder that the path is relative to; None: the working directory.
+    after: text before the path, if only values that begin with it contain a path.
+    """
+    return field(default=default, metadata={"meaning": meaning, "path": PathSyntax(below, after)})
+
+
+class PathSyntax(NamedTuple):
+    """How an option's value is read as a path: the arguments of `path_option`."""
+
+    below: str | None
+    after: str
+
+
 def section(default: type) -> Any:
     """Return a dataclass field for a section. default: the section's class or, for a union, the default variant."""
     return field(default_factory=default)

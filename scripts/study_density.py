@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.errors import run_script
 from rlepose.study.cases import run_cases
 from rlepose.study.density import LOSS_CONFIGS
@@ -13,7 +14,7 @@ from rlepose.study.noise import NOISES
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/study"), help="folder for tables, numbers and figures")
+    parser.add_argument("--out", type=a_path, default=Path("docs/study"), help="folder for tables, numbers and figures")
     parser.add_argument("--seeds", type=int, default=5, help="number of trainings per loss and noise")
     parser.add_argument("--steps", type=int, default=1000, help="steps per training")
     parser.add_argument("--loss", nargs="+", choices=LOSS_CONFIGS, default=list(LOSS_CONFIGS), help="default: all")

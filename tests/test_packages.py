@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "rlepose"
 # package's root that start them.
 FLOORS = [
     ["errors", "contents"],
-    ["options"],
+    ["options", "outputs", "paths"],
     ["pose"],
     ["config"],
     ["losses"],
@@ -42,7 +42,7 @@ def package_of(path: Path) -> str:
     if parts[-1] == "options":
         return "options"
     if len(parts) == 1:
-        return parts[0] if parts[0] in ("errors", "contents") else "top"
+        return parts[0] if parts[0] in ("errors", "contents", "outputs", "paths") else "top"
     return "formats" if parts[:2] == ("datasets", "formats") else parts[0]
 
 

@@ -5,15 +5,31 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from rlepose.errors import InputError
+from rlepose.paths import expanded
+
+
+def path_text(text: str) -> str:
+    """Return a path argument with `~` and `$NAME` replaced, which a shell leaves in quotes and in `--out=~/x`."""
+    try:
+        return expanded(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def a_path(text: str) -> Path:
+    """Return a path argument as `path_text` does; the type of all arguments that can only be paths."""
+    return Path(path_text(text))
+
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add --checkpoint."""
-    parser.add_argument("--checkpoint", required=True, type=Path, help="checkpoint file that training wrote")
+    parser.add_argument("--checkpoint", required=True, type=a_path, help="checkpoint file that training wrote")
 
 
 def add_other_config(parser: argparse.ArgumentParser) -> None:
     """Add --cfg, a config that replaces the checkpoint's."""
-    parser.add_argument("--cfg", help="YAML file that replaces the config stored in the checkpoint")
+    parser.add_argument("--cfg", type=path_text, help="YAML file that replaces the config stored in the checkpoint")
 
 
 def add_overrides(parser: argparse.ArgumentParser, meaning: str = "override options") -> None:
@@ -46,7 +62,7 @@ def overrides_last(arguments: Sequence[str]) -> list[str]:
 def add_detector(parser: argparse.ArgumentParser, weights: str | None, weights_help: str) -> None:
     """Add the options of the person detector. weights: the default of --detector-weights."""
     parser.add_argument("--detector", default="fasterrcnn_mobilenet_v3_large_fpn", help="a torchvision detector")
-    parser.add_argument("--detector-weights", default=weights, help=weights_help)
+    parser.add_argument("--detector-weights", type=path_text, default=weights, help=weights_help)
     parser.add_argument("--detector-threshold", type=float, default=0.5, help="minimum score of a person's box")
 
 

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlepose.commands.arguments import overrides_last
+from rlepose.outputs import Output
 
 
 class _Help(argparse.HelpFormatter):
@@ -37,6 +38,11 @@ def _accept(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Accept any combination of valid arguments."""
 
 
+def _nothing(args: argparse.Namespace) -> Iterable[Output]:
+    """Return the outputs of a command that writes none, or checks them itself."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that `rlepose NAME` and a file of scripts/ both run.
@@ -47,7 +53,8 @@ class Command:
     name: the word after `rlepose`. summary: one line about the command. example: arguments of a typical call.
     details: more paragraphs for --help. add_arguments(parser): declares the arguments. run(args): does the work and
     returns the exit code, None meaning 0. check(parser, args): rejects arguments that contradict each other, with
-    parser.error or an InputError.
+    parser.error or an InputError. writes(args): what `run` writes, which is checked before it; commands that may find
+    their files finished, and then write none, call `check_output` themselves.
     """
 
     name: str
@@ -56,6 +63,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int | None]
     check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] = _accept
+    writes: Callable[[argparse.Namespace], Iterable[Output]] = _nothing
     details: str = ""
 
     def description(self, typed: str) -> str:

@@ -4,21 +4,25 @@ import argparse
 import math
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rlepose.commands.arguments import add_overrides
+from rlepose.commands.arguments import a_path, add_overrides, path_text
 from rlepose.commands.command import Command
 from rlepose.config.shipped import find_suite
 from rlepose.errors import STOPPED
+from rlepose.outputs import Output
+
+if TYPE_CHECKING:
+    from rlepose.comparison.suite import Suite
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suite", required=True, help="YAML file with the rows")
+    parser.add_argument("--suite", required=True, type=path_text, help="YAML file with the rows")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="default: the suite's")
     parser.add_argument(
         "--rows", nargs="+", metavar="ROW", help="train only these rows; the tables show all finished ones"
     )
-    parser.add_argument("--out", type=Path, help="folder for runs and tables; default: exp/<the suite's name>")
+    parser.add_argument("--out", type=a_path, help="folder for runs and tables; default: exp/<the suite's name>")
     add_overrides(parser, "for every row")
     parser.add_argument("--jobs", type=int, help="parallel runs; default: one per CUDA device, else one")
     parser.add_argument(
@@ -34,13 +38,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="retrain runs that exist with another config")
     parser.add_argument(
-        "--record", type=Path, metavar="FOLDER", help="write FOLDER/SUITE/ROW_seedN.json as soon as a run finishes"
+        "--record", type=a_path, metavar="FOLDER", help="write FOLDER/SUITE/ROW_seedN.json as soon as a run finishes"
     )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--table-only", action="store_true", help="train nothing; make the tables from finished runs")
     only.add_argument(
         "--from-records",
-        type=Path,
+        type=a_path,
         metavar="FOLDER",
         help="train nothing; make the tables from the files that --record wrote",
     )
@@ -56,16 +60,28 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--record: cannot be used with --from-records, which runs nothing to record; drop one of them")
 
 
+def _writes(args: argparse.Namespace) -> list[Output]:
+    suite = _suite(args)
+    trains = not args.table_only and args.from_records is None
+    folders = [Output(suite.out, "--out FOLDER"), *([Output(suite.runs_in, "--out FOLDER")] if trains else [])]
+    return folders if args.record is None else [*folders, Output(args.record, "--record FOLDER")]
+
+
+def _suite(args: argparse.Namespace) -> "Suite":
+    from rlepose.comparison.suite import load_suite
+
+    return load_suite(find_suite(args.suite), args.out, args.seeds, args.set)
+
+
 def _run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     from rlepose.comparison.record import records_of_runs
     from rlepose.comparison.record_files import read_records, write_record
     from rlepose.comparison.runs import Outcome, run_all
-    from rlepose.comparison.suite import load_suite
     from rlepose.comparison.table import write_tables
     from rlepose.runtime.run_log import setup_logging
 
-    suite = load_suite(find_suite(args.suite), args.out, args.seeds, args.set)
+    suite = _suite(args)
     suite.runs()  # finds errors in any row before the first row is trained
     setup_logging(is_main=True)
     outcome = Outcome()
@@ -80,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
             records=args.record,
         )
     records = records_of_runs(suite) if args.from_records is None else read_records(args.from_records, suite)
-    print(write_tables(suite, records))
+    write_tables(suite, records)
     print(f"results are in {suite.out}")
     if args.table_only and args.record is not None:
         for record in records.found.values():
@@ -106,4 +122,5 @@ or a file is wrong.
     add_arguments=_add_arguments,
     check=_check,
     run=_run,
+    writes=_writes,
 )

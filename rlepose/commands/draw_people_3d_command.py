@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("data/synthetic_3d"), help="folder to write")
+    parser.add_argument("--out", type=a_path, default=Path("data/synthetic_3d"), help="folder to write")
     parser.add_argument(
         "--train", type=int, default=50, help="time steps per training take; each gives 4 images, one per camera"
     )

@@ -4,11 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.commands.command import Command
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("data/synthetic"), help="folder to write")
+    parser.add_argument("--out", type=a_path, default=Path("data/synthetic"), help="folder to write")
     parser.add_argument("--train", type=int, default=8000, help="number of training images")
     parser.add_argument("--val", type=int, default=300, help="number of validation images")
     parser.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same files")

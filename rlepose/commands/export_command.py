@@ -1,11 +1,11 @@
 """`rlepose export`."""
 
 import argparse
-from pathlib import Path
 
-from rlepose.commands.arguments import add_checkpoint, add_overrides
+from rlepose.commands.arguments import a_path, add_checkpoint, add_overrides
 from rlepose.commands.command import Command
 from rlepose.export.choices import FORMAT_NAMES, PRECISIONS
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +17,16 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="number format; int8 is for ONNX and needs the training data",
     )
-    parser.add_argument("--out", type=Path, help="file to write; default: in export/ beside checkpoints/")
+    parser.add_argument("--out", type=a_path, help="file to write; default: in export/ beside checkpoints/")
     add_overrides(parser)
+
+
+def _writes(args: argparse.Namespace) -> list[Output]:
+    from rlepose.runtime.experiment import exports_folder
+
+    if args.out is None:
+        return [Output(exports_folder(args.checkpoint), "--out FILE")]
+    return [Output(args.out, "--out FILE", is_folder=False)]
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -39,4 +47,5 @@ COMMAND = Command(
     example="--checkpoint exp/NAME/checkpoints/best.pt",
     add_arguments=_add_arguments,
     run=_run,
+    writes=_writes,
 )

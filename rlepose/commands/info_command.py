@@ -1,20 +1,19 @@
 """`rlepose info`."""
 
 import argparse
-from pathlib import Path
 
-from rlepose.commands.arguments import add_overrides
+from rlepose.commands.arguments import a_path, add_overrides, path_text
 from rlepose.commands.command import Command
 from rlepose.config.shipped import find_config
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cfg", nargs="+", default=[], help="config files of experiments")
+    parser.add_argument("--cfg", nargs="+", default=[], type=path_text, help="config files of experiments")
     parser.add_argument(
         "--checkpoint",
         nargs="+",
         default=[],
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="checkpoints; their inputs, outputs and options are printed too",
     )

@@ -3,27 +3,33 @@
 import argparse
 from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.commands.command import Command
 from rlepose.errors import InputError
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("annotations", type=Path, help="COCO-format file with keypoints")
-    parser.add_argument("--images", type=Path, help="folder of its images; draws samples and writes a config")
+    parser.add_argument("annotations", type=a_path, help="COCO-format file with keypoints")
+    parser.add_argument("--images", type=a_path, help="folder of its images; draws samples and writes a config")
     parser.add_argument(
         "--category",
         nargs="+",
         metavar="NAME",
         help="categories to use, or 'all', if several categories have keypoints",
     )
-    parser.add_argument("--val", type=Path, help="annotation file for validation, for the config")
-    parser.add_argument("--val-images", type=Path, help="folder of the validation images; default: that of --images")
-    parser.add_argument("--out", type=Path, default=Path("inspection"), help="folder to write to")
+    parser.add_argument("--val", type=a_path, help="annotation file for validation, for the config")
+    parser.add_argument("--val-images", type=a_path, help="folder of the validation images; default: that of --images")
+    parser.add_argument("--out", type=a_path, default=Path("inspection"), help="folder to write to")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.val and not args.images:
         raise InputError("--val: only used for the config, which needs the images; add --images FOLDER")
+
+
+def _writes(args: argparse.Namespace) -> list[Output]:
+    return [Output(args.out, "--out FOLDER")]
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -44,4 +50,5 @@ COMMAND = Command(
     add_arguments=_add_arguments,
     check=_check,
     run=_run,
+    writes=_writes,
 )

@@ -1,16 +1,16 @@
 """`rlepose lift`."""
 
 import argparse
-from pathlib import Path
 
-from rlepose.commands.arguments import add_checkpoint, add_device, add_overrides
+from rlepose.commands.arguments import a_path, add_checkpoint, add_device, add_overrides
 from rlepose.commands.command import Command
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--poses", required=True, type=Path, help="JSON list of poses in COCO's results format")
-    parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
+    parser.add_argument("--poses", required=True, type=a_path, help="JSON list of poses in COCO's results format")
+    parser.add_argument("--out", required=True, type=a_path, help="JSON file to write")
     parser.add_argument(
         "--focal",
         nargs="+",
@@ -32,6 +32,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.focal is not None and len(args.focal) > 2:
         parser.error(f"--focal: expected one or two numbers, got {len(args.focal)}")
+
+
+def _writes(args: argparse.Namespace) -> list[Output]:
+    return [Output(args.out, "--out FILE", is_folder=False)]
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -57,4 +61,5 @@ about 1.2 times the longer side of the image as the focal length and the image c
     add_arguments=_add_arguments,
     check=_check,
     run=_run,
+    writes=_writes,
 )

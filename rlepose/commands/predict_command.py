@@ -3,20 +3,22 @@
 import argparse
 from pathlib import Path
 
-from rlepose.commands.arguments import add_checkpoint, add_detector, add_device, add_overrides
+from rlepose.commands.arguments import a_path, add_checkpoint, add_detector, add_device, add_overrides, path_text
 from rlepose.commands.command import Command
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="image, folder of images, or video")
+    parser.add_argument("source", type=a_path, help="image, folder of images, or video")
     add_checkpoint(parser)
-    parser.add_argument("--out", required=True, type=Path, help="folder to write to")
+    parser.add_argument("--out", required=True, type=a_path, help="folder to write to")
     parser.add_argument(
         "--boxes",
+        type=path_text,
         default="detector",
         help="person boxes: JSON or .npy file, 'whole' image, or 'detector'; see docs/predict.md",
     )
-    parser.add_argument("--ids", type=Path, help="COCO file whose image and category ids results.json uses")
+    parser.add_argument("--ids", type=a_path, help="COCO file whose image and category ids results.json uses")
     add_detector(parser, "DEFAULT", "weights of the detector: a file, or a name of torchvision's")
     parser.add_argument("--smooth", action="store_true", help="video: smooth joints over time, weighted by 1 / sigma²")
     parser.add_argument(
@@ -40,6 +42,10 @@ def _least_scores(text: str) -> dict[str, float]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"expected a number or JOINT=NUMBER, got {part!r}") from None
     return least
+
+
+def _writes(args: argparse.Namespace) -> list[Output]:
+    return [Output(args.out, "--out FOLDER")]
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -66,4 +72,5 @@ COMMAND = Command(
     example="FOLDER --checkpoint exp/NAME/checkpoints/best.pt --out poses",
     add_arguments=_add_arguments,
     run=_run,
+    writes=_writes,
 )

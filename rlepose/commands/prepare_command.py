@@ -3,15 +3,16 @@
 import argparse
 from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.commands.command import Command
 from rlepose.preparation.sources import SOURCES
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=SOURCES, help="the data set")
-    parser.add_argument("--root", type=Path, help="folder of the data set (default: the config's data.root)")
+    parser.add_argument("--root", type=a_path, help="folder of the data set (default: the config's data.root)")
     parser.add_argument(
-        "--source", type=Path, metavar="CLONE", help="livestock: folder with a clone of the data set's repository"
+        "--source", type=a_path, metavar="CLONE", help="livestock: folder with a clone of the data set's repository"
     )
 
 

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from rlepose.commands.arguments import add_overrides
+from rlepose.commands.arguments import a_path, add_overrides
 from rlepose.commands.command import Command
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXP", help="folder of an experiment")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), help="file to write")
+    parser.add_argument("experiments", nargs="+", type=a_path, metavar="EXP", help="folder of an experiment")
+    parser.add_argument("--out", type=a_path, default=Path("report.html"), help="file to write")
     parser.add_argument("--pictures", type=int, default=8, help="persons in each gallery")
     add_overrides(parser)
 
@@ -17,6 +18,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.pictures < 1:
         parser.error(f"--pictures: expected at least 1, got {args.pictures}")
+
+
+def _writes(args: argparse.Namespace) -> list[Output]:
+    return [Output(args.out, "--out FILE", is_folder=False)]
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -36,4 +41,5 @@ COMMAND = Command(
     add_arguments=_add_arguments,
     check=_check,
     run=_run,
+    writes=_writes,
 )

@@ -1,15 +1,16 @@
 """`rlepose split`."""
 
 import argparse
-from pathlib import Path
 
+from rlepose.commands.arguments import a_path
 from rlepose.commands.command import Command
 from rlepose.datasets.shares import BLOCKS, REST, parse_shares
+from rlepose.outputs import Output
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("annotations", type=Path, help="COCO-format file")
-    parser.add_argument("--out", type=Path, help="folder to write to; default: the folder of the annotations")
+    parser.add_argument("annotations", type=a_path, help="COCO-format file")
+    parser.add_argument("--out", type=a_path, help="folder to write to; default: the folder of the annotations")
     parser.add_argument("--group-key", metavar="KEY", help="key of an image entry that names its group")
     parser.add_argument(
         "--blocks",
@@ -38,6 +39,10 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     args.shares = parse_shares(args.shares)
 
 
+def _writes(args: argparse.Namespace) -> list[Output]:
+    return [Output(args.out or args.annotations.parent, "--out FOLDER")]
+
+
 def _run(args: argparse.Namespace) -> None:
     from rlepose.preparation.split import format_parts, split_file
 
@@ -53,4 +58,5 @@ COMMAND = Command(
     add_arguments=_add_arguments,
     check=_check,
     run=_run,
+    writes=_writes,
 )

@@ -2,13 +2,13 @@
 
 import argparse
 
-from rlepose.commands.arguments import add_overrides
+from rlepose.commands.arguments import add_overrides, path_text
 from rlepose.commands.command import Command
 from rlepose.config.shipped import find_config
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cfg", required=True, help="config file of the experiment")
+    parser.add_argument("--cfg", required=True, type=path_text, help="config file of the experiment")
     add_overrides(parser)
     parser.add_argument("--name", help="name of the experiment's folder; default: the name of the config file")
     existing = parser.add_mutually_exclusive_group()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlepose.errors import InputError
+from rlepose.paths import expanded
 
 _METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "MPJPE", "PA-MPJPE")
 
@@ -14,7 +15,7 @@ def published_row(folder: Path, link: str) -> str:
     Rows are in tables whose first column has the header `id`. InputError for an unknown file or row.
     """
     name, _, wanted = link.partition("#")
-    path = folder / name
+    path = folder / expanded(name, folder, "published")
     if not path.is_file():
         raise InputError(f"published: {link}: no file {path}; expected FILE.md#ROW")
     rows = dict(_rows(path.read_text(encoding="utf-8")))

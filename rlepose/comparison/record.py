@@ -14,7 +14,7 @@ from rlepose.comparison.state import State, state_of
 from rlepose.comparison.suite import Run, Suite
 from rlepose.config.config import Config
 from rlepose.models.cost import model_cost
-from rlepose.runtime.checkpoint import results_folder
+from rlepose.runtime.experiment import results_folder
 from rlepose.runtime.run_log import curve, read_history, read_json_lines
 from rlepose.validation.nme_evaluator import read_nme
 from rlepose.validation.validations import selecting_metric

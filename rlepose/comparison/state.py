@@ -13,8 +13,9 @@ from rlepose.config.tree import without_other_variants
 from rlepose.errors import InputError
 from rlepose.jobs.validate import METRICS_FILE, VALIDATION_FILE
 from rlepose.models.options import TopDownModelConfig
-from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.checkpoint_file import newest_whole
+from rlepose.runtime.experiment import results_folder
 from rlepose.validation.validations import calibration_name, default_selection
 
 # Options that change where or how fast a run computes, but not its result.

@@ -10,6 +10,7 @@ from rlepose.comparison.published import published_row
 from rlepose.config.config import Config
 from rlepose.config.reading import load_config, read_yaml, with_overrides
 from rlepose.errors import InputError
+from rlepose.paths import expanded
 from rlepose.runtime.experiment import Experiment
 
 _SUITE_KEYS = ("runs_in", "seeds", "calibration", "set", "validate_set", "columns", "rows")
@@ -137,7 +138,8 @@ def load_suite(
 ) -> Suite:
     """Read a suite file. `set` of the suite, then of a row, then `overrides` apply.
 
-    `cfg` and `published` are relative to the file; `runs_in` and paths in options to the working directory.
+    `cfg` and `published` are relative to the file; `runs_in` and paths in options to the working directory. In all of
+    them, `~` and `$NAME` are replaced.
 
         runs_in: exp/lspet64                  # default: the folder of the tables
         seeds: [0, 1, 2]                      # default [0]; the argument `seeds` replaces them
@@ -176,7 +178,7 @@ def load_suite(
         raise InputError(f"{path}: runs_in: expected the path of a folder, got {runs_in!r}")
     return Suite(
         path=path,
-        runs_in=Path(runs_in) if out is None else tables,
+        runs_in=Path(expanded(runs_in, source=f"{path}: runs_in")) if out is None else tables,
         out=tables,
         rows=tuple(rows.values()),
         seeds=tuple(dict.fromkeys(chosen)),
@@ -199,7 +201,7 @@ def _row(path: Path, where: str, entry: Any, calibration: bool) -> Row:
     for key in ("name", "after", "published"):
         if not isinstance(entry.get(key, ""), str):
             raise InputError(f"{path}: {where}{key}: expected text, got {entry[key]!r}")
-    cfg = Path(os.path.normpath(path.parent / entry["cfg"]))
+    cfg = Path(os.path.normpath(path.parent / expanded(entry["cfg"], path.parent, f"{path}: {where}cfg")))
     link = entry.get("published")
     return Row(
         name=entry.get("name", cfg.stem),

@@ -33,20 +33,22 @@ Numbers = Mapping[str, Mapping[str, Any]]
 
 
 def write_tables(suite: Suite, records: Records) -> str:
-    """Write results.csv (one line per run), results.md (one line per row) and results.png to `suite.out`, and
-    nme_curves.png if runs have an NME; return the text of results.md. Runs without a record are listed, not averaged.
+    """Print the table and then write it: results.csv (one line per run), results.md (one line per row) and results.png
+    in `suite.out`, and nme_curves.png if runs have an NME; return the text of results.md. Runs without a record are
+    listed, not averaged.
     """
     runs = suite.runs()
     finished = [run for run in runs if run.name in records.found]
     numbers = {run.name: _numbers(records.found[run.name]) for run in finished}
     known = list(dict.fromkeys(name for each in numbers.values() for name, value in each.items() if value is not None))
     names = _usual(known) if suite.columns is None else suite.columns
+    text = _markdown(suite, runs, numbers, records.missing, names, known)
+    print(text)
     suite.out.mkdir(parents=True, exist_ok=True)
     with (suite.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "seed", *names])
         writer.writerows([run.row.name, run.seed, *(numbers[run.name].get(name) for name in names)] for run in finished)
-    text = _markdown(suite, runs, numbers, records.missing, names, known)
     (suite.out / "results.md").write_text(text, encoding="utf-8")
     of_rows: dict[str, list[Record]] = {}
     for run in sorted(finished, key=lambda run: suite.rows.index(run.row)):

@@ -9,7 +9,7 @@ from rlepose.datasets.options import AugmentConfig, DataConfig
 from rlepose.errors import InputError
 from rlepose.losses.options import AnyLoss, RLEConfig
 from rlepose.models.options import AnyModel, TopDownModelConfig
-from rlepose.options import option, section
+from rlepose.options import option, path_option, section
 from rlepose.runtime.options import SystemConfig
 from rlepose.training.options import TrainConfig
 from rlepose.validation.options import EvalConfig
@@ -20,7 +20,7 @@ class Config:
     """A whole experiment."""
 
     name: str = option("", "folder of the experiment in `output_dir`; default: the name of the config file")
-    output_dir: str = option("exp", "folder of all experiments")
+    output_dir: str = path_option("exp", "folder of all experiments")
     data: DataConfig = section(DataConfig)
     augment: AugmentConfig = section(AugmentConfig)
     model: AnyModel = section(TopDownModelConfig)

@@ -6,13 +6,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlepose.config.config import Config, plain
-from rlepose.options import section_classes, section_fields
+from rlepose.options import PathSyntax, SectionField, section_classes, section_fields
 
 
 @functools.cache
 def option_types() -> Mapping[str, Any]:
     """Return the type of each option of each variant, by dotted name."""
-    return dict(_option_types((Config,), ""))
+    return {dotted: str if found.item.name == "name" else found.hint for dotted, found in _option_fields((Config,), "")}
+
+
+@functools.cache
+def path_options() -> Mapping[str, PathSyntax]:
+    """Return the syntax of each option that is a path, by dotted name; first those that others are relative to."""
+    found = {
+        dotted: found.item.metadata["path"]
+        for dotted, found in _option_fields((Config,), "")
+        if "path" in found.item.metadata
+    }
+    return dict(sorted(found.items(), key=lambda option: option[1].below is not None))
 
 
 def option_names() -> list[str]:
@@ -36,13 +47,13 @@ def differences(old: Config, new: Config) -> list[str]:
     return [f"{name}: {before[name]} -> {now[name]}" for name in before if before[name] != now.get(name, before[name])]
 
 
-def _option_types(classes: tuple[type, ...], prefix: str) -> Iterator[tuple[str, Any]]:
+def _option_fields(classes: tuple[type, ...], prefix: str) -> Iterator[tuple[str, SectionField]]:
     for name, found in section_fields(*classes).items():
         below = section_classes(found.hint)
         if below:
-            yield from _option_types(below, f"{prefix}{name}.")
+            yield from _option_fields(below, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str if name == "name" else found.hint
+            yield f"{prefix}{name}", found
 
 
 def _option_values(section: Any, prefix: str) -> Iterator[tuple[str, Any]]:

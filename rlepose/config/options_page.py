@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 import yaml
 
 from rlepose.config.config import Config
-from rlepose.options import default_of, section_classes, section_fields
+from rlepose.options import SectionField, default_of, section_classes, section_fields
 
 COMMAND = "python scripts/list_options.py"
 
@@ -22,6 +22,9 @@ def options_page() -> str:
         f"`{COMMAND}`; edit these files, not this page.\n\n"
         "In a YAML file, an option is a key of its section; on the command line, `--set section.key=value` changes it. "
         "Ranges include their bounds, except after >.\n\n"
+        "In paths, `~`, `$NAME` and `${NAME}` mean what they mean in a shell. They are replaced when a YAML file or "
+        "`--set` is read, so that checkpoints and `config.yaml` contain the paths that were used. A variable that is "
+        "not set is an error; a `$` in the name of a file or folder that exists is part of the name.\n\n"
         'Some sections have variants, and the section\'s `name` selects one. The column "only with" lists the variants '
         "that have an option; other variants reject it. If a file or `--set` selects another variant than its `base`, "
         "options that the base set for its own variant are dropped.\n\n"
@@ -45,7 +48,7 @@ def _section(classes: tuple[type, ...], default: type, prefix: str, only: str) -
             values, usual = ", ".join(f"`{name}`" for name in names.values()), names[default]
             limits, meaning = "", "selects one of the above"
         else:
-            values, usual = _type(found.hint), _default(found.item)
+            values, usual = _type(found), _default(found.item)
             limits, meaning = _range(found.item.metadata), found.item.metadata["meaning"]
         rows.append([f"`{dotted}`", *([", ".join(owners)] if names else []), values, f"`{usual}`", limits, meaning])
     text = [f"## {prefix.rstrip('.') or 'The experiment'}", " ".join(filter(None, [_summary(_base(classes)), only]))]
@@ -69,16 +72,23 @@ def _row(cells: list[str]) -> str:
     return "|" + "|".join(cell if cell == "---" else f" {_escaped(cell)} " for cell in cells) + "|"
 
 
-def _type(hint: Any) -> str:
-    """Return the type in words, as in YAML."""
+def _type(found: SectionField) -> str:
+    """Return the type of an option in words, as in YAML."""
+    syntax, words = found.item.metadata.get("path"), _type_of_hint(found.hint)
+    return words if syntax is None or syntax.after else words.replace("text", "path")
+
+
+def _type_of_hint(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return ", or ".join([*(_type(argument) for argument in arguments if argument is not type(None)), "null"])
+        return ", or ".join(
+            [*(_type_of_hint(argument) for argument in arguments if argument is not type(None)), "null"]
+        )
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is tuple:
         count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} × "
-        return f"list of {count}{_type(arguments[0])}".replace("of list", "of lists").removesuffix("s") + "s"
+        return f"list of {count}{_type_of_hint(arguments[0])}".replace("of list", "of lists").removesuffix("s") + "s"
     if origin is dict:
         return "mapping"
     return {str: "text", int: "whole number", float: "number", bool: "true or false"}[hint]

@@ -15,6 +15,7 @@ from easydict import EasyDict
 from rlepose.config.config import Config
 from rlepose.config.contradictions import contradictions
 from rlepose.config.names import option_types
+from rlepose.config.path_values import expand_paths
 from rlepose.config.tree import (
     Sources,
     changeable_tree,
@@ -25,14 +26,15 @@ from rlepose.config.tree import (
     without_other_variants,
 )
 from rlepose.errors import InputError
+from rlepose.paths import expanded
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, its bases, and `section.key=value` overrides.
 
     The `name` of a section selects its variant. If a file or `--set` selects another variant than its base, the options
-    that only the base's variant has are dropped; options of a variant that is not selected are rejected. Raises
-    InputError for any error.
+    that only the base's variant has are dropped; options of a variant that is not selected are rejected. In paths, `~`
+    and `$NAME` are replaced (`expand_paths`). Raises InputError for any error.
     """
     path = Path(path)
     origin: dict[str, str] = {}
@@ -40,6 +42,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     tree.setdefault("name", path.stem)
     for text in overrides:
         _override(tree, text, origin)
+    expand_paths(tree, origin)
     return config_from_dict(tree, origin, str(path))
 
 
@@ -49,6 +52,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
     tree = changeable_tree(config)
     for text in overrides:
         _override(tree, text, origin)
+    expand_paths(tree, origin)
     return config_from_dict(tree, origin)
 
 
@@ -74,7 +78,9 @@ def _read_with_bases(path: Path, origin: dict[str, str], seen: tuple[Path, ...])
     if base is not None:
         if not isinstance(base, str):
             raise InputError(f"{path}: base: expected the path of one YAML file, got {base!r}")
-        merged = _read_with_bases(path.parent / base, origin, (*seen, path.resolve()))
+        merged = _read_with_bases(
+            path.parent / expanded(base, path.parent, f"{path}: base"), origin, (*seen, path.resolve())
+        )
     _merge(merged, tree, str(path), origin)
     return merged
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rlepose.options import option
+from rlepose.options import option, path_option
 
 MissingBoxes = Literal["joints", "picture", "leave_out"]
 
@@ -12,51 +12,61 @@ MissingBoxes = Literal["joints", "picture", "leave_out"]
 class DataConfig:
     """Pictures, labels, and the crops of persons."""
 
-    root: str = option("data/coco", "folder of the data set; the other paths are relative to it")
+    root: str = path_option("data/coco", "folder of the data set; the other paths are relative to it")
     format: Literal["coco", "h36m"] = option(
         "coco",
         "format of the annotation files. coco: 2-D keypoints; h36m: Human3.6M's joints with depth and cameras, JSON or "
         ".npz (docs/pose3d.md), for training 3-D models",
     )
-    train_annotations: str | tuple[str, ...] = option(
-        "annotations/person_keypoints_train2017.json", "annotation file to train on; coco: or a list of files"
+    train_annotations: str | tuple[str, ...] = path_option(
+        "annotations/person_keypoints_train2017.json",
+        "annotation file to train on; coco: or a list of files",
+        below="data.root",
     )
-    train_images: str | tuple[str, ...] = option(
-        "train2017", "folder of the training images; with a list of files, one folder for all or one for each"
+    train_images: str | tuple[str, ...] = path_option(
+        "train2017",
+        "folder of the training images; with a list of files, one folder for all or one for each",
+        below="data.root",
     )
     train_weights: tuple[float, ...] | None = option(
         None,
         "coco: how often the persons of each training file are drawn in an epoch, for example [1, 0.5]; null: once",
         above=0,
     )
-    extra_annotations: str | None = option(
-        None, "h36m: MPII JSON of persons without depth labels, who make up half of each training batch; null: none"
+    extra_annotations: str | None = path_option(
+        None,
+        "h36m: MPII JSON of persons without depth labels, who make up half of each training batch; null: none",
+        below="data.root",
     )
-    extra_images: str | None = option(None, "h36m: folder of the images for extra_annotations")
+    extra_images: str | None = path_option(None, "h36m: folder of the images for extra_annotations", below="data.root")
     extra_box_scale: float | None = option(
         None, "h36m: `box_scale` of the persons in extra_annotations; null: the same", above=0
     )
-    val_annotations: str = option("annotations/person_keypoints_val2017.json", "annotation file to validate on")
-    val_images: str = option("val2017", "folder of the validation images")
+    val_annotations: str = path_option(
+        "annotations/person_keypoints_val2017.json", "annotation file to validate on", below="data.root"
+    )
+    val_images: str = path_option("val2017", "folder of the validation images", below="data.root")
     group_key: str | None = option(
         None,
         "key of an image entry, in both files, that names its group, such as one person or film: a group that is in "
         "both files is rejected before training (docs/protocol.md); null: no check",
     )
-    detections: str | None = option(
-        None, "detected person boxes in the validation images, in COCO results format; null: none"
+    detections: str | None = path_option(
+        None, "detected person boxes in the validation images, in COCO results format; null: none", below="data.root"
     )
     detection_boxes: Literal["clipped", "unchanged"] = option(
         "clipped",
         "treatment of detected boxes: clipped like annotated ones (one pixel off the far edge, cut at the image "
         "border), or unchanged, as in the RLE authors' code",
     )
-    test_image_info: str = option(
-        "annotations/image_info_test-dev2017.json", "COCO image info JSON of the images for `--split test-dev`"
+    test_image_info: str = path_option(
+        "annotations/image_info_test-dev2017.json",
+        "COCO image info JSON of the images for `--split test-dev`",
+        below="data.root",
     )
-    test_images: str = option("test2017", "folder of the test images")
-    test_detections: str | None = option(
-        None, "detected person boxes in the test images, in COCO results format; null: none"
+    test_images: str = path_option("test2017", "folder of the test images", below="data.root")
+    test_detections: str | None = path_option(
+        None, "detected person boxes in the test images, in COCO results format; null: none", below="data.root"
     )
     category: str | tuple[str, ...] | None = option(
         None,
@@ -103,7 +113,7 @@ class DataConfig:
         "and read faster, but are smoother than crops in validation (docs/performance.md)",
         above=0,
     )
-    cache_dir: str | None = option(
+    cache_dir: str | None = path_option(
         None, "folder for cached crops and parsed annotations; null: `rlepose_cache` in `root`"
     )
     on_bad_image: Literal["error", "skip"] = option(

@@ -14,6 +14,7 @@ import cv2
 
 from rlepose.drawn_people.painting import Bytes
 from rlepose.errors import InputError
+from rlepose.outputs import Output, check_output
 
 SPREAD_FROM = 100  # number of work items from which all cores are used
 JPEG_QUALITY = 90
@@ -36,6 +37,7 @@ def make_once(root: Path, arguments: Mapping[str, Any], write: Callable[[], None
             f"{root}: already exists and was not made with the arguments {json.dumps(arguments)}; "
             "delete it or pass another --out"
         )
+    check_output(Output(root, "--out FOLDER"))
     root.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     write()

@@ -1,5 +1,6 @@
 """COCO's results format: predicted poses as arrays, and as the JSON file for COCO's server."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -103,8 +104,13 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically, and create its folder: a killed process leaves no incomplete file."""
+    """Write a file atomically, and create its folder: a killed process or a full disk leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(content)
-    aside.replace(path)
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise

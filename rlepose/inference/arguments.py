@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlepose.errors import InputError
+from rlepose.paths import expanded
 
 
-def check_opening(checkpoint: object, overrides: object) -> None:
-    """InputError unless `checkpoint` is a path and `overrides` a list of texts."""
+def checkpoint_to_open(checkpoint: object, overrides: object) -> Path:
+    """Return the path `checkpoint`, expanded; InputError unless it is a path and `overrides` a list of texts."""
     if not isinstance(checkpoint, str | Path):
         raise InputError(f"checkpoint: expected the path of a file that training wrote, got {checkpoint!r}")
     if (
@@ -16,3 +17,4 @@ def check_opening(checkpoint: object, overrides: object) -> None:
         or not all(isinstance(text, str) for text in overrides)
     ):
         raise InputError(f"overrides: expected a list of 'section.key=value', got {overrides!r}")
+    return Path(expanded(checkpoint))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rlepose.errors import InputError, first_line
 from rlepose.inference.boxes import Boxes
+from rlepose.paths import expanded
 
 _PERSON = 1  # in COCO's numbering, which all of torchvision's detectors use
 _FAMILIES = ("fasterrcnn", "fcos", "retinanet", "ssd")
@@ -55,6 +56,7 @@ def _load(name: str, weights: str) -> Any:
     names = [model for model in list_models(module=detection) if model.startswith(_FAMILIES)]
     if name not in names:
         raise InputError(f"detector: unknown detector '{name}'; choose one of {', '.join(names)}")
+    weights = expanded(weights)
     if Path(weights).suffix in (".pth", ".pt"):
         model = get_model(name, weights=None, weights_backbone=None)
         try:

@@ -11,7 +11,7 @@ from rlepose.datasets.formats.h36m import METRIC_JOINTS
 from rlepose.datasets.lifting_codec import inputs_of
 from rlepose.errors import InputError
 from rlepose.evaluation.results import refuse_nonfinite
-from rlepose.inference.arguments import check_opening
+from rlepose.inference.arguments import checkpoint_to_open
 from rlepose.pose.geometry import Floats
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import choose_device
@@ -41,10 +41,10 @@ class Lifter:
     """
 
     def __init__(self, checkpoint: str | Path, device: str = "auto", overrides: Sequence[str] = ()) -> None:
-        check_opening(checkpoint, overrides)
-        loaded = load_checkpoint(checkpoint)
+        path = checkpoint_to_open(checkpoint, overrides)
+        loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
-        self._model = open_lifter(checkpoint, self.config, loaded, choose_device(self.config.system.device))
+        self._model = open_lifter(path, self.config, loaded, choose_device(self.config.system.device))
 
     def predict(self, keypoints: ArrayLike, focal: ArrayLike, principal: ArrayLike) -> tuple[Floats, Floats | None]:
         """Return joints relative to the root, and a standard deviation for each coordinate.

@@ -12,6 +12,7 @@ from rlepose.datasets.images import MAX_PIXELS, read_image, to_8_bits
 from rlepose.errors import InputError, first_line
 from rlepose.inference.films import is_film, is_folder, is_video, open_film
 from rlepose.inference.input_picture import InputPicture
+from rlepose.paths import expanded
 
 PICTURE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"),
@@ -28,6 +29,11 @@ class Folder(NamedTuple):
 
     pictures: list[Path]
     skipped: list[str]
+
+
+def with_path_expanded(images: Images) -> Images:
+    """Return the input with `~` and `$NAME` replaced if it is one path; in a list, `frames_of` replaces them."""
+    return expanded(images) if isinstance(images, str | Path) else images
 
 
 def frames_of(images: Images, max_pixels: int = MAX_PIXELS, bits: int = 16) -> Iterator[InputPicture]:
@@ -51,7 +57,7 @@ def frames_of(images: Images, max_pixels: int = MAX_PIXELS, bits: int = 16) -> I
     elif isinstance(images, Sequence):
         for number, image in enumerate(images):
             if isinstance(image, str | Path):
-                yield from _frames_of_file(Path(image), number, max_pixels, bits)
+                yield from _frames_of_file(image, number, max_pixels, bits)
             else:
                 yield _frame_of_pixels(image, f"picture {number}", bits)._replace(number=number)
     else:
@@ -79,9 +85,10 @@ def _why_skipped(file: Path) -> str:
     return "its name does not end as a picture's; rename it if it is one"
 
 
-def _frames_of_file(path: Path, number: int, max_pixels: int, bits: int) -> Iterator[InputPicture]:
+def _frames_of_file(given: str | Path, number: int, max_pixels: int, bits: int) -> Iterator[InputPicture]:
     """Yield a picture, or the frames of a film that is one of several inputs."""
     try:
+        path = Path(expanded(given))
         if is_film(path):
             with open_film(path, max_pixels) as film:
                 for picture in film:
@@ -90,7 +97,7 @@ def _frames_of_file(path: Path, number: int, max_pixels: int, bits: int) -> Iter
             pixels = read_image(path, upright=True, max_pixels=max_pixels, bits=bits)
             yield InputPicture(str(path), pixels, number=number)
     except InputError as error:
-        yield InputPicture(str(path), None, str(error), number)
+        yield InputPicture(str(given), None, str(error), number)
 
 
 def _frame_of_pixels(image: Any, name: str, bits: int) -> InputPicture:

@@ -18,13 +18,13 @@ from rlepose.datasets.formats.box_table import NO_CATEGORY
 from rlepose.datasets.images import warp_crop
 from rlepose.errors import InputError
 from rlepose.evaluation.results import pose_scores, refuse_nonfinite
-from rlepose.inference.arguments import check_opening
+from rlepose.inference.arguments import checkpoint_to_open
 from rlepose.inference.boxes import NO_BOXES, Boxes, BoxSource, GivenBoxes, PersonDetector, box_source, inside_picture
 from rlepose.inference.cut_off import CutOff, cut_off
 from rlepose.inference.detector import Detector
 from rlepose.inference.films import is_film, is_folder
 from rlepose.inference.input_picture import InputPicture
-from rlepose.inference.media import MAX_PIXELS, Images, folder_of, frames_of
+from rlepose.inference.media import MAX_PIXELS, Images, folder_of, frames_of, with_path_expanded
 from rlepose.inference.poses import PersonPose, PicturePoses
 from rlepose.losses.pose_density import PoseDensity, ResidualDensity
 from rlepose.pose.codec import joint_scores
@@ -73,9 +73,8 @@ class Predictor:
         max_pixels: int = MAX_PIXELS,
         min_score: CutOff = 0.0,
     ) -> None:
-        check_opening(checkpoint, overrides)
+        path = checkpoint_to_open(checkpoint, overrides)
         _check_pictures(detector, max_pixels)
-        path = Path(checkpoint)
         loaded = load_checkpoint(path)
         self.config = with_overrides(loaded.config, [f"system.device={device}", *overrides])
         self.skeleton = loaded.skeleton
@@ -102,7 +101,7 @@ class Predictor:
 
         Raises InputError for other images or boxes, and if the only picture cannot be read.
         """
-        found = []
+        images, found = with_path_expanded(images), []
         for picture, poses in self.stream(images, boxes):
             if picture.pixels is None and _is_one_picture(images):
                 raise InputError(picture.problem)
@@ -119,6 +118,7 @@ class Predictor:
 
         A batch is filled with the persons of successive pictures. Every picture is decoded once.
         """
+        images = with_path_expanded(images)
         find = box_source(boxes, _count(images), _is_one_film(images), self._detect)
         waiting: list[_Waiting] = []
         for picture in frames_of(images, self.max_pixels, self.config.data.bit_depth or 16):

@@ -12,7 +12,8 @@ from rlepose.export.formats import FORMATS, require
 from rlepose.export.parity import TOLERANCE, Difference, difference
 from rlepose.export.quantize import quantize
 from rlepose.jobs.to_export import to_export
-from rlepose.runtime.checkpoint import Checkpoint, results_folder
+from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.experiment import exports_folder
 
 log = logging.getLogger(__name__)
 
@@ -68,4 +69,4 @@ def export_checkpoint(
 
 def _default_out(path: Path, precision: Precision, suffix: str) -> Path:
     name = path.stem if precision == "float32" else f"{path.stem}_{precision}"
-    return results_folder(path).with_name("export") / f"{name}{suffix}"
+    return exports_folder(path) / f"{name}{suffix}"

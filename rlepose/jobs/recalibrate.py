@@ -73,10 +73,6 @@ def recalibrate_checkpoint(
     observations, before = judge(evaluator, compared, likelihood)
     after_observations, after = judge(evaluator, dataclasses.replace(compared, sigma=sigma), likelihood)
     if ranks.is_main:
-        checkpoint = dataclasses.replace(checkpoint, recalibration=recalibration)
-        if config.loss == checkpoint.config.loss:
-            checkpoint = dataclasses.replace(checkpoint, spread=torch.from_numpy(model.spread))
-        save_checkpoint(to, checkpoint)
         log.info("fitted on %d persons of %s", num_fitted, fitting.evaluator.path)
         log.info("evaluated on %d others of %s", len(compared.risk), evaluator.path)
         log.info("%-22s %10s %10s", "", "before", "after")
@@ -89,10 +85,14 @@ def recalibrate_checkpoint(
                 num_fitted,
                 method,
             )
+        checkpoint = dataclasses.replace(checkpoint, recalibration=recalibration)
+        if config.loss == checkpoint.config.loss:
+            checkpoint = dataclasses.replace(checkpoint, spread=torch.from_numpy(model.spread))
+        save_checkpoint(to, checkpoint)
+        log.info("checkpoint      %s", to)
         curves = {"before": observations, f"after ({method})": after_observations}
         save_figure(out / "recalibration.png", reliability_figure(curves))
         log.info("diagram         %s", out / "recalibration.png")
-        log.info("checkpoint      %s", to)
     return {"before": before["overall"], "after": after["overall"]}
 
 

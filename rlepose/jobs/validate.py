@@ -1,17 +1,21 @@
 """Validate a checkpoint: metrics, COCO results, pictures, and calibration."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rlepose.config.config import Config
-from rlepose.drawing.overlays import Picture, write_picture
+from rlepose.drawing.overlays import write_picture
 from rlepose.errors import InputError
-from rlepose.evaluation.results import write_json
+from rlepose.evaluation.results import write_json, write_whole
 from rlepose.export.onnx_model import OnnxModel
 from rlepose.models.options import LiftingModelConfig
+from rlepose.pose.geometry import Floats
+from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.checkpoint import Checkpoint
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.origin import origin
@@ -49,8 +53,9 @@ def validate_checkpoint(
 
     Writes metrics.json, validation.json (the origin of the metrics), the poses (COCO results, or 3-D joints) and
     pictures. With `calibration`, for ground-truth boxes, also calibration.json and its figures, and the calibration in
-    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. With `onnx`, a file exported
-    from the checkpoint predicts in its place. InputError if something requested is not available.
+    the checkpoint's model card; with `eval.nme_reference`, nme.json and nme_curve.png. All numbers are logged before
+    the first file is written, so that a full disk costs no numbers. With `onnx`, a file exported from the checkpoint
+    predicts in its place. InputError if something requested is not available.
     """
     if calibration and "gt" not in boxes:
         raise InputError(
@@ -62,40 +67,52 @@ def validate_checkpoint(
     validations = [validation_of(path, config, checkpoint, of_boxes, ranks) for of_boxes in boxes]
     likelihood = model.likelihood if calibration else None
     metrics: dict[str, Any] = {}
-    uncertainty: dict[str, float | None] = {}
+    report: dict[str, Any] | None = None
+    files: list[Callable[[], None]] = []  # to write once all numbers are logged
     for validation in validations:
         new, results, poses = validation.run(model)
         metrics |= new
         if results is not None:
             evaluator = validation.evaluator
-            evaluator.write(out, results)
+            files.append(partial(evaluator.write, out, results))
             if isinstance(evaluator, CocoEvaluator) and evaluator.nme is not None:
-                write_nme(out, evaluator.nme.evaluate(poses, evaluator.rows(poses)))
-            _draw_persons(out, evaluator, evaluator.pictures(poses, model.spread, config.eval.pictures))
+                files.append(partial(write_nme, out, evaluator.nme.evaluate(poses, evaluator.rows(poses))))
+            files.append(partial(_draw_persons, out, evaluator, poses, model.spread, config.eval.pictures))
             if likelihood is not None and evaluator.prefix == "gt":
                 observations, report = judge_uncertainty(evaluator, poses, likelihood)
-                write_calibration(out, observations, report, likelihood, evaluator)
-                uncertainty = calibration_metrics(report)
-                metrics |= {calibration_name(config, name): value for name, value in uncertainty.items()}
+                files.append(partial(write_calibration, out, observations, report, likelihood, evaluator))
+                measured = calibration_metrics(report)
+                metrics |= {calibration_name(config, name): value for name, value in measured.items()}
     if ranks.is_main:
+        log.info("%s", validations[0].evaluator.format_table(metrics))
+        if report is not None:
+            log.info("%s", format_calibration(report))
         about = out / VALIDATION_FILE
         about.unlink(missing_ok=True)  # if it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
+        for write in files:
+            write()
         persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
         left_out = {validation.evaluator.prefix: dict(validation.table.left_out) for validation in validations}
         write_json(
             about, {"config": config.to_dict(), "persons": persons, "left_out": left_out, "origin": origin(ranks)}
         )
         log.info("results         %s", out)
-        log.info("%s", validations[0].evaluator.format_table(metrics))
-        if uncertainty:
-            log.info("%s", format_calibration(uncertainty))
-            card = card_path(path)
-            if card.exists() and onnx is None:
-                measured_on = Path(config.data.root) / config.data.val_annotations
-                text = with_calibration(card.read_text(encoding="utf-8"), uncertainty, measured_on)
-                card.write_text(text, encoding="utf-8")
+        if report is not None and onnx is None:
+            _add_to_card(card_path(path), calibration_metrics(report), config)
     return metrics
+
+
+def _add_to_card(card: Path, measured: dict[str, float | None], config: Config) -> None:
+    """Write the calibration into a checkpoint's model card, if it has one and its folder is not read-only."""
+    if not card.exists():
+        return
+    measured_on = Path(config.data.root) / config.data.val_annotations
+    text = with_calibration(card.read_text(encoding="utf-8"), measured, measured_on)
+    try:
+        write_whole(card, text.encode())
+    except OSError as error:
+        log.warning("%s: stays as it is, without the calibration (%s)", card, error.strerror)
 
 
 def open_for_validation(
@@ -133,7 +150,8 @@ def validation_of(path: Path, config: Config, checkpoint: Checkpoint, boxes: str
     return validation
 
 
-def _draw_persons(out: Path, evaluator: Evaluator[Any], picture: Picture | None) -> None:
+def _draw_persons(out: Path, evaluator: Evaluator[Any], poses: Poses, spread: Floats, count: int) -> None:
+    picture = evaluator.pictures(poses, spread, count)
     if picture is not None:
         write_picture(out / f"persons_{evaluator.prefix}.png", picture)
         log.info("pictures        %s", out / f"persons_{evaluator.prefix}.png")

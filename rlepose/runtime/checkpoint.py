@@ -68,8 +68,8 @@ def tree_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint with `write_tree`."""
-    write_tree(path, tree_of(checkpoint))
+    """Write a checkpoint, for commands that write one to `--to`."""
+    write_tree(path, tree_of(checkpoint), option="--to FILE")
 
 
 def load_checkpoint(path: str | Path, whole: bool = False) -> Checkpoint:
@@ -115,9 +115,3 @@ def _config_of(tree: dict[str, Any], version: Any, path: str | Path) -> Config:
     if version <= 2:  # each section had the options of all its variants
         tree = without_other_variants(tree)
     return config_from_dict(tree, source=str(path))
-
-
-def results_folder(path: Path) -> Path:
-    """Return the folder for results of a checkpoint: results/ beside checkpoints/, or beside a file elsewhere."""
-    folder = path.absolute().parent
-    return (folder.parent if folder.name == "checkpoints" else folder) / "results"

@@ -18,10 +18,13 @@ log = logging.getLogger(__name__)
 _LONGEST_REASON = 200  # characters of a line in which torch lists weights
 
 
-def write_tree(path: Path, tree: dict[str, Any], previous: Path | None = None) -> None:
+def write_tree(
+    path: Path, tree: dict[str, Any], previous: Path | None = None, option: str = "output_dir=FOLDER"
+) -> None:
     """Write a checkpoint's tree atomically: after any failure, the existing file is still complete.
 
-    previous: new path of the existing file; None to replace it. Raises InputError for errors of the file system.
+    previous: new path of the existing file; None to replace it. option: of the running command, that chooses another
+    place. Raises InputError for errors of the file system.
     """
     aside = path.with_name(path.name + ".tmp")
     try:
@@ -42,7 +45,8 @@ def write_tree(path: Path, tree: dict[str, Any], previous: Path | None = None) -
             aside.unlink(missing_ok=True)
         kept = f"; the previous {path} is still there" if path.exists() else ""
         raise InputError(
-            f"{path}: cannot write the checkpoint ({refusal}){kept}; free some space, or set output_dir=FOLDER"
+            f"{path}: cannot write the checkpoint ({refusal}){kept}; free some space, or choose another place with "
+            f"{option}"
         ) from error
 
 

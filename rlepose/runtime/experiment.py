@@ -140,3 +140,14 @@ class Experiment:
 
     def _is_experiment(self) -> bool:
         return (self.folder / "config.yaml").exists()
+
+
+def results_folder(checkpoint: Path) -> Path:
+    """Return the folder for results of a checkpoint: results/ beside checkpoints/, or beside a file elsewhere."""
+    folder = checkpoint.absolute().parent
+    return (folder.parent if folder.name == "checkpoints" else folder) / "results"
+
+
+def exports_folder(checkpoint: Path) -> Path:
+    """Return the folder for exports of a checkpoint: export/ beside its results."""
+    return results_folder(checkpoint).with_name("export")

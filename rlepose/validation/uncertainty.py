@@ -1,7 +1,6 @@
 """Evaluate the uncertainty of a model: from predictions to the calibration report and its figures."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,11 @@ def calibration_metrics(report: dict[str, Any]) -> dict[str, Any]:
     return {name: report["overall"][name] for name in CALIBRATION_METRICS if name in report["overall"]}
 
 
-def format_calibration(numbers: Mapping[str, float | None]) -> str:
-    """Format the numbers of `calibration_metrics`, one per line."""
-    lines = [f"{name:<26}" + (f"{'–':>9}" if value is None else f"{value:9.4f}") for name, value in numbers.items()]
+def format_calibration(report: dict[str, Any]) -> str:
+    """Format how wrong joints of each score are, and `calibration_metrics`, one per line."""
+    numbers = calibration_metrics(report)
+    lines = [format_score_table(report["scores"])] if report.get("scores") else []
+    lines += [f"{name:<26}" + (f"{'–':>9}" if value is None else f"{value:9.4f}") for name, value in numbers.items()]
     return "\n".join(lines)
 
 
@@ -90,10 +91,8 @@ def write_calibration(
     likelihood: LocationScale,
     evaluator: Evaluator[Any],
 ) -> None:
-    """Write calibration.json and three figures to `out`, and log how wrong joints of each score are."""
+    """Write calibration.json and three figures to `out`."""
     write_json(out / "calibration.json", report)
-    if report.get("scores"):
-        log.info("%s", format_score_table(report["scores"]))
     figures = {
         "reliability": reliability_figure({"all joints": observations}),
         "risk_coverage": risk_coverage_figure({"by confidence": report}, evaluator.risk),

@@ -118,7 +118,7 @@ def test_what_a_run_left_tells_how_far_it_is(suite: Suite) -> None:
     state = state_of(dataclasses.replace(run, validation=dataclasses.replace(run.validation, eval=other)))
     assert (state.progress, state.detail) == ("trained", "validated with other options (eval.flip_test: True -> False)")
 
-    later = (results / "metrics.json").stat().st_mtime + 1
+    later = (results / "validation.json").stat().st_mtime + 1
     os.utime(best, (later, later))
     assert state_of(run).progress == "trained", "the numbers are of an earlier checkpoint"
 

@@ -12,13 +12,9 @@ from rlepose.losses import build_criterion
 from rlepose.models.options import RegressionHeadConfig
 from rlepose.models.pose_model import build_model
 from rlepose.pose.skeleton import COCO, skeleton_from_names
-from rlepose.runtime.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    results_folder,
-    save_checkpoint,
-)
+from rlepose.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rlepose.runtime.checkpoint_file import load_state
+from rlepose.runtime.experiment import results_folder
 from rlepose.runtime.trained_model import network_from_checkpoint
 
 

@@ -18,8 +18,9 @@ from rlepose.jobs.export import export_checkpoint
 from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.pose.skeleton import H36M, H36M_ROOT
-from rlepose.runtime.checkpoint import load_checkpoint, results_folder
+from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.distributed import Ranks
+from rlepose.runtime.experiment import results_folder
 from tests.training.running import experiment_of, trainer_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

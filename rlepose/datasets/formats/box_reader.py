@@ -17,6 +17,7 @@ from rlepose.datasets.formats.file_names import ByFileName
 from rlepose.datasets.formats.json_file import read_file, read_json
 from rlepose.datasets.persons import counted
 from rlepose.errors import InputError, first_line
+from rlepose.paths import expanded
 from rlepose.pose.geometry import Floats
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
     """
     if not is_box_file(given):
         return _table_of("boxes", list(given) if isinstance(given, Iterator) else given, ids)
-    path = Path(given)  # type: ignore[arg-type]
+    path = Path(expanded(given))  # type: ignore[arg-type]
     if path.suffix.lower() == ".npy":
         return _table_of(str(path), _load_npy(path), ids)
     return _table_of(str(path), read_json(path, "box file", "check the path"), ids)
