@@ -93,6 +93,10 @@ def _is_first_to_print(text: str | None, rank: str) -> bool:
         place = "/".join(environment.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))
         key = f"rlepose/{place}/{environment.get('GROUP_RANK')}"
         first_of_all = store.add(key, 1) == 1
-        return first_of_all if text is None else store.add(key + hashlib.sha256(text.encode(errors="replace")).hexdigest(), 1) == 1
+        return (
+            first_of_all
+            if text is None
+            else store.add(key + hashlib.sha256(text.encode(errors="replace")).hexdigest(), 1) == 1
+        )
     except Exception:  # torchrun is gone, or its environment is another's: a message twice is better than none
         return True

@@ -1,11 +1,14 @@
 """Which of several ranks under torchrun prints a message."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+REPOSITORY = Path(__file__).parents[2]
 
 # The ranks stay until both are through, so that torchrun ends neither before the other's message.
 PROGRAM = """
@@ -40,7 +43,8 @@ def printed(tmp_path: Path) -> Printed:
         program.write_text(PROGRAM.format(body=body))
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
         command = [sys.executable, *launcher, str(program), str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True).stderr
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
 
     return run
 
