@@ -20,7 +20,7 @@ from rlepose.runtime.precision import Precision
 from rlepose.runtime.trained_lifter import TrainedLifter
 from rlepose.runtime.trained_model import TrainedModel
 from rlepose.tasks.lifting_step import LiftingStep
-from rlepose.tasks.model_card import card_path, model_card
+from rlepose.tasks.model_card import model_card
 from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.task import Resumed, Task, Validated
 from rlepose.validation.validation import Validation
@@ -128,11 +128,10 @@ class PoseTask(Task):
             self.precision = Precision(getattr(torch, begun_in), "the run began in it")
             self.step.precision = self.precision.dtype
 
-    def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
+    def card(self, metrics: dict[str, Any], epoch: int) -> str:
         tables = {"training": self.table, "validation": self.validation.table}
         persons = {use: (len(table), table.left_out) for use, table in tables.items()}
-        card = model_card(self.config, self.skeleton, metrics, epoch, persons)
-        card_path(checkpoint).write_text(card, encoding="utf-8")
+        return model_card(self.config, self.skeleton, metrics, epoch, persons)
 
     @property
     def num_persons(self) -> dict[str, int]:

@@ -156,8 +156,8 @@ class Task(ABC):
         """Restore the output of `progress`; state that an older version did not store is left unchanged."""
 
     @abstractmethod
-    def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        """Write the model card of the best checkpoint. epoch: number of finished epochs."""
+    def card(self, metrics: dict[str, Any], epoch: int) -> str:
+        """Return the model card of a checkpoint with these metrics, in Markdown. epoch: number of finished epochs."""
 
     @property
     @abstractmethod
