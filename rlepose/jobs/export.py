@@ -62,8 +62,8 @@ def export_checkpoint(
     log.info("compared with the model on %d %s: %s", len(given.inputs), given.called, found)
     if precision != "float32":
         log.warning(
-            "accuracy        %s rounds the network's numbers; how much accuracy that costs depends on the network and has "
-            "not been measured: %s",
+            "accuracy        %s rounds the network's numbers; how much accuracy that costs depends on the network and "
+            "has not been measured: %s",
             precision,
             f"run rlepose validate --checkpoint {path} --onnx {out}, and the same without --onnx to compare"
             if file_format == "onnx"
