@@ -159,6 +159,7 @@ class Trainer:
         path = self.ranks.on_main(self._newest)
         before = self.task.read_checkpoint(path)
         self.state.resume(path, before, self.ranks, self.task.order)
+        self.nonfinite.changed_data = before.changed_data
         self.task.take_up(before.tree["progress"])
 
     def _newest(self) -> Path:
