@@ -84,7 +84,7 @@ def overview(prog: str) -> str:
 
 
 def _run_program(arguments: Sequence[str]) -> None:
-    prog = "python -m rlepose" if Path(sys.argv[0]).name == "__main__.py" else "rlepose"
+    prog = "python -m rlepose" if Path(sys.argv[0]).name in ("__main__.py", Path(__file__).name) else "rlepose"
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         show(overview(prog))
@@ -112,3 +112,7 @@ def _run_command(command: Command, prog: str, typed: str, arguments: Sequence[st
         code = command.run(args)
     if code:
         sys.exit(code)
+
+
+if __name__ == "__main__":  # `python -m rlepose.cli`, which would otherwise do nothing without a word
+    main()

@@ -175,8 +175,9 @@ def test_the_first_lines_of_a_script_say_what_its_help_says(script: str) -> None
     assert docstring.split() == description.split()
 
 
-def test_python_runs_the_package_as_the_program() -> None:
-    command = [sys.executable, "-m", "rlepose", "train", "--cfg", "a.yaml", "--profile", "0"]
+@pytest.mark.parametrize("module", ["rlepose", "rlepose.cli"])
+def test_python_runs_the_package_as_the_program(module: str) -> None:
+    command = [sys.executable, "-m", module, "train", "--cfg", "a.yaml", "--profile", "0"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"COLUMNS": "200"})
     assert result.returncode == 2
     assert result.stderr.endswith("python -m rlepose train: error: --profile: expected at least 1 step\n")

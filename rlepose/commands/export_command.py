@@ -15,7 +15,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="number format; int8 is for ONNX and needs the training data",
+        help="number format; int8 is for ONNX, needs the training data, and may cost accuracy, which `rlepose validate "
+        "--onnx FILE` measures",
     )
     parser.add_argument("--out", type=a_path, help="file to write; default: in export/ beside checkpoints/")
     add_overrides(parser)

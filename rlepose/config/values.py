@@ -31,6 +31,8 @@ def _as_type(value: Any, hint: Any) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError("a mapping {name: value}")
+        if any(item is None and ":" in str(key) for key, item in value.items()):  # as YAML reads {name:value}
+            raise ValueError("a mapping {name: value}, with a space after the colon")
         return {key: item if arguments[1] is Any else _as_type(item, arguments[1]) for key, item in value.items()}
     if hint is float:
         return _number(value)

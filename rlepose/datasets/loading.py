@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from rlepose.datasets.batches import EvalBatches, TrainBatches
 from rlepose.datasets.crops import PoseDataset, collate
-from rlepose.datasets.worker_room import check_room
+from rlepose.datasets.worker_room import check_room, warn_of_cores
 from rlepose.errors import MachineError, first_line
 
 _PREFETCH = 2  # batches that each worker loads ahead
@@ -51,6 +51,10 @@ class WatchedLoader(DataLoader[Any]):
         super().__init__(*args, **options)
         self.limit_s = limit_s
         self._workers: list[BaseProcess] = []
+
+    def check_worker_number_rationality(self) -> None:
+        """Log a warning if there are more workers than cores; torch's own neither names the option nor counts ranks."""
+        warn_of_cores(self.num_workers)
 
     def __iter__(self) -> Any:
         if not self.num_workers:

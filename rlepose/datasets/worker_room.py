@@ -1,5 +1,6 @@
-"""What processes that load pictures need of the machine before they can send a batch: shared memory, and sockets."""
+"""What processes that load pictures need of the machine: shared memory and sockets to send batches, and cores."""
 
+import logging
 import math
 import os
 import sys
@@ -8,6 +9,8 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 
 from rlepose.errors import InputError
+
+log = logging.getLogger(__name__)
 
 _SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it, whatever the program
 _SOCKET_NAME = "/pymp-12345678/listener-12345678"  # below the temporary folder, as multiprocessing names it
@@ -31,6 +34,20 @@ def check_room(workers: int, prefetch: int, batches: int, batch_bytes: int) -> N
         _check_shared_memory(workers, prefetch, batches, batch_bytes)
 
 
+def warn_of_cores(workers: int) -> None:
+    """Log a warning if this many workers on each rank of this machine are more than its cores."""
+    ranks = _ranks_here()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers * ranks > cores:
+        of_ranks = f" on each of {ranks} ranks" if ranks > 1 else ""
+        log.warning(
+            "system.workers=%d%s: more processes load pictures than there are cores (%d), which takes memory and helps "
+            "only where the disk or network is slow; else set system.workers=%d",
+            *(workers, of_ranks, cores, cores // ranks),
+            extra={"once": "workers"},
+        )
+
+
 def shared_memory_left() -> float:
     """Bytes that are free in shared memory, infinite where it has no limit; InputError where it cannot be used."""
     try:
@@ -47,7 +64,7 @@ def shared_memory_left() -> float:
 
 
 def _check_shared_memory(workers: int, prefetch: int, batches: int, batch_bytes: int) -> None:
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's; all of them take from the same memory
+    ranks = _ranks_here()  # all of them take from the same memory
     count = min(workers * prefetch + _AT_WORK, batches)
     needed, left = ranks * count * batch_bytes, shared_memory_left()
     if needed <= left:
@@ -60,6 +77,10 @@ def _check_shared_memory(workers: int, prefetch: int, batches: int, batch_bytes:
         f"(docker run --shm-size={_gibibytes(needed)}g, or --ipc=host), set system.workers={fit}, "
         "or take smaller batches"
     )
+
+
+def _ranks_here() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's
 
 
 def _gibibytes(needed: float) -> int:

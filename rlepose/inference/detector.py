@@ -58,11 +58,16 @@ def _load(name: str, weights: str) -> Any:
         raise InputError(f"detector: unknown detector '{name}'; choose one of {', '.join(names)}")
     weights = expanded(weights)
     if Path(weights).suffix in (".pth", ".pt"):
+        if not Path(weights).is_file():
+            raise InputError(f"detector: no such file of weights: {weights}; correct the path (--detector-weights)")
         model = get_model(name, weights=None, weights_backbone=None)
         try:
             model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:  # loading a broken file can raise nearly anything
-            raise InputError(f"detector: {weights} contains no weights of {name} ({first_line(error)})") from error
+            raise InputError(
+                f"detector: {weights} contains no weights of {name} ({first_line(error)}); give those of this "
+                "detector, or name theirs (--detector)"
+            ) from error
         return model
     known = get_model_weights(name)
     if weights not in known.__members__:

@@ -62,7 +62,14 @@ def export_checkpoint(
     unchecked.replace(out)
     log.info("compared with the model on %d %s: %s", len(given.inputs), given.called, found)
     if precision != "float32":
-        log.info("accuracy        to measure the effect, run `rlepose validate`, with --onnx for an ONNX file")
+        log.warning(
+            "accuracy        %s rounds the network's numbers; how much accuracy that costs depends on the network and "
+            "has not been measured: %s",
+            precision,
+            f"run rlepose validate --checkpoint {path} --onnx {out}, and the same without --onnx to compare"
+            if file_format == "onnx"
+            else f"export with --format onnx --precision {precision}, and run rlepose validate with --onnx",
+        )
     log.info("exported        %s (%.1f MB)", out, out.stat().st_size / 1e6)
     return found
 

@@ -17,11 +17,12 @@ from rlepose.models.options import LiftingModelConfig
 from rlepose.pose.geometry import Floats
 from rlepose.pose.pose_arrays import Poses
 from rlepose.runtime.checkpoint import Checkpoint
+from rlepose.runtime.checkpoint_file import card_path
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.origin import origin
 from rlepose.runtime.trained_lifter import TrainedLifter, open_lifter
 from rlepose.runtime.trained_model import TrainedModel, open_checkpoint
-from rlepose.tasks.model_card import card_path, with_calibration
+from rlepose.tasks.model_card import with_calibration
 from rlepose.validation.coco_evaluator import CocoEvaluator
 from rlepose.validation.evaluator import Evaluator
 from rlepose.validation.nme_evaluator import write_nme

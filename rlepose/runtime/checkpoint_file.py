@@ -50,6 +50,11 @@ def write_tree(
         ) from error
 
 
+def card_path(checkpoint: Path) -> Path:
+    """Return the path of a checkpoint's model card."""
+    return checkpoint.with_suffix(".md")
+
+
 def check_checkpoint(path: Path) -> None:
     """Raise InputError unless the file is complete: all of its content has the stored checksum and length.
 

@@ -1,13 +1,15 @@
 """The folder of an experiment: exp/<name>/."""
 
+import contextlib
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
@@ -94,28 +96,50 @@ class Experiment:
     def alone(self) -> Iterator[None]:
         """Keep other processes from using the folder; InputError if another run uses it.
 
-        The lock belongs to this process: it ends with the process, and loader workers do not inherit it.
+        The lock belongs to this process: it ends with the process, and loader workers do not inherit it. After an error
+        before `open`, the lock and the folders that were made for it are removed.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = self._lock.open("a+")
-        except OSError as error:  # for example a file of this name, or a read-only file system
-            raise InputError(
-                f"{self.folder}: cannot write there ({error.strerror}); set output_dir to a writable folder"
-            ) from error
-        with lock as file:
+        made = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        with self._locked():
+            try:
+                yield
+            except BaseException:
+                if not self._content():
+                    self._lock.unlink()
+                    with contextlib.suppress(OSError):  # another run has begun below one of them
+                        for folder in made:
+                            folder.rmdir()
+                raise
+
+    def _locked(self) -> IO[str]:
+        """Return the open lock file, locked by this process; make the folder if it does not exist."""
+        while True:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                file = self._lock.open("a+")
+            except FileNotFoundError:  # another run has removed its folder meanwhile
+                if self.folder.is_symlink():  # a link to nothing
+                    raise
+                continue
+            except OSError as error:  # for example a file of this name, or a read-only file system
+                raise InputError(
+                    f"{self.folder}: cannot write there ({error.strerror}); set output_dir to a writable folder"
+                ) from error
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{self.folder}: another run uses this folder; wait for it, or choose another with --name NAME"
-                ) from error
-            except OSError as error:  # for example a network file system without a lock daemon
-                raise InputError(
+            except OSError as error:
+                file.close()
+                if isinstance(error, BlockingIOError):
+                    raise InputError(
+                        f"{self.folder}: another run uses this folder; wait for it, or choose another with --name NAME"
+                    ) from error
+                raise InputError(  # for example a network file system without a lock daemon
                     f"{self._lock}: the file system supports no locks ({error.strerror}), so two runs in one folder "
                     "would go unnoticed; set output_dir to a folder on another file system"
                 ) from error
-            yield
+            if self._lock.exists() and os.path.samestat(self._lock.stat(), os.fstat(file.fileno())):
+                return file
+            file.close()  # another run has removed this lock meanwhile
 
     def open(self, config: "Config", resume: bool) -> None:
         """Create the folder and store the config; delete files of an earlier run unless it is resumed."""

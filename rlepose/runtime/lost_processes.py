@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from rlepose.errors import MachineError, first_line
+from rlepose.errors import LostRankError, MachineError, first_line
 
 # Words of torch's and the system's messages, all in lower case, in the order in which they are tried; what happened,
 # and what mends it.
@@ -43,21 +43,26 @@ _OF_RANKS = ("gloo", "nccl", "tcpstore", "c10d")
 
 @contextlib.contextmanager
 def told_in_one_sentence() -> Iterator[None]:
-    """MachineError in the place of what torch raises when a worker or another rank is lost."""
+    """MachineError in the place of what torch raises when a worker is lost, LostRankError for another rank."""
     try:
         yield
     except RuntimeError as error:
         # A worker is found to be gone while another error is handled, which knows the signal that ended the worker.
         for known in (error.__cause__, error):
-            if isinstance(known, RuntimeError) and (sentence := _sentence(known)):
-                raise MachineError(f"{sentence} ({first_line(known)})") from error
+            if isinstance(known, RuntimeError) and (found := _loss(known)):
+                raise found from error
         raise
 
 
-def _sentence(error: RuntimeError) -> str | None:
+def _loss(error: RuntimeError) -> MachineError | None:
+    """Return the error that says what was lost; None if `error` has another cause."""
     if isinstance(error, MachineError):
         return None
     text = str(error).lower()
     if type(error).__name__.startswith("Dist") or any(library in text for library in _OF_RANKS):
         text += " rank"
-    return next((sentence for words, sentence in _CAUSES if all(word in text for word in words)), None)
+    for words, sentence in _CAUSES:
+        if all(word in text for word in words):
+            lost = LostRankError if "rank" in words else MachineError
+            return lost(f"{sentence} ({first_line(error)})")
+    return None

@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,19 @@ class _AboveProgressBar(logging.Handler):
 # Names in metrics.jsonl of earlier versions, and their names now.
 _FORMER_NAMES = {"images": "persons", "train/images_per_second": "train/persons_per_second"}
 
+
+class _Once(logging.Filter):
+    """Let only the first message with the same `extra={"once": key}` pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first: dict[Hashable, logging.LogRecord] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = getattr(record, "once", None)
+        return key is None or self._first.setdefault(key, record) is record
+
+
 # Buffers messages until the experiment's folder is known.
 _early = MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
 
@@ -33,6 +46,9 @@ def setup_logging(is_main: bool) -> None:
     root.setLevel(logging.INFO if is_main else logging.ERROR)
     terminal = _AboveProgressBar()
     terminal.setFormatter(logging.Formatter("%(message)s"))
+    once = _Once()
+    terminal.addFilter(once)
+    _early.filters[:] = [once]
     root.addHandler(terminal)
     root.addHandler(_early)
     logging.captureWarnings(True)
@@ -42,6 +58,8 @@ def log_to_file(file: Path) -> None:
     """Also write all messages to a file, including those since `setup_logging`."""
     to_file = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for once in _early.filters:
+        to_file.addFilter(once)
     root = logging.getLogger()
     _early.setTarget(to_file)
     _early.flush()

@@ -17,11 +17,6 @@ from rlepose.validation.validations import selecting_number
 _CALIBRATION = "\n## Calibration\n"
 
 
-def card_path(checkpoint: Path) -> Path:
-    """Return the path of a checkpoint's card."""
-    return checkpoint.with_suffix(".md")
-
-
 def model_card(
     config: Config,
     skeleton: Skeleton,

@@ -1,5 +1,6 @@
 """Base class of tasks that train on the joints of labelled persons."""
 
+import functools
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,8 @@ from torch import nn
 from rlepose.config.config import Config
 from rlepose.config.names import differences
 from rlepose.datasets.batches import TrainBatches
+from rlepose.datasets.fingerprint import data_differences, fingerprint
+from rlepose.datasets.of_config import training_files
 from rlepose.datasets.persons import PersonTable
 from rlepose.errors import InputError
 from rlepose.losses import Criterion
@@ -20,7 +23,7 @@ from rlepose.runtime.precision import Precision
 from rlepose.runtime.trained_lifter import TrainedLifter
 from rlepose.runtime.trained_model import TrainedModel
 from rlepose.tasks.lifting_step import LiftingStep
-from rlepose.tasks.model_card import card_path, model_card
+from rlepose.tasks.model_card import model_card
 from rlepose.tasks.top_down_step import TopDownStep
 from rlepose.training.task import Resumed, Task, Validated
 from rlepose.validation.validation import Validation
@@ -115,12 +118,24 @@ class PoseTask(Task):
                 f"have {', '.join(self.skeleton.names)}; start anew under another --name"
             )
         changed = differences(checkpoint.config, self.config)
-        # Values of different metrics cannot be compared.
+        persons, now = checkpoint.progress.get("data", {}), self._fingerprints
+        data = data_differences(persons, now, self._files)
+        # Values of different metrics, or on different persons, cannot be compared.
         same = _selection(checkpoint.config) == _selection(self.config)
-        return Resumed(vars(checkpoint), checkpoint.config.train, changed, same)
+        same = same and persons.get("validation", now["validation"]) == now["validation"]
+        return Resumed(vars(checkpoint), checkpoint.config.train, changed, data, same)
 
     def progress(self) -> dict[str, Any]:
-        return {"precision": self.precision.name}
+        return {"precision": self.precision.name, "data": self._fingerprints}
+
+    @functools.cached_property
+    def _fingerprints(self) -> dict[str, dict[str, Any]]:
+        return {"training": fingerprint(self.table), "validation": fingerprint(self.validation.table)}
+
+    @property
+    def _files(self) -> dict[str, str]:
+        training = ", ".join(str(annotations) for annotations, _ in training_files(self.config.data))
+        return {"training": training, "validation": str(self.validation.evaluator.path)}
 
     def take_up(self, progress: dict[str, Any]) -> None:
         begun_in = progress.get("precision", self.precision.name)
@@ -128,11 +143,10 @@ class PoseTask(Task):
             self.precision = Precision(getattr(torch, begun_in), "the run began in it")
             self.step.precision = self.precision.dtype
 
-    def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
+    def card(self, metrics: dict[str, Any], epoch: int) -> str:
         tables = {"training": self.table, "validation": self.validation.table}
         persons = {use: (len(table), table.left_out) for use, table in tables.items()}
-        card = model_card(self.config, self.skeleton, metrics, epoch, persons)
-        card_path(checkpoint).write_text(card, encoding="utf-8")
+        return model_card(self.config, self.skeleton, metrics, epoch, persons)
 
     @property
     def num_persons(self) -> dict[str, int]:

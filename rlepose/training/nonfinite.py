@@ -20,6 +20,7 @@ class NonFinite:
 
     describe_person: returns a description of a person by number, for messages. checkpoint: the checkpoint to go back
     to, which `saver` writes.
+    changed_data: how the data differ from those before the run was resumed, as text; '' if they do not.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class NonFinite:
         self._checkpoint = checkpoint
         self._saver = saver
         self._first = torch.full((), -1, device=ranks.device)
+        self.changed_data = ""
 
     def see(self, losses: Tensor, persons: Tensor) -> None:
         """Record losses (P,) of persons (P,), by number. Does not wait for the device."""
@@ -61,7 +63,12 @@ class NonFinite:
         """Return the error that ends a run, with the last good checkpoint and the options to change."""
         self._saver.wait()
         saved = f"; {self._checkpoint} was saved before" if self._checkpoint.exists() else ""
-        return DivergedError(f"{what}{saved}; lower train.optimizer.lr or set train.clip_grad_norm")
+        mend = "lower train.optimizer.lr or set train.clip_grad_norm"
+        if self.changed_data:
+            mend = (
+                f"the run was resumed on other data ({self.changed_data}), so check these labels first, or else {mend}"
+            )
+        return DivergedError(f"{what}{saved}; {mend}")
 
     def _whose(self) -> str:
         """Describe the first person over all ranks whose loss was not finite, and reset."""

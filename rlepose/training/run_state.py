@@ -98,6 +98,11 @@ class RunState:
             )
         if before.changed:
             log.warning("resuming with changed options: %s", "; ".join(before.changed))
+        if before.changed_data:
+            log.warning(
+                "resuming on other data than the run had so far: %s; restore these files unless the change is intended",
+                before.changed_data,
+            )
         kept = {name: before.tree[name] for name in ("model", "criterion")}
         trained = before.tree["unaveraged"] or kept
         for (model, criterion), weights in ((self.judged, kept), (self._trained, trained)):

@@ -90,12 +90,14 @@ class Resumed(NamedTuple):
     """A checkpoint to resume from.
 
     tree: as returned by `RunState.tree`. options: training options of the earlier run. changed: options that differ
-    now, as text. same_selection: whether the best value so far is of the metric that now selects the best checkpoint.
+    now, as text. changed_data: how the persons differ from those of the earlier run, as text; '' if they are the same.
+    same_selection: whether the best value so far is of the metric that now selects the best checkpoint.
     """
 
     tree: dict[str, Any]
     options: TrainConfig
     changed: list[str]
+    changed_data: str
     same_selection: bool
 
 
@@ -156,8 +158,8 @@ class Task(ABC):
         """Restore the output of `progress`; state that an older version did not store is left unchanged."""
 
     @abstractmethod
-    def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        """Write the model card of the best checkpoint. epoch: number of finished epochs."""
+    def card(self, metrics: dict[str, Any], epoch: int) -> str:
+        """Return the model card of a checkpoint with these metrics, in Markdown. epoch: number of finished epochs."""
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from rlepose.errors import DivergedError, Stopped
-from rlepose.runtime.checkpoint_file import newest_whole
+from rlepose.runtime.checkpoint_file import card_path, newest_whole
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.prefetch import on_device
@@ -159,6 +159,7 @@ class Trainer:
         path = self.ranks.on_main(self._newest)
         before = self.task.read_checkpoint(path)
         self.state.resume(path, before, self.ranks, self.task.order)
+        self.nonfinite.changed_data = before.changed_data
         self.task.take_up(before.tree["progress"])
 
     def _newest(self) -> Path:
@@ -278,11 +279,12 @@ class Trainer:
         return torch.cat([torch.stack([total, taken]), terms]).where(taken > 0, 0)
 
     def _try_validation(self) -> None:
-        """Validate on the first batches, so that errors in validation show now and not after an epoch.
+        """Validate on the first batches and write a card of that, so that errors show now and not after an epoch.
 
-        A signal takes effect after the first step, which leaves a checkpoint to resume from.
+        Nothing of it is kept. A signal takes effect after the first step, which leaves a checkpoint to resume from.
         """
-        self.task.validate(*self.state.judged, batches=_TRIED_BATCHES)
+        metrics = self.task.validate(*self.state.judged, batches=_TRIED_BATCHES).metrics
+        self.task.card(metrics, self.state.epoch)
 
     def _validate(self, run_log: RunLog) -> None:
         metrics, table, picture, self.state.derived = self.task.validate(*self.state.judged)
@@ -298,7 +300,8 @@ class Trainer:
             self.state.best = value
             self._save(run_log, self.experiment.best)
             if self.ranks.is_main:
-                self.task.write_card(self.experiment.best, metrics, self.state.epoch)
+                card = self.task.card(metrics, self.state.epoch)
+                card_path(self.experiment.best).write_text(card, encoding="utf-8")
 
     def profile(self, steps: int) -> StepTimes:
         """Measure what this many steps wait for; nothing is saved. Collective: every rank must call."""

@@ -212,6 +212,10 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(
         ("data: {input_size_hw: [256]}", "data.input_size_hw: expected a list of 2 values, got [256]"),
         ("data: {input_size_hw: [256, a]}", "data.input_size_hw: expected a whole number, got [256, 'a']"),
         ("loss: {name: l3}", "loss.name: expected one of l1, l2, gaussian, laplace, basic, dle, rle, heatmap_mse, got"),
+        (
+            "model: {backbone: {options: {a:1}}}",
+            "model.backbone.options: expected a mapping {name: value}, with a space after the colon, got {'a:1': None}",
+        ),
         ("model: {backbone: {options: [1]}}", "model.backbone.options: expected a mapping {name: value}, got [1]"),
         ("train: 3", "train: expected a section with keys, got 3"),
         ("name: a/b", "name: expected a folder name without '/', got 'a/b'"),

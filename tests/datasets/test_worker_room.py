@@ -161,6 +161,24 @@ def test_a_batch_is_as_large_as_is_reckoned(tiny_config: Callable[..., Config]) 
     assert max(sizes) == batches.largest * dataset.item_bytes
 
 
+def test_more_workers_than_cores_are_said_with_the_option_and_not_by_torch(
+    tiny_config: Callable[..., Config],
+    caplog: pytest.LogCaptureFixture,
+    recwarn: pytest.WarningsRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    dataset = task_of(trainer_of(tiny_config())).dataset
+    batches = EvalBatches(np.array([0, 1, 2]), 1)
+    make_loader(dataset, batches, 1, False)
+    assert not caplog.records
+    make_loader(dataset, batches, 2, False)
+    assert "system.workers=2 on each of 2 ranks: more processes" in caplog.text
+    assert "cores (2)" in caplog.text and "else set system.workers=1" in caplog.text
+    assert not [warning for warning in recwarn if "DataLoader" in str(warning.message)]
+
+
 # --- the temporary folder ---------------------------------------------------------------------------------------------
 
 

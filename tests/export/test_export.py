@@ -123,6 +123,15 @@ def test_half_precision_keeps_the_head_and_halves_the_file(
     assert FORMATS["onnx"].open(out).run(crops_of(config, "val", 1))["mu"].dtype == np.float32
 
 
+def test_int8_names_the_command_that_measures_what_it_costs(
+    config: Config, checkpoint: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "int8.onnx"
+    with caplog.at_level("INFO"):
+        export_checkpoint(SOURCE, config, checkpoint, "onnx", "int8", out)
+    assert f"run rlepose validate --checkpoint {SOURCE} --onnx {out}, and the same without" in caplog.text
+
+
 def test_int8_quantises_the_backbone_and_not_the_head(
     config: Config, checkpoint: Checkpoint, onnx_file: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_missing_file_of_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file of weights: \S*none\.pth; correct the path"):
+        Detector(NAME, str(tmp_path / "none.pth"))
+
+
 def test_gives_boxes_of_persons_above_the_threshold(weights: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
     detector = Detector(NAME, str(weights), threshold=0.0)

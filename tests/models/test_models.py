@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def test_hrnet_w32_has_the_branches_of_the_paper() -> None:
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match=r"'resnt18'.*did you mean resnet18\?"):
+    with pytest.raises(InputError, match=r"'resnt18'; the nearest names are resnet18,"):
         Backbone("resnt18")
 
 
@@ -175,3 +176,43 @@ def test_the_model_takes_bytes_and_normalises_them_itself() -> None:
 def test_the_model_contains_no_flow() -> None:
     model = build_model(RANDOM_RESNET, num_keypoints=3, predict_sigma=True)
     assert not any("flow" in name or "coupling" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnetx18", r"no model 'resnetx18'; the nearest names are .*resnet18.*timm\.list_models\(\)\)' lists all"),
+        ("timm/resnet18", r"give hf-hub:timm/resnet18; the nearest names are resnet18,"),
+        ("resnet18.imagenet", r"no weights 'imagenet' of resnet18; choose from resnet18, .*resnet18\.a1_in1k"),
+    ],
+)
+def test_a_wrong_backbone_name_is_answered_with_names_that_exist(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        Backbone(name)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("options", [{"out_indices": [9]}, {"norm_layer": "x"}, {"act_layer": "x" * 9000}])
+def test_wrong_backbone_options_are_named_whatever_timm_raises(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"model\.backbone\.options: timm cannot build 'resnet18' .* remove them with"):
+        Backbone("resnet18", options=options)
+
+
+def test_missing_weights_without_a_network_are_one_sentence_and_no_retries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://localhost:1")  # where nobody answers
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waits to try again"))
+    with pytest.raises(InputError, match=r"'resnet18' were not downloaded before, and cannot be .*Connection refused"):
+        Backbone("resnet18", pretrained=True)
+    with pytest.raises(InputError, match=r"'hf-hub:a/b' .* \(it was not downloaded before, and cannot be now: http://"):
+        Backbone("hf-hub:a/b")
+    assert "thrown" not in caplog.text and not constants.HF_HUB_OFFLINE
+
+
+def test_a_missing_file_of_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.backbone\.weights: no such file: .*none\.pth; correct the path"):
+        Backbone("resnet18", pretrained=True, weights=str(tmp_path / "none.pth"))

@@ -40,6 +40,11 @@ def test_a_classifier_with_the_packages_weights_names_the_animals_in_pictures(na
     assert np.mean(right) > 0.5  # 7 in 1,000 classes by chance
 
 
+def test_weights_of_layers_that_only_classify_are_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    Backbone("tf_efficientnet_lite0", pretrained=True, weights="package")
+    assert "Unexpected keys" not in caplog.text
+
+
 def test_a_backbone_starts_from_the_packages_weights() -> None:
     state = package_weights("tf_efficientnet_lite0")
     backbone = Backbone("tf_efficientnet_lite0.in1k", pretrained=True, weights="package")

@@ -1,7 +1,9 @@
 """The folder of a run: nothing in it is lost, mixed or replaced unasked."""
 
 import errno
+import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,39 @@ def test_a_folder_that_cannot_be_written_is_named(tiny_config: Callable[..., Con
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/.*cannot write there \(Not a directory\); set output_dir"):
         run(tiny_config(f"output_dir={tmp_path / 'file'}"))
+
+
+@pytest.mark.parametrize("mistake", ["data.train_annotations=nowhere.json", "model.backbone.name=resnetx"])
+def test_a_refused_start_leaves_no_folder(tiny_config: Callable[..., Config], tmp_path: Path, mistake: str) -> None:
+    with pytest.raises(InputError):
+        run(tiny_config("name=wrong", mistake))
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_refused_start_leaves_the_folder_that_was_there_and_other_runs(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    (tmp_path / "exp" / "mine").mkdir(parents=True)
+    for name in ("mine", "other"):
+        with pytest.raises(InputError):
+            run(tiny_config(f"name={name}", "data.train_annotations=nowhere.json"))
+    assert [*(tmp_path / "exp").rglob("*")] == [tmp_path / "exp" / "mine"]
+
+
+def test_a_run_locks_the_folder_that_is_there_and_not_one_that_a_refused_start_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the lock and locking it, the refused start removes both."""
+    experiment, lockf = Experiment(tmp_path / "exp" / "a"), fcntl.lockf
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr("fcntl.lockf", lockf)
+        shutil.rmtree(tmp_path / "exp")
+        lockf(*arguments)
+
+    monkeypatch.setattr("fcntl.lockf", late)
+    with experiment.alone():
+        assert (experiment.folder / "lock").exists()
 
 
 def test_a_mistake_beside_overwrite_deletes_nothing(tiny_config: Callable[..., Config]) -> None:

@@ -21,9 +21,9 @@ from rlepose.jobs.train import build_trainer, train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.models.options import LiftingModelConfig
 from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint_file import card_path
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
-from rlepose.tasks.model_card import card_path
 from rlepose.training.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -12,10 +12,12 @@ from rlepose.config.reading import with_overrides
 from rlepose.jobs.train import train
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.losses import LOSSES
-from rlepose.pose.skeleton import COCO
+from rlepose.pose.skeleton import COCO, Skeleton
 from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint_file import card_path
 from rlepose.runtime.distributed import Ranks
-from rlepose.tasks.model_card import card_path, model_card, with_calibration
+from rlepose.tasks import model_card as model_card_module
+from rlepose.tasks.model_card import model_card, with_calibration
 from tests.training.running import experiment_of
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -43,6 +45,19 @@ def test_the_card_says_what_checkpoint_and_data_say(tiny_config: Callable[..., C
         count = len(json.loads(file.read_text(encoding="utf-8"))["annotations"])
         assert f"* {use}: {count} persons of `{file}`" in card
     assert "(B, 3, 64, 64)" in card and "sigma times the flow's spread" in card
+
+
+def test_a_task_without_texts_for_its_card_fails_before_the_first_step(
+    tiny_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(config: Config, skeleton: Skeleton) -> None:
+        raise NotImplementedError("no card texts")
+
+    monkeypatch.setattr(model_card_module, "card_texts", without)
+    config = tiny_config()
+    with pytest.raises(NotImplementedError, match="no card texts"):
+        train(config, ALONE)
+    assert not experiment_of(config).last.exists()
 
 
 def test_calibration_is_filled_in_once_it_is_measured(tiny_config: Callable[..., Config], tmp_path: Path) -> None:

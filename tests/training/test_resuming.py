@@ -1,15 +1,18 @@
 """A run that goes on from its checkpoints; what stops it for good stands in tests/faults."""
 
+import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from rlepose.config.config import Config
-from rlepose.errors import InputError, Stopped
+from rlepose.errors import DivergedError, InputError, Stopped
 from rlepose.jobs.train import train
 from rlepose.runtime.checkpoint import load_checkpoint
 from rlepose.runtime.checkpoint_file import write_tree
@@ -257,3 +260,77 @@ def test_requeue_begins_where_nothing_is_there(tiny_config: Callable[..., Config
     config = tiny_config("train.epochs=1")
     train(config, ALONE, requeue=True)
     assert experiment_of(config).last.exists()
+
+
+# --- other data -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_data(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
+    """A data set of the test's own, which it may change."""
+    return shutil.copytree(tiny_config().data.root, tmp_path / "data")
+
+
+def change(root: Path, split: str, change_persons: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Change the annotations of a file in place."""
+    path = root / "annotations" / f"person_keypoints_{split}.json"
+    tree = json.loads(path.read_text())
+    change_persons(tree["annotations"])
+    path.write_text(json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    ("split", "changed", "words"),
+    [
+        ("train", lambda persons: persons.pop(), r"train\.json had 42 persons and now has 41"),
+        ("train", lambda persons: persons[0]["keypoints"].__setitem__(0, 1.5), r"train\.json had other joints"),
+        ("val", lambda persons: persons[0]["bbox"].__setitem__(2, 9.5), r"val\.json had other boxes"),
+    ],
+)
+def test_a_run_resumed_on_other_labels_says_so_and_goes_on(
+    tiny_config: Callable[..., Config],
+    own_data: Path,
+    caplog: pytest.LogCaptureFixture,
+    split: str,
+    changed: Callable[[list[dict[str, Any]]], object],
+    words: str,
+) -> None:
+    run(tiny_config(f"data.root={own_data}", "train.epochs=1"))
+    change(own_data, split, changed)
+    config = tiny_config(f"data.root={own_data}", "train.epochs=2")
+    run(config, resume=True)
+    pattern = rf"resuming on other data than the run had so far: \S*{words}; restore these files"
+    assert len([text for text in caplog.messages if re.match(pattern, text)]) == 1, caplog.text
+    caplog.clear()
+    run(tiny_config(f"data.root={own_data}", "train.epochs=3"), resume=True)
+    assert "other data" not in caplog.text  # the change is known
+
+
+def test_a_run_resumed_on_the_same_labels_elsewhere_says_nothing(
+    tiny_config: Callable[..., Config], own_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tiny_config(f"data.root={own_data}", "train.epochs=1"))
+    own_data.rename(tmp_path / "elsewhere")
+    run(tiny_config(f"data.root={tmp_path / 'elsewhere'}", "train.epochs=2"), resume=True)
+    assert "other data" not in caplog.text
+
+
+def test_a_best_value_on_other_validation_persons_is_not_one_to_beat(
+    tiny_config: Callable[..., Config], own_data: Path
+) -> None:
+    run(tiny_config(f"data.root={own_data}", "train.epochs=1"))
+    config = tiny_config(f"data.root={own_data}", "train.epochs=2")
+    assert trainer_of(config, resume=True).state.best is not None
+    change(own_data, "val", lambda persons: persons.pop())
+    assert trainer_of(config, resume=True).state.best is None
+
+
+def test_a_loss_that_diverges_after_the_labels_changed_is_blamed_on_them_first(
+    tiny_config: Callable[..., Config], own_data: Path
+) -> None:
+    run(tiny_config(f"data.root={own_data}", "train.epochs=1"))
+    change(own_data, "train", lambda persons: persons.pop())
+    trainer = trainer_of(tiny_config(f"data.root={own_data}", "train.epochs=2", "train.optimizer.lr=1e30"), resume=True)
+    trainer.experiment.folder.mkdir(exist_ok=True)
+    with pytest.raises(DivergedError, match=r"persons and now has 41\), so check these labels first, or else lower"):
+        trainer.fit()

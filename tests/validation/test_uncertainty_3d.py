@@ -20,10 +20,10 @@ from rlepose.losses import Criterion, Gaussian
 from rlepose.pose.pose_arrays import Poses
 from rlepose.pose.skeleton import H36M, H36M_ROOT
 from rlepose.runtime.checkpoint import load_checkpoint
+from rlepose.runtime.checkpoint_file import card_path
 from rlepose.runtime.distributed import Ranks
 from rlepose.runtime.experiment import Experiment
 from rlepose.runtime.trained_lifter import TrainedLifter
-from rlepose.tasks.model_card import card_path
 from rlepose.validation.uncertainty import judge_uncertainty
 from rlepose.validation.validation import Validation
 from rlepose.validation.validations import build_validation

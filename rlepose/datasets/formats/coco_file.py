@@ -284,6 +284,7 @@ def category_skeleton(
             "correct the names, or set augment.flip_prob=0 eval.flip_test=false",
             path,
             ", ".join(skeleton.without_twin),
+            extra={"once": ("without twin", *skeleton.without_twin)},
         )
     if oks_sigmas is not None:
         if len(oks_sigmas) != len(names):
@@ -296,5 +297,6 @@ def category_skeleton(
             path,
             ", ".join(unknown),
             DEFAULT_OKS_SIGMA,
+            extra={"once": ("no OKS constant", *unknown)},
         )
     return skeleton
