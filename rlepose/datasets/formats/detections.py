@@ -1,5 +1,6 @@
 """Read given boxes, such as those of a detector, into a PersonTable without labels."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -30,8 +31,9 @@ def persons_from_detections(
     pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
     category belongs to the only group. InputError for invalid entries, and if no box remains.
     """
-    categories = {identity: group.name for group in groups for identity in group.category_ids}
-    boxes = read_boxes(Path(path), CocoIds(pictures.path, ByFileName({}), categories))
+    named = [zip(group.category_ids, group.category_names, strict=True) for group in groups]
+    categories = dict(itertools.chain.from_iterable(named))
+    boxes = read_boxes(Path(path), CocoIds(pictures.path, ByFileName({}), categories, categories))
     keys = _keys(pictures)
     boxes.check_pictures(len(keys), film=False)
     unused = boxes.unused(keys)
