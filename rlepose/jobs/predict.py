@@ -180,12 +180,8 @@ class _Told:
 
 
 def _nobody(name: str, boxes: GivenBoxes) -> list[str]:
-    """Return why there is no person in a picture, unless its boxes say so."""
-    if detects(boxes):
-        return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-    if isinstance(boxes, BoxTable) and boxes.told_by == "id":
-        return [f"{name}: {boxes.source} has no box on it"]
-    return []
+    """Return why a detector finds no person in a picture."""
+    return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"] * detects(boxes)
 
 
 def _tell_unused(table: BoxTable, files: list[Path]) -> None:

@@ -41,8 +41,8 @@ _LEFT_BESIDE_RIGHT = (
 )
 _RIGHT_BESIDE_LEFT = (
     "der dcha dcho drcha drcho dir re des rht starboard off höger högra højre høyre hojre hoyre oikea pravý "
-    "pravá pravé desni desna desno правий права праве jobb drept dreapta dreaptă δεξί δεξιός δεξιά sağ kanan phải يمين اليمين يمنى "
-    "اليمنى أيمن الأيمن ימין みぎ 우측"
+    "pravá pravé desni desna desno правий права праве jobb drept dreapta dreaptă δεξί δεξιός δεξιά sağ kanan phải "
+    "يمين اليمين يمنى اليمنى أيمن الأيمن ימין みぎ 우측"
 )
 # Scripts that write words without a space between.
 _UNSPACED = re.compile("(左|右|왼쪽|왼|오른쪽|오른|좌측|우측|ひだり|みぎ)")

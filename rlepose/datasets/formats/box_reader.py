@@ -281,7 +281,8 @@ def _numbers(values: Any) -> NDArray[np.float64] | None:
     """Return an array of numbers, or None if the values do not form one."""
     try:
         return np.asarray(values, float)
-    except (TypeError, ValueError, OverflowError):  # no numbers, rows of different lengths, a number that is too large
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        # No numbers, rows of different lengths, a number that is too large, a tensor that needs its gradient.
         return None
 
 

@@ -38,7 +38,8 @@ def persons_from_detections(
     boxes.check_pictures(len(keys), film=False)
     unused = boxes.unused(keys)
     category_ids = _category_ids(boxes, groups)
-    of_picture = [boxes.of_picture(key)[0] for key in keys]
+    found = [boxes.of_picture(key) for key in keys]
+    of_picture, unlisted = [here for here, _ in found], [problem for _, problem in found if problem]
     rows = np.array([row for here in of_picture for row in here], np.intp)
     image_index = np.repeat(np.arange(len(keys)), [len(here) for here in of_picture])
     order = np.argsort(boxes.entries[rows], kind="stable")
@@ -63,6 +64,8 @@ def persons_from_detections(
     if unused:
         first = f"entry {boxes.entries[unused[0]]} is in picture {boxes.picture_of(unused[0])}"
         log.warning("%s: %d boxes are in other pictures; %s", path, len(unused), first)
+    if unlisted:
+        log.warning("%s: no boxes for %d of %d pictures: %s", path, len(unlisted), len(keys), unlisted[0])
     num_keypoints = len({joint for group in groups for joint in group.joints})
     return person_table(
         pictures,

@@ -155,6 +155,13 @@ def test_every_format_of_boxes_gives_the_same_persons(write_coco: WriteCoco, tmp
     assert table.category_ids.tolist() == [1, 1]
 
 
+def test_pictures_without_an_entry_by_name_are_counted(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
+    """An empty list means nobody, but a picture that is not listed was perhaps not looked at."""
+    annotations = write_coco(pictures=[{"file_name": f"{name}.png"} for name in "abcd"])
+    assert len(detections(annotations, {"a.png": [[10, 10, 30, 40]], "d.png": []})) == 1
+    assert "no boxes for 2 of 4 pictures: b.png: no entry in" in caplog.text
+
+
 def coco_boxes(*names: str) -> dict[str, Any]:
     """A detector's COCO file: the n-th category has the id n + 1 and one box, which begins at x = 10 n."""
     boxes = [{"image_id": 1, "category_id": n + 1, "bbox": [10 * n, 10, 30, 40]} for n in range(len(names))]

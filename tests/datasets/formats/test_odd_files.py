@@ -100,7 +100,9 @@ def test_a_whole_number_is_known_however_it_is_written(value: object, number: in
     assert whole_number(value) == number
 
 
-@pytest.mark.parametrize("value", [None, [], {}, "", "nan", float("nan"), 1e300, 2**63, "1" * 30])
+@pytest.mark.parametrize(
+    "value", [None, [], {}, "", "nan", float("nan"), 1e300, 2**63, "1" * 30, "1_2", "1_2.0", "1e3", "."]
+)
 def test_what_is_no_whole_number_is_none(value: object) -> None:
     assert whole_number(value) is None
 
