@@ -1,6 +1,8 @@
 """Read pictures from disk and crop them."""
 
+import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -16,6 +18,19 @@ from rlepose.pose.geometry import Floats
 
 MAX_PIXELS = 2**28 // 3  # 256 MiB as RGB
 
+ORIENTATION = 274  # EXIF tag; 1 is upright
+# How to turn a stored picture upright, by the tag's value.
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_AVIF_STARTS = (b"ftypavif", b"ftypavis")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 # In the data of a scan, a byte ff is followed by 00 or by a restart marker, d0 to d7; further ff bytes are padding.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -55,7 +70,22 @@ def read_image(
         image = None
     if image is None:
         raise _undecodable(path, data[:HEAD_BYTES])
-    return to_8_bits(image, bits, path)
+    return to_8_bits(_turned(image, data, upright), bits, path)
+
+
+def _turned(image: NDArray[Any], data: bytes, upright: bool) -> NDArray[Any]:
+    """Return the picture upright or as stored, where OpenCV does not do as it is told: it turns every TIFF, no AVIF.
+
+    data: the content of the file.
+    """
+    is_tiff, is_avif = data.startswith(_TIFF_STARTS), data[4:12] in _AVIF_STARTS
+    if not (is_tiff and not upright) and not (is_avif and upright):
+        return image
+    with Image.open(io.BytesIO(data)) as header:
+        orientation = header.getexif().get(ORIENTATION, 1)
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    turn = _TURNS.get(back if is_tiff else orientation)
+    return image if turn is None else np.ascontiguousarray(turn(image))
 
 
 def to_8_bits(pixels: NDArray[Any], bits: int, name: str | Path) -> NDArray[np.uint8]:
