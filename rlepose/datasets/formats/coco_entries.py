@@ -57,7 +57,7 @@ def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
 
 
 def person_entry(path: Path, annotation: dict[str, Any]) -> dict[str, Any]:
-    """An annotation whose image_id and category_id are whole numbers or None, and whose iscrowd, if any, is a flag.
+    """An annotation whose image_id and category_id are whole numbers where they can be, and whose iscrowd is a flag.
 
     Raises InputError for ids that are lists or objects, and for a crowd flag that says neither yes nor no.
     """
@@ -68,7 +68,8 @@ def person_entry(path: Path, annotation: dict[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, list | dict):
             raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
-        changes[key] = whole_number(value)
+        if (number := whole_number(value)) is not None:
+            changes[key] = number
     crowd = annotation.get("iscrowd", 0)
     if isinstance(crowd, str) or not isinstance(crowd, int | float | None):
         changes["iscrowd"] = flag(crowd)
