@@ -1,7 +1,9 @@
 """Read pictures from disk and crop them."""
 
 import io
+import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -52,6 +54,7 @@ def read_image(
     Raises InputError, with the file's name, if the file is missing, cannot be decoded, is truncated, or is too large.
     """
     try:
+        refuse_special(path)
         with Path(path).open("rb") as file:
             refuse_too_large(file, path, max_pixels)
             file.seek(0)
@@ -106,6 +109,23 @@ def _undecodable(path: str | Path, head: bytes) -> InputError:
     return InputError(
         f"{path}: cannot be decoded as a picture; copy or download it again if it is cut off, or convert it to JPEG"
     )
+
+
+def refuse_special(path: str | Path) -> None:
+    """Raise InputError for a pipe or a device, which would be waited for; OSError where there is nothing."""
+    mode = os.stat(path).st_mode  # noqa: PTH116 - Path refuses what is reported as any other invalid path
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path}: a pipe or a device, not a file; write the picture into a file")
+
+
+def path_for_opencv(path: Path) -> str:
+    """The path as text. InputError where its bytes are no UTF-8, at which OpenCV crashes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError(f"{shown}: the name is not valid UTF-8; rename it") from None
+    return str(path)
 
 
 def refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:

@@ -80,7 +80,8 @@ def bit_depth(found: Survey) -> int | None:
     """The smallest depth, in bits, that holds the largest value in the 16-bit pictures; None where there is none."""
     largest = -1
     for path in found.deep:
-        pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+        # Not imread, which crashes at names that are no UTF-8.
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is not None and pixels.dtype == np.uint16:
             largest = max(largest, int(pixels.max()))
     if largest < 0:

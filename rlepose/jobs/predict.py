@@ -1,5 +1,6 @@
 """Predict poses in files: draw them into pictures or films, and list them in results.json."""
 
+import contextlib
 import itertools
 import logging
 import time
@@ -77,7 +78,7 @@ def predict_files(
     id_of = _id_giver(files, image_ids)
     empty_frames = 0
     stopping = Stopping()
-    with stopping.listening(), JsonList(out / RESULTS) as results, drawn:
+    with _nothing_left(out), stopping.listening(), JsonList(out / RESULTS) as results, drawn:
         for picture, poses in _with_speed(predictor.stream(source, table), count):
             with stopping.whole():
                 problems = list(poses.problems)
@@ -98,6 +99,17 @@ def predict_files(
     log.info("results         %s", out / RESULTS)
     told.finish()
     return len(told.problems)
+
+
+@contextlib.contextmanager
+def _nothing_left(out: Path) -> Iterator[None]:
+    """Where an InputError ends a run before its first result, leave no list that a second run would not replace."""
+    try:
+        yield
+    except InputError:
+        if [file.name for file in out.iterdir()] == [RESULTS]:
+            (out / RESULTS).unlink()
+        raise
 
 
 class _Drawn:
@@ -173,7 +185,7 @@ class _Told:
     def finish(self) -> None:
         if len(self.problems) > _TOLD:
             path = self._out / LEFT_OUT
-            path.write_text("\n".join([*self.problems, ""]), encoding="utf-8")
+            path.write_text("\n".join([*self.problems, ""]), encoding="utf-8", errors="backslashreplace")
             log.warning("%d left out; see the first reasons above and all in %s", len(self.problems), path)
         elif self.problems:
             log.warning("%d left out; see the reasons above", len(self.problems))

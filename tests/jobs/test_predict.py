@@ -285,6 +285,17 @@ def test_an_animated_picture_becomes_a_film(checkpoint: Callable[..., Path], cas
     assert [(entry["image_id"], entry["file_name"]) for entry in entries] == [(n, f"walk.gif#{n}") for n in range(40)]
 
 
+def test_a_run_refused_at_its_first_picture_leaves_nothing(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    """So that the corrected command may have the same --out."""
+    predictor, out = Predictor(checkpoint(), "cpu", detector=lambda pixels: "nobody"), tmp_path / "out"
+    with pytest.raises(InputError, match="expected numbers"):
+        predict_files(predictor, synthetic / "val", None, out)
+    assert files_in(out) == {}
+    assert predict_files(predictor, synthetic / "val", "whole", out) == 0
+
+
 def test_an_h264_film_is_written_frame_by_frame(
     checkpoint: Callable[..., Path], case_folder: Path, tmp_path: Path
 ) -> None:
