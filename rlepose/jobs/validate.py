@@ -81,8 +81,9 @@ def validate_checkpoint(
         about = out / VALIDATION_FILE
         about.unlink(missing_ok=True)  # if it exists, it describes the metrics.json beside it
         write_json(out / METRICS_FILE, metrics)
-        persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
-        left_out = {validation.evaluator.prefix: dict(validation.table.left_out) for validation in validations}
+        judged = {validation.evaluator.prefix: validation.judged(metrics) for validation in validations}
+        persons = {prefix: count for prefix, (count, _) in judged.items()}
+        left_out = {prefix: reasons for prefix, (_, reasons) in judged.items()}
         write_json(
             about, {"config": config.to_dict(), "persons": persons, "left_out": left_out, "origin": origin(ranks)}
         )

@@ -129,8 +129,10 @@ class PoseTask(Task):
             self.step.precision = self.precision.dtype
 
     def write_card(self, checkpoint: Path, metrics: dict[str, Any], epoch: int) -> None:
-        tables = {"training": self.table, "validation": self.validation.table}
-        persons = {use: (len(table), table.left_out) for use, table in tables.items()}
+        persons = {
+            "training": (len(self.table), self.table.left_out),
+            "validation": self.validation.judged(metrics),
+        }
         card = model_card(self.config, self.skeleton, metrics, epoch, persons)
         card_path(checkpoint).write_text(card, encoding="utf-8")
 
