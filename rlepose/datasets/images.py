@@ -85,7 +85,7 @@ def _turned(image: NDArray[Any], data: bytes, upright: bool) -> NDArray[Any]:
     if not (is_tiff and not upright) and not (is_avif and upright):
         return image
     with Image.open(io.BytesIO(data)) as header:
-        orientation = header.getexif().get(ORIENTATION, 1)
+        orientation = int(header.getexif().get(ORIENTATION) or 1)
     back = {6: 8, 8: 6}.get(orientation, orientation)
     turn = _TURNS.get(back if is_tiff else orientation)
     return image if turn is None else np.ascontiguousarray(turn(image))

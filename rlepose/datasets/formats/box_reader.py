@@ -238,7 +238,7 @@ def _categories_of(ids: CocoIds, wanted: CocoIds | None) -> dict[int, int]:
     """
     if wanted is None or not wanted.categories:
         return {identity: identity for identity in ids.categories}
-    id_of = {name.casefold(): identity for identity, name in reversed(wanted.categories.items())}
+    id_of = {name.casefold(): identity for identity, name in reversed([*wanted.categories.items()])}
     alike = {identity: id_of[name.casefold()] for identity, name in ids.names.items() if name.casefold() in id_of}
     if alike or not ids.names:
         return alike
