@@ -44,6 +44,12 @@ class TrainBatches(Sampler[list[Key]]):
         if weights is not None:
             members = [np.flatnonzero(weights == weight) for weight in np.unique(weights)]
             self.groups = [(group, round(float(weights[group[0]]) * len(group))) for group in members]
+            for group, drawn in self.groups:
+                if not drawn:
+                    raise InputError(
+                        f"data.train_weights: {weights[group[0]]:g} × {len(group)} persons draw nobody in an epoch; "
+                        f"set at least {1 / len(group):.2g}, or leave this file out"
+                    )
             num_persons = sum(drawn for _, drawn in self.groups)
         self.num_persons = num_persons
         self.num_extra = num_extra

@@ -16,12 +16,13 @@ Category = Mapping[str, Any]
 class CategoryGroup:
     """Categories with the same joints.
 
-    name: for messages. category_ids: results use the first. joints: for each joint of the group, in the file's order,
-    its index in the head's output.
+    name: for messages. category_ids: results use the first. category_names: of each of these. joints: for each joint of
+    the group, in the file's order, its index in the head's output.
     """
 
     name: str
     category_ids: tuple[int, ...]
+    category_names: tuple[str, ...]
     joints: tuple[int, ...]
 
     def rows(self, category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -39,6 +40,7 @@ def category_groups_of(categories: Sequence[Category]) -> list[CategoryGroup]:
         CategoryGroup(
             name=str(members[0].get("name")) + (f" + {len(members) - 1}" if len(members) > 1 else ""),
             category_ids=tuple(member["id"] for member in members),
+            category_names=tuple(str(member.get("name")) for member in members),
             joints=tuple(map(union.index, names)),
         )
         for names, members in alike.items()

@@ -1,6 +1,10 @@
 """Read pictures from disk and crop them."""
 
+import io
+import os
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -16,6 +20,19 @@ from rlepose.pose.geometry import Floats
 
 MAX_PIXELS = 2**28 // 3  # 256 MiB as RGB
 
+ORIENTATION = 274  # EXIF tag; 1 is upright
+# How to turn a stored picture upright, by the tag's value.
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_AVIF_STARTS = (b"ftypavif", b"ftypavis")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 # In the data of a scan, a byte ff is followed by 00 or by a restart marker, d0 to d7; further ff bytes are padding.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -37,6 +54,7 @@ def read_image(
     Raises InputError, with the file's name, if the file is missing, cannot be decoded, is truncated, or is too large.
     """
     try:
+        refuse_special(path)
         with Path(path).open("rb") as file:
             refuse_too_large(file, path, max_pixels)
             file.seek(0)
@@ -55,7 +73,22 @@ def read_image(
         image = None
     if image is None:
         raise _undecodable(path, data[:HEAD_BYTES])
-    return to_8_bits(image, bits, path)
+    return to_8_bits(_turned(image, data, upright), bits, path)
+
+
+def _turned(image: NDArray[Any], data: bytes, upright: bool) -> NDArray[Any]:
+    """Return the picture upright or as stored, where OpenCV does not do as it is told: it turns every TIFF, no AVIF.
+
+    data: the content of the file.
+    """
+    is_tiff, is_avif = data.startswith(_TIFF_STARTS), data[4:12] in _AVIF_STARTS
+    if not (is_tiff and not upright) and not (is_avif and upright):
+        return image
+    with Image.open(io.BytesIO(data)) as header:
+        orientation = int(header.getexif().get(ORIENTATION) or 1)
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    turn = _TURNS.get(back if is_tiff else orientation)
+    return image if turn is None else np.ascontiguousarray(turn(image))
 
 
 def to_8_bits(pixels: NDArray[Any], bits: int, name: str | Path) -> NDArray[np.uint8]:
@@ -76,6 +109,23 @@ def _undecodable(path: str | Path, head: bytes) -> InputError:
     return InputError(
         f"{path}: cannot be decoded as a picture; copy or download it again if it is cut off, or convert it to JPEG"
     )
+
+
+def refuse_special(path: str | Path) -> None:
+    """Raise InputError for a pipe or a device, which would be waited for; OSError where there is nothing."""
+    mode = os.stat(path).st_mode  # noqa: PTH116 - Path refuses what is reported as any other invalid path
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path}: a pipe or a device, not a file; write the picture into a file")
+
+
+def path_for_opencv(path: Path) -> str:
+    """The path as text. InputError where its bytes are no UTF-8, at which OpenCV crashes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError(f"{shown}: the name is not valid UTF-8; rename it") from None
+    return str(path)
 
 
 def refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:

@@ -15,26 +15,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlepose.datasets.formats.coco import persons_from_annotations
+from rlepose.datasets.formats.coco import read_persons, tell_of_persons
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.json_file import read_file
 from rlepose.datasets.options import MissingBoxes
-from rlepose.datasets.persons import PersonTable, counted
+from rlepose.datasets.persons import PersonTable
 from rlepose.errors import first_line
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 4
+_FORMAT = 5
 _NOT_KEPT = ("image_root", "draw_weight", "left_out", "category_names", "upright", "bits")
 _ARRAYS = [field.name for field in dataclasses.fields(PersonTable) if field.name not in _NOT_KEPT]
-_ABOUT = "about.json"  # the category, the names of categories, and the annotations left out
+_ABOUT = "about.json"  # the category, the names of categories, the annotations left out, and warnings
 
 
 class Labelled(NamedTuple):
-    """The persons, and the category entry with their joints."""
+    """The persons, the category entry with their joints, and what to warn of."""
 
     table: PersonTable
     category: dict[str, Any]
+    warnings: list[str]
 
 
 def labelled_persons(
@@ -54,14 +55,12 @@ def labelled_persons(
     folder = cache / f"{path.stem}-{digest.hexdigest()[:16]}"
     kept = _kept(folder, image_root)
     if kept is not None:
-        table, left_out = kept.table, counted(kept.table.left_out)
-        log.info(
-            "%s: %d persons in %d pictures; left out: %s; from %s",
-            *(path, len(table), len(table.image_ids), left_out, folder),
-        )
+        tell_of_persons(path, kept.table, kept.warnings, str(folder))
         return kept
     coco = CocoFile(path, category, missing_boxes=missing_boxes)
-    labelled = Labelled(persons_from_annotations(coco, image_root), coco.category)
+    table, warnings = read_persons(coco, image_root)
+    tell_of_persons(path, table, warnings)
+    labelled = Labelled(table, coco.category, warnings)
     try:
         _store(folder, labelled)
     except OSError as error:
@@ -85,7 +84,7 @@ def _kept(folder: Path, image_root: Path) -> Labelled | None:
         lengths = {len(getattr(table, name)) for name in _ARRAYS if not name.startswith("image_")}
         if lengths != {len(table)} or len(table.image_index) != len(table):
             raise ValueError("its arrays have different lengths")
-        return Labelled(table, about["category"])
+        return Labelled(table, about["category"], about["warnings"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         log.warning("%s: the parsed annotations cannot be used (%s); parsing the file again", folder, first_line(error))
         shutil.rmtree(folder, ignore_errors=True)
@@ -103,6 +102,7 @@ def _store(folder: Path, labelled: Labelled) -> None:
             "category": labelled.category,
             "category_names": dict(labelled.table.category_names),
             "left_out": dict(labelled.table.left_out),
+            "warnings": labelled.warnings,
         }
         (aside / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
         aside.chmod(0o755)  # mkdtemp's folders are private

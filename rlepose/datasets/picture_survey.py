@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rlepose.datasets.images import ORIENTATION
 from rlepose.datasets.persons import PersonTable
 
 log = logging.getLogger(__name__)
 
 _LOOKED_AT = 500  # pictures, evenly spread: a header takes 0.2 ms on a local disk and 10 ms over a network
-_ORIENTATION = 274  # EXIF tag; 1 is upright
 _QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap width and height
 _DEPTHS = (10, 12, 14, 16)  # bits that cameras and scanners write into 16
 
@@ -48,7 +48,7 @@ def survey(table: PersonTable, most: int = _LOOKED_AT) -> Survey:
                     found.deep.append(str(path))
                 # PIL would decode a PNG to look for EXIF after its pixels, where hardly anybody writes it.
                 has_exif = header.format != "PNG" or "exif" in header.info
-                orientation = header.getexif().get(_ORIENTATION, 1) if has_exif else 1
+                orientation = header.getexif().get(ORIENTATION, 1) if has_exif else 1
                 size, is_tiff = header.size, header.format == "TIFF"
         except Exception:
             continue
@@ -80,7 +80,8 @@ def bit_depth(found: Survey) -> int | None:
     """The smallest depth, in bits, that holds the largest value in the 16-bit pictures; None where there is none."""
     largest = -1
     for path in found.deep:
-        pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+        # Not imread, which crashes at names that are no UTF-8.
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is not None and pixels.dtype == np.uint16:
             largest = max(largest, int(pixels.max()))
     if largest < 0:

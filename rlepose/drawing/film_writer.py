@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rlepose.datasets.images import path_for_opencv
 from rlepose.errors import InputError
 
 _LARGEST = 2**16 - 1  # what a frame rate's numerator and denominator may be
@@ -72,6 +73,7 @@ def open_film_writer(stem: Path, fps: float, size_wh: tuple[int, int], sound_of:
     """
     writer = choose_writer()
     path = stem.with_name(stem.name + writer.suffix)
+    path_for_opencv(path)
     even = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
     return writer(path, writable_fps(fps), even, sound_of)  # type: ignore[call-arg]
 

@@ -131,8 +131,11 @@ def sheet(tiles: list[Picture], columns: int = 2) -> Picture:
 def write_picture(path: Path, image: Picture) -> None:
     """Write an RGB picture in the format of the file's suffix. InputError if it cannot be written."""
     try:
-        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    except cv2.error:  # an unknown suffix
+        # Not imwrite, which crashes at names that are no UTF-8.
+        written, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if written:
+            path.write_bytes(data.tobytes())
+    except (cv2.error, OSError):  # cv2: an unknown suffix
         written = False
     if not written:
         raise InputError(f"{path}: cannot write the picture; check the suffix, the folder, and the disk space")

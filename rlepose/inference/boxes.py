@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from rlepose.datasets.formats.box_reader import Given, boxes_of_array, read_boxes
 from rlepose.datasets.formats.box_table import BoxTable, PictureKey
 from rlepose.datasets.formats.file_names import ByFileName
+from rlepose.errors import InputError
 from rlepose.inference.input_picture import InputPicture
 from rlepose.pose.geometry import Floats, clip_boxes
 
@@ -65,6 +66,8 @@ def box_source(boxes: GivenBoxes, pictures: int | None, film: bool, detect: Call
 
     def of_picture(picture: InputPicture) -> Boxes:
         rows, problem = table.of_picture(key_of(picture, table.image_ids))
+        if not rows and table.told_by == "id" and picture.frame is None:
+            problem = f"{picture.name}: {table.source} has no box on it"
         return Boxes(table.bbox_xywh[rows], table.score[rows], (problem,) if problem else (), table.category_ids[rows])
 
     return of_picture
@@ -89,9 +92,13 @@ def key_of(picture: InputPicture, image_ids: ByFileName[int] | None) -> PictureK
 
 
 def _found(found: Any, picture: InputPicture) -> Boxes:
-    if isinstance(found, Boxes):
-        return found
-    return Boxes(*boxes_of_array(found, f"detector: {picture.name}"))
+    where = f"detector: {picture.name}"
+    if not isinstance(found, Boxes):
+        return Boxes(*boxes_of_array(found, where))
+    boxes, _ = boxes_of_array(found.bbox_xywh, where)
+    if np.shape(found.score) != (len(boxes),):
+        raise InputError(f"{where}: {len(boxes)} boxes with scores of shape {np.shape(found.score)}; give one a box")
+    return found._replace(bbox_xywh=boxes, score=np.asarray(found.score, float))
 
 
 def inside_picture(boxes: Boxes, picture: InputPicture) -> Boxes:

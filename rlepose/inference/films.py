@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rlepose.datasets.images import MAX_PIXELS, refuse_too_large
+from rlepose.datasets.images import MAX_PIXELS, path_for_opencv, refuse_too_large
 from rlepose.errors import InputError, first_line
 from rlepose.inference.input_picture import InputPicture
 
@@ -63,7 +63,7 @@ def open_film(path: Path, max_pixels: int = MAX_PIXELS) -> Film:
 
 
 def _frames_in(path: Path) -> int:
-    if path.suffix.lower() not in _ANIMATED_SUFFIXES or is_folder(path):
+    if path.suffix.lower() not in _ANIMATED_SUFFIXES or not os.path.isfile(path):  # noqa: PTH113 - see above
         return 0
     try:
         with Image.open(path) as image:
@@ -83,7 +83,7 @@ class Video:
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for overlong names
             raise InputError(f"{path}: no such video file; check the path")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silences FFmpeg; problems are reported below
-        self._capture = cv2.VideoCapture(str(path))
+        self._capture = cv2.VideoCapture(path_for_opencv(path))
         self._first = self._read() if self._capture.isOpened() else None
         if self._first is None:
             raise InputError(f"{path}: cannot be opened as a video; the file may be truncated, so copy it again")

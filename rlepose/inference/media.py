@@ -68,7 +68,7 @@ def folder_of(folder: Path) -> Folder:
     """List a folder; InputError if no file has a picture's suffix."""
     pictures, skipped = [], []
     for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in PICTURE_SUFFIXES and not is_folder(file):
+        if file.suffix.lower() in PICTURE_SUFFIXES and not is_folder(file) and not _is_special(file):
             pictures.append(file)
         elif file.name not in _BOOKKEEPING:
             skipped.append(f"{file}: {_why_skipped(file)}")
@@ -77,9 +77,15 @@ def folder_of(folder: Path) -> Folder:
     return Folder(pictures, skipped)
 
 
+def _is_special(file: Path) -> bool:
+    return file.exists() and not file.is_file() and not is_folder(file)
+
+
 def _why_skipped(file: Path) -> str:
     if is_folder(file):
         return "a folder in the folder; give it by itself"
+    if _is_special(file):
+        return "a pipe or a device"
     if is_video(file):
         return "a video among pictures; give it by itself"
     return "its name does not end as a picture's; rename it if it is one"

@@ -30,7 +30,7 @@ def overview(coco: CocoFile, table: PersonTable, skeleton: Skeleton) -> dict[str
             for k, name in enumerate(names)
         },
         "pairs": [[names[i], names[j]] for i, j in skeleton.flip_pairs],
-        "without_twin": skeleton.without_twin + skeleton.possible_twins,
+        "without_twin": list(dict.fromkeys(skeleton.without_twin + skeleton.possible_twins)),
         "unknown_oks_sigmas": [name for name, sigma in zip(names, known, strict=True) if sigma is None],
         "bones": [[names[i], names[j]] for i, j in skeleton.bones],
         "pictures": len(sizes),

@@ -1,5 +1,6 @@
 """Predict poses in files: draw them into pictures or films, and list them in results.json."""
 
+import contextlib
 import itertools
 import logging
 import time
@@ -77,7 +78,7 @@ def predict_files(
     id_of = _id_giver(files, image_ids)
     empty_frames = 0
     stopping = Stopping()
-    with stopping.listening(), JsonList(out / RESULTS) as results, drawn:
+    with _nothing_left(out), stopping.listening(), JsonList(out / RESULTS) as results, drawn:
         for picture, poses in _with_speed(predictor.stream(source, table), count):
             with stopping.whole():
                 problems = list(poses.problems)
@@ -98,6 +99,17 @@ def predict_files(
     log.info("results         %s", out / RESULTS)
     told.finish()
     return len(told.problems)
+
+
+@contextlib.contextmanager
+def _nothing_left(out: Path) -> Iterator[None]:
+    """Where an InputError ends a run before its first result, leave no list that a second run would not replace."""
+    try:
+        yield
+    except InputError:
+        if [file.name for file in out.iterdir()] == [RESULTS]:
+            (out / RESULTS).unlink()
+        raise
 
 
 class _Drawn:
@@ -173,19 +185,15 @@ class _Told:
     def finish(self) -> None:
         if len(self.problems) > _TOLD:
             path = self._out / LEFT_OUT
-            path.write_text("\n".join([*self.problems, ""]), encoding="utf-8")
+            path.write_text("\n".join([*self.problems, ""]), encoding="utf-8", errors="backslashreplace")
             log.warning("%d left out; see the first reasons above and all in %s", len(self.problems), path)
         elif self.problems:
             log.warning("%d left out; see the reasons above", len(self.problems))
 
 
 def _nobody(name: str, boxes: GivenBoxes) -> list[str]:
-    """Return why there is no person in a picture, unless its boxes say so."""
-    if detects(boxes):
-        return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"]
-    if isinstance(boxes, BoxTable) and boxes.told_by == "id":
-        return [f"{name}: {boxes.source} has no box on it"]
-    return []
+    """Return why a detector finds no person in a picture."""
+    return [f"{name}: no person found; lower --detector-threshold, or give --boxes FILE or whole"] * detects(boxes)
 
 
 def _tell_unused(table: BoxTable, files: list[Path]) -> None:

@@ -55,7 +55,7 @@ def submit_checkpoint(
     info = root / data.test_image_info
     tree = read_json(info, "image info file")
     pictures, category_id = Pictures(info, tree), _category_id(info, tree)
-    group = CategoryGroup("person", (category_id,), tuple(range(len(COCO))))
+    group = CategoryGroup("person", (category_id,), ("person",), tuple(range(len(COCO))))
     clip = data.detection_boxes == "clipped"
     table = read_as(data, persons_from_detections(pictures, root / data.test_images, boxes, [group], clip))
     source = TableSource(config, table, checkpoint.skeleton, ranks, labelled=False)

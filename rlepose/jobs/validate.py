@@ -93,8 +93,9 @@ def validate_checkpoint(
         write_json(out / METRICS_FILE, metrics)
         for write in files:
             write()
-        persons = {validation.evaluator.prefix: len(validation.table) for validation in validations}
-        left_out = {validation.evaluator.prefix: dict(validation.table.left_out) for validation in validations}
+        judged = {validation.evaluator.prefix: validation.judged(metrics) for validation in validations}
+        persons = {prefix: count for prefix, (count, _) in judged.items()}
+        left_out = {prefix: reasons for prefix, (_, reasons) in judged.items()}
         write_json(
             about, {"config": config.to_dict(), "persons": persons, "left_out": left_out, "origin": origin(ranks)}
         )

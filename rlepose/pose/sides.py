@@ -1,20 +1,24 @@
 """Left and right in joints' names.
 
-Three conventions are recognised, each only where an earlier one finds no side:
+Four conventions are recognised, each only where an earlier one finds no side:
 
 1. a word for a side, or l or r, set off by a separator or a capital (`left_knee`, `KneeRight`, `L-Knee`, `左肩`), in
    English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Chinese, Japanese and Korean;
-2. such a word of at least four letters at either end of another: `kneeleft`, `lefteye`;
-3. the letter l or r at either end of a word, or before a number: `lknee`, `hipl`, `FL` and `FR`, `legL4` and `legR4`.
+2. a word that means a side among other things, and words of further languages: `ojo_izq` and `ojo_der`, `sol_diz` and
+   `sağ_diz`, `wing_port` and `wing_starboard`;
+3. a word of 1 of at least four letters at either end of another: `kneeleft`, `lefteye`;
+4. the letter l or r at either end of a word, or before a number: `lknee`, `hipl`, `FL` and `FR`, `legL4` and `legR4`.
 
-A name of convention 2 or 3 has a side only beside a name of the other side: `cleft`, `ear` and the vertebra `L4` have
-none.
+A name of convention 2, 3 or 4 has a side only beside a name of the other side: `airport`, `cleft`, `ear` and the
+vertebra `L4` have none. Accents do not matter.
 """
 
 import itertools
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 Side = Literal["left", "right"]
@@ -27,12 +31,35 @@ _RIGHT = (
     "right r rgt rechts rechte rechter rechtes droit droite derecha derecho destra destro dexter dx direita direito "
     "rechterkant prawa prawy prawe pravyy pravaya правый правая правое прав 右 오른쪽 오른"
 )
-_SIDE_OF_WORD: dict[str, Side] = {
-    **dict.fromkeys(_LEFT.split(), "left"),
-    **dict.fromkeys(_RIGHT.split(), "right"),
-}
+# Abbreviations (Spanish, Portuguese, German, Italian), ships and horses, and words in Swedish, Danish, Norwegian,
+# Finnish, Czech, Slovak, Croatian, Serbian, Ukrainian, Hungarian, Romanian, Greek, Turkish, Indonesian, Vietnamese,
+# Arabic, Hebrew, Japanese and Korean.
+_LEFT_BESIDE_RIGHT = (
+    "izq izda izdo izqda izqdo esq li sin port near vänster vänstra venstre vasen levý levá levé ľavý ľavá ľavé lijevi "
+    "lijeva lijevo levi leva levo лівий ліва ліве bal stâng stânga stângă αριστερό αριστερός αριστερή sol kiri trái "
+    "يسار اليسار يسرى اليسرى أيسر الأيسر שמאל ひだり 좌측"
+)
+_RIGHT_BESIDE_LEFT = (
+    "der dcha dcho drcha drcho dir re des rht starboard off höger högra højre høyre hojre hoyre oikea pravý "
+    "pravá pravé desni desna desno правий права праве jobb drept dreapta dreaptă δεξί δεξιός δεξιά sağ kanan phải "
+    "يمين اليمين يمنى اليمنى أيمن الأيمن ימין みぎ 우측"
+)
 # Scripts that write words without a space between.
-_UNSPACED = re.compile("(左|右|왼쪽|왼|오른쪽|오른)")
+_UNSPACED = re.compile("(左|右|왼쪽|왼|오른쪽|오른|좌측|우측|ひだり|みぎ)")
+
+
+def _plain(word: str) -> str:
+    """The word without accents."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", word) if not unicodedata.combining(sign))
+
+
+def _by_word(left: str, right: str) -> dict[str, Side]:
+    sides: dict[str, Side] = {_plain(word): "left" for word in left.split()}
+    return sides | {_plain(word): "right" for word in right.split()}
+
+
+_SIDE_OF_WORD = _by_word(_LEFT, _RIGHT)
+_SIDE_BESIDE_OTHER = _SIDE_OF_WORD | _by_word(_LEFT_BESIDE_RIGHT, _RIGHT_BESIDE_LEFT)
 _LONG = [word for word in _SIDE_OF_WORD if len(word) >= 4]
 _LETTERS = ["l", "r"]
 _DIGITS = "0123456789"
@@ -52,7 +79,7 @@ def words_of(name: str) -> tuple[str, ...]:
     >>> words_of("LeftKnee"), words_of("L-Knee"), words_of("左肩")
     (('left', 'knee'), ('l', 'knee'), ('左', '肩'))
     """
-    name = _UNSPACED.sub(r"_\1_", name)
+    name = _UNSPACED.sub(r"_\1_", unicodedata.normalize("NFC", name))
     name = re.sub(r"([^\W\d_A-Z]|\d)([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3_\2", name)
     return tuple(word for word in re.split(r"[\W_]+", name.lower()) if word)
 
@@ -63,11 +90,15 @@ def plain_side(name: str) -> SidedName | None:
     >>> plain_side("left_knee")
     SidedName(side='left', stem=('', 'knee'))
     """
+    return _side_of_words(name, _SIDE_OF_WORD)
+
+
+def _side_of_words(name: str, side_of_word: Mapping[str, Side]) -> SidedName | None:
     found: list[Side] = []
     stem = []
-    for word in words_of(name):
+    for word in map(_plain, words_of(name)):
         letters = word.rstrip(_DIGITS)
-        side = None if letters in _LETTERS and letters != word else _SIDE_OF_WORD.get(letters)
+        side = None if letters in _LETTERS and letters != word else side_of_word.get(letters)
         stem.append(word if side is None else word[len(letters) :])
         if side is not None:
             found.append(side)
@@ -77,10 +108,16 @@ def plain_side(name: str) -> SidedName | None:
 def sided_names(names: Sequence[str]) -> list[SidedName | None]:
     """Each joint's side and stem, None for a joint in the middle. See the module for what is recognised."""
     sided = [plain_side(name) for name in names]
-    for side_words in (_LONG, _LETTERS):
-        open_names = [i for i, found in enumerate(sided) if found is None]
-        candidates = {i: list(_glued_sides(names[i], side_words)) for i in open_names}
+    for convention in (
+        _ambiguous_side,
+        partial(_glued_sides, side_words=_LONG),
+        partial(_glued_sides, side_words=_LETTERS),
+    ):
+        candidates = {i: list(convention(names[i])) for i, found in enumerate(sided) if found is None}
         holders: dict[SidedName, set[int]] = defaultdict(set)
+        for i, known in enumerate(sided):
+            if known is not None:
+                holders[known].add(i)
         for i, of_name in candidates.items():
             for candidate in of_name:
                 holders[candidate].add(i)
@@ -91,9 +128,16 @@ def sided_names(names: Sequence[str]) -> list[SidedName | None]:
     return sided
 
 
+def _ambiguous_side(name: str) -> Iterator[SidedName]:
+    """What the name says if an ambiguous word in it means a side."""
+    found = _side_of_words(name, _SIDE_BESIDE_OTHER)
+    if found is not None:
+        yield found
+
+
 def _glued_sides(name: str, side_words: Sequence[str]) -> Iterator[SidedName]:
     """What the name says if one of these words begins or ends one of its words."""
-    words = words_of(name)
+    words = tuple(map(_plain, words_of(name)))
     for number, word in enumerate(words):
         letters = word.rstrip(_DIGITS)
         for side_word in side_words:
@@ -134,18 +178,24 @@ def mirror_twins(names: Sequence[str]) -> list[int]:
 
 
 def possible_twins(names: Sequence[str]) -> list[str]:
-    """Names in the middle that differ from another one only in a number, or in a word of one letter.
+    """Names without a twin that differ from another one only in a number, or in a word of one letter; and where both
+    sides are named without a twin, these.
 
     >>> possible_twins(["nose", "eye1", "eye2", "oeil_g", "oeil_d", "tail"])
     ['eye1', 'eye2', 'oeil_g', 'oeil_d']
+    >>> possible_twins(["nose", "left_eye", "rigth_eye", "right_ear"])
+    ['left_eye', 'right_ear']
     """
     twins, sided = mirror_twins(names), sided_names(names)
-    middle = [i for i, twin in enumerate(twins) if twin == i and sided[i] is None]
+    single = [i for i, twin in enumerate(twins) if twin == i]
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i in middle:
+    for i in single:
         for pattern in {_without(names[i], r"\d+"), _without(names[i], r"(?<![^\W_])[^\W\d_](?![^\W\d_])")}:
             alike[pattern].append(i)
     found = set(itertools.chain(*(group for group in alike.values() if len(group) > 1)))
+    side_of = {i: known.side for i in single if (known := sided[i]) is not None}
+    if len(set(side_of.values())) == 2:
+        found |= side_of.keys()
     return [names[i] for i in sorted(found)]
 
 

@@ -55,9 +55,9 @@ def check_mirroring(config: Config, skeleton: Skeleton) -> None:
         named = ", ".join(unclear[:4]) + ", …" * (len(unclear) > 4)
         raise InputError(
             f"data.flip_pairs: {' and '.join(name for name, on in options.items() if on)} mirror pictures, but no pair "
-            f"of left and right is recognised in the joints' names, and {named} differ only in a number or a letter; "
-            "give the pairs that change places, such as [[a, b], [c, d]], or [] where none does, or set "
-            "augment.flip_prob=0 eval.flip_test=false"
+            f"of left and right is recognised in the joints' names, and {named} differ only in a number or a letter, "
+            "or name both sides; give the pairs that change places, such as [[a, b], [c, d]], or [] where none does, "
+            "or set augment.flip_prob=0 eval.flip_test=false"
         )
 
 

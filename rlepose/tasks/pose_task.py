@@ -144,8 +144,10 @@ class PoseTask(Task):
             self.step.precision = self.precision.dtype
 
     def card(self, metrics: dict[str, Any], epoch: int) -> str:
-        tables = {"training": self.table, "validation": self.validation.table}
-        persons = {use: (len(table), table.left_out) for use, table in tables.items()}
+        persons = {
+            "training": (len(self.table), self.table.left_out),
+            "validation": self.validation.judged(metrics),
+        }
         return model_card(self.config, self.skeleton, metrics, epoch, persons)
 
     @property

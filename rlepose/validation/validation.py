@@ -1,8 +1,11 @@
 """A validation: a source of poses and an evaluator."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
+
+import numpy as np
 
 from rlepose.datasets.persons import PersonTable
 from rlepose.pose.pose_arrays import Poses
@@ -10,6 +13,9 @@ from rlepose.runtime.distributed import Ranks
 from rlepose.validation.evaluator import Evaluator, Results
 
 log = logging.getLogger(__name__)
+
+
+UNREAD_PERSONS = "unread_persons"
 
 
 class PoseSource(Protocol):
@@ -40,10 +46,17 @@ class Validation(Generic[Results]):
         """The persons whose poses are predicted."""
         return self.source.table
 
+    def judged(self, metrics: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
+        """Return how many persons gave these metrics, and how many others the file has, by reason."""
+        unread = metrics.get(f"{self.evaluator.prefix}/{UNREAD_PERSONS}", 0)
+        left_out = dict(self.table.left_out) | ({"in a picture that cannot be read": unread} if unread else {})
+        return len(self.table) - unread, left_out
+
     def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
         """Return metrics by name, results (None except on rank 0), and the poses.
 
-        If pictures could not be read, the metrics are those of the others, and 'unread_pictures' counts the unread.
+        If pictures could not be read, the metrics are those of the others, 'unread_pictures' counts the unread, and
+        'unread_persons' the table's persons in these.
         Collective: every rank must call. model, batches: see `PoseSource.predict`.
         """
         poses = self.source.predict(model, batches)
@@ -53,11 +66,13 @@ class Validation(Generic[Results]):
             nonlocal results
             metrics, results = self.evaluator.evaluate(poses)
             if poses.unread_images:
+                unread = int(np.isin(poses.image_ids, poses.unread_images).sum())
                 log.warning(
-                    "%s: the numbers are partial: %d pictures could not be read and are left out",
-                    *(self.evaluator.path, len(poses.unread_images)),
+                    "%s: the numbers are partial: %d pictures could not be read and are left out, with %d persons more",
+                    *(self.evaluator.path, len(poses.unread_images), unread),
                 )
-                metrics |= {f"{self.evaluator.prefix}/unread_pictures": len(poses.unread_images)}
+                prefix = self.evaluator.prefix
+                metrics |= {f"{prefix}/unread_pictures": len(poses.unread_images), f"{prefix}/{UNREAD_PERSONS}": unread}
             return metrics
 
         return self.ranks.on_main(evaluate), results, poses

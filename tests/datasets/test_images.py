@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rlepose.datasets.images import View, is_truncated_jpeg, read_image
 from rlepose.errors import InputError
@@ -66,6 +66,30 @@ def test_transparency_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "clear.png"
     Image.fromarray(np.dstack([noise(), noise(1)[..., :1]]), "RGBA").save(path)
     np.testing.assert_array_equal(read_image(path), noise())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "deep.tif", "a.avif"])
+def test_every_format_is_stored_or_upright_as_asked(tmp_path: Path, name: str, orientation: int) -> None:
+    """OpenCV turns every TIFF and no AVIF, whatever it is asked for."""
+    stored = cv2.resize(noise(1, (2, 3)), (90, 60), interpolation=cv2.INTER_NEAREST)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if name == "deep.tif":
+        stored[...] = stored[..., :1]
+        picture = Image.fromarray(stored[..., 0].astype(np.uint16) << 8)
+    else:
+        picture = Image.fromarray(stored)
+    try:
+        picture.save(tmp_path / name, exif=exif)
+    except (KeyError, OSError, ValueError):
+        pytest.skip("this PIL does not write the format")
+    turned = Image.fromarray(stored)
+    turned.getexif()[0x0112] = orientation
+    for upright, expected in ((False, stored), (True, np.asarray(ImageOps.exif_transpose(turned)))):
+        image = read_image(tmp_path / name, upright)
+        assert image.shape == expected.shape
+        assert np.abs(image.astype(int) - expected).mean() < 12, "lossy, but not turned"
 
 
 def test_exif_orientation_is_ignored(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def test_ranks_share_the_weighted_batches_of_one() -> None:
     assert sorted(drawn(3, world_size=2)) == sorted(drawn(3))
 
 
+def test_a_weight_that_draws_nobody_is_refused() -> None:
+    """Rounded to 0 in every epoch, a file would never be trained on."""
+    with pytest.raises(InputError, match=r"^data.train_weights: 0.03 × 10 persons draw nobody in an epoch; .* 0.1,"):
+        TrainBatches(30, 4, 0, weights=np.repeat([1, 0.03], [20, 10]))
+
+
 def test_equal_weights_draw_everybody_once() -> None:
     batches = TrainBatches(12, 4, 0, weights=np.ones(12))
     assert sorted(person for batch in batches for _, person in batch) == list(range(12))

@@ -21,7 +21,7 @@ def test_arrays_from_disk_are_those_of_the_file(synthetic: Path, tmp_path: Path)
     coco = CocoFile(path)
     expected = persons_from_annotations(coco, synthetic / "train")
     for _ in ("parsed", "from disk"):
-        table, category = labelled_persons(path, None, synthetic / "train", tmp_path)
+        table, category, _ = labelled_persons(path, None, synthetic / "train", tmp_path)
         assert category == coco.category and table.image_root == synthetic / "train"
         assert table.left_out == expected.left_out
         for field in dataclasses.fields(table):
@@ -36,8 +36,21 @@ def test_the_second_time_nothing_is_parsed(
     path = write_coco()
     labelled_persons(path, None, tmp_path, tmp_path / "cache")
     monkeypatch.setattr(labelled, "CocoFile", lambda *_: pytest.fail("parsed again"))
-    table, _ = labelled_persons(path, None, tmp_path, tmp_path / "cache")
+    table, *_ = labelled_persons(path, None, tmp_path, tmp_path / "cache")
     assert isinstance(table.keypoints, np.memmap)
+
+
+def test_the_second_time_warns_as_the_first(
+    write_coco: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of ids that are probably wrong, of boxes that were made, and of labels outside their picture."""
+    path = write_coco([{}, {"category_id": 7}, {"bbox": ...}, {"keypoints": [-50, 15, 2, 50, 40, 2, 20, 41, 1]}])
+    warned = []
+    for _ in range(2):
+        caplog.clear()
+        labelled_persons(path, None, tmp_path, tmp_path / "cache")
+        warned.append([record.getMessage() for record in caplog.records if record.levelno == logging.WARNING])
+    assert warned[0] == warned[1] and len(warned[0]) == 3
 
 
 def test_a_changed_file_is_parsed_again(write_coco: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Pictures of poses: what is drawn, where, and that odd numbers do not stop a run."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,13 @@ def test_a_written_picture_keeps_its_colours(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     write_picture(tmp_path / "page.png", image)
     np.testing.assert_array_equal(read_image(tmp_path / "page.png"), image)
+
+
+def test_a_picture_may_have_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """OpenCV's imwrite crashes at such a name."""
+    path = tmp_path / os.fsdecode(b"page\xff.png")
+    write_picture(path, BLACK)
+    np.testing.assert_array_equal(read_image(path), BLACK)
 
 
 @pytest.mark.parametrize("name", ["nowhere/page.png", "page.nothing", "page"])

@@ -111,7 +111,7 @@ def test_one_joint_spelled_in_two_ways_is_no_distance() -> None:
 
 
 def test_a_joint_that_a_category_lacks_is_refused() -> None:
-    groups = [CategoryGroup("face", (1,), (0, 1, 2)), CategoryGroup("profile", (2,), (0, 1))]
+    groups = [CategoryGroup("face", (1,), ("face",), (0, 1, 2)), CategoryGroup("profile", (2,), ("profile",), (0, 1))]
     check_reference(("nose", "right_eye_corner"), FACE, groups)
     with pytest.raises(InputError, match=r"left_eye_corner is no joint of category profile, .* data\.category"):
         check_reference(EYES, FACE, groups)

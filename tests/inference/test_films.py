@@ -1,5 +1,6 @@
 """Animated pictures are films, wherever they stand."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rlepose.errors import InputError
-from rlepose.inference.films import is_film, open_film
+from rlepose.inference.films import Video, is_film, open_film
 from rlepose.inference.media import folder_of, frames_of
 
 
@@ -76,6 +77,26 @@ def test_a_folder_names_what_it_skips(case_folder: Path) -> None:
     files = list((case_folder / "folder_of_everything").iterdir())
     assert len(folder.pictures) + len(folder.skipped) == len(files)
     assert all(frame.pixels is not None for frame in frames_of(case_folder / "folder_of_everything"))
+
+
+@pytest.mark.parametrize("name", ["pipe.jpg", "pipe.gif", "pipe.mp4", "pipe"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / name)
+    folder = folder_of(tmp_path)
+    assert [file.name for file in folder.pictures] == ["a.png"] and len(folder.skipped) == 1
+    assert not is_film(tmp_path / name) or name == "pipe.mp4"
+    if name == "pipe.jpg":
+        (picture,) = frames_of(tmp_path / name)
+        assert "a pipe or a device" in picture.problem
+
+
+def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """OpenCV crashes at such a name."""
+    path = tmp_path / os.fsdecode(b"film\xff.mp4")
+    path.write_bytes(b"film")
+    with pytest.raises(InputError, match=r"film\\udcff\.mp4: the name is not valid UTF-8; rename it"):
+        Video(path)
 
 
 def test_a_folder_names_files_of_any_ending_but_a_file_managers(tmp_path: Path) -> None:

@@ -340,11 +340,34 @@ def test_the_score_in_a_detectors_array_ranks(checkpoint: Callable[..., Path]) -
     assert first.score - second.score == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("boxes", [None, "nobody", [[1, 2, 3]], [[0, 0, 1, np.nan]], {"boxes": [BOX]}])
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        *(None, "nobody", [[1, 2, 3]], [[0, 0, 1, np.nan]], {"boxes": [BOX]}),
+        torch.tensor([BOX], dtype=torch.float32, requires_grad=True),
+        Boxes(np.full((1, 4), np.nan), np.ones(1)),
+    ],
+)
 def test_a_detector_that_gives_something_else_is_told(checkpoint: Callable[..., Path], boxes: Any) -> None:
     predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: boxes)
     with pytest.raises(InputError, match=r"^detector: picture 0: expected numbers \(N, 4\)"):
         predictor.predict(np.zeros((90, 90, 3), np.uint8))
+
+
+def test_a_detectors_scores_are_as_many_as_its_boxes(checkpoint: Callable[..., Path]) -> None:
+    predictor = Predictor(checkpoint(), "cpu", detector=lambda pixels: Boxes(np.array([BOX], float), np.ones(3)))
+    with pytest.raises(InputError, match=r"^detector: picture 0: 1 boxes with scores of shape \(3,\); give one a box"):
+        predictor.predict(np.zeros((90, 90, 3), np.uint8))
+
+
+def test_a_picture_that_results_do_not_have_is_named(
+    checkpoint: Callable[..., Path], synthetic: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Results list pictures with persons only, and those of another data set look the same."""
+    results = [{"image_id": 10**6, "category_id": 1, "bbox": BOX, "score": 0.5}]
+    (picture,) = Predictor(checkpoint(), "cpu").predict(sorted((synthetic / "val").iterdir())[0], results)
+    assert picture.persons == () and picture.problems[0].endswith("boxes has no box on it")
+    assert "boxes has no box on it" in caplog.text
 
 
 def test_boxes_for_other_numbers_of_pictures_are_refused(checkpoint: Callable[..., Path], synthetic: Path) -> None:

@@ -285,6 +285,32 @@ def test_an_animated_picture_becomes_a_film(checkpoint: Callable[..., Path], cas
     assert [(entry["image_id"], entry["file_name"]) for entry in entries] == [(n, f"walk.gif#{n}") for n in range(40)]
 
 
+def test_a_run_refused_at_its_first_picture_leaves_nothing(
+    checkpoint: Callable[..., Path], synthetic: Path, tmp_path: Path
+) -> None:
+    """So that the corrected command may have the same --out."""
+    predictor, out = Predictor(checkpoint(), "cpu", detector=lambda pixels: "nobody"), tmp_path / "out"
+    with pytest.raises(InputError, match="expected numbers"):
+        predict_files(predictor, synthetic / "val", None, out)
+    assert files_in(out) == {}
+    assert predict_files(predictor, synthetic / "val", "whole", out) == 0
+
+
+def test_an_h264_film_is_written_frame_by_frame(
+    checkpoint: Callable[..., Path], case_folder: Path, tmp_path: Path
+) -> None:
+    source, out = case_folder / "video" / "walk264.mp4", tmp_path / "out"
+    with Video(source) as video:
+        count, fps = len(list(video)), video.fps
+    assert count > 10
+    assert predict_files(Predictor(checkpoint(), "cpu"), source, "whole", out) == 0
+    (film,) = (file for file in out.iterdir() if file.name != "results.json")
+    with Video(film) as video:
+        assert len(list(video)) == count and video.fps == pytest.approx(fps, rel=0.01)
+    entries = json.loads((out / "results.json").read_text())
+    assert [entry["image_id"] for entry in entries] == list(range(count))
+
+
 def test_an_animated_picture_in_a_folder_becomes_a_film(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

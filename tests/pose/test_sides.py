@@ -18,6 +18,15 @@ from rlepose.pose.sides import mirror_twins, plain_side, sided_names
         (["ojo_izquierdo", "ojo_derecho", "mano_izquierda", "mano_derecha"], [1, 0, 3, 2]),
         (["колено_левое", "колено_правое"], [1, 0]),
         (["lFrontPaw", "rFrontPaw", "lBackPaw", "rBackPaw"], [1, 0, 3, 2]),
+        (["ojo_izq", "ojo_der", "mano_izq", "mano_dcha", "olho_esq", "olho_dir"], [1, 0, 3, 2, 5, 4]),
+        (["knie_li", "knie_re", "occhio sin", "occhio des", "lft_hip", "rht_hip"], [1, 0, 3, 2, 5, 4]),
+        (["vänster_knä", "höger_knä", "høyre_kne", "venstre_kne", "sağ_diz", "sol_diz"], [1, 0, 3, 2, 5, 4]),
+        (
+            ["ліве_коліно", "праве_коліно", "đầu gối trái", "đầu gối phải", "mata kiri", "mata kanan"],
+            [1, 0, 3, 2, 5, 4],
+        ),
+        (["hoger_kna", "va\u0308nster_kna\u0308", "ひだり目", "みぎ目", "좌측눈", "우측눈"], [1, 0, 3, 2, 5, 4]),
+        (["wing_port", "wing_starboard", "near_fore", "off_fore"], [1, 0, 3, 2]),
     ],
 )
 def test_twins_are_found_in_every_convention(names: list[str], twins: list[int]) -> None:
@@ -25,7 +34,15 @@ def test_twins_are_found_in_every_convention(names: list[str], twins: list[int])
 
 
 @pytest.mark.parametrize(
-    "names", [["cleft", "chest", "bright"], ["ear", "rear", "head"], ["L1", "L2", "L3"], ["lip", "rib"], ["1", "2"]]
+    "names",
+    [
+        ["cleft", "chest", "bright"],
+        ["ear", "rear", "head"],
+        ["L1", "L2", "L3"],
+        ["lip", "rib"],
+        ["1", "2"],
+        ["port_a", "der_b", "off_c"],
+    ],
 )
 def test_letters_that_spell_a_side_by_chance_are_none(names: list[str]) -> None:
     assert mirror_twins(names) == list(range(len(names)))

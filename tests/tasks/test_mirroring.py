@@ -20,8 +20,20 @@ def config_of(flip_prob: float = 0.5, flip_test: bool = True) -> Config:
 
 @pytest.mark.parametrize(("flip_prob", "flip_test"), [(0.5, False), (0, True), (0.5, True)])
 def test_numbered_joints_are_not_mirrored_without_pairs(flip_prob: float, flip_test: bool) -> None:
-    with pytest.raises(InputError, match=r"^data.flip_pairs: .*1, 2, 3, 4, … differ only in a number or a letter;"):
+    with pytest.raises(InputError, match=r"^data.flip_pairs: .*1, 2, 3, 4, … differ only in a number or a letter, "):
         check_mirroring(config_of(flip_prob, flip_test), NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "names", [("nose", "left_eye", "right_eyes"), ("nose", "oko L", "oko P"), ("left_knee", "rigth_knee", "right_hip")]
+)
+def test_sides_without_a_twin_are_not_mirrored(names: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match=r"^data.flip_pairs: .* or name both sides;"):
+        check_mirroring(config_of(), skeleton_from_names(names))
+
+
+def test_joints_of_one_side_alone_are_mirrored() -> None:
+    check_mirroring(config_of(), skeleton_from_names(("left_wrist", "left_elbow", "left_shoulder")))
 
 
 def test_numbered_joints_train_without_mirroring() -> None:

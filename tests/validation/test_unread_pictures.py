@@ -43,6 +43,11 @@ def image_ids(root: Path, *files: str) -> list[int]:
     return [image["id"] for image in tree["images"] if image["file_name"] in files]
 
 
+def persons_in(root: Path, *files: str) -> int:
+    wanted = image_ids(root, *files)
+    return sum(person["image_id"] in wanted for person in json.loads((root / VAL).read_text())["annotations"])
+
+
 def without(root: Path, *files: str) -> None:
     """Take pictures and their persons out of the validation file."""
     tree = json.loads((root / VAL).read_text())
@@ -88,7 +93,7 @@ def test_a_validation_without_a_readable_picture_is_refused(
 
 
 def test_a_validation_says_which_pictures_it_did_not_read(
-    checkpoint: Callable[..., Path], damaged: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    checkpoint: Callable[..., Path], synthetic: Path, damaged: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = checkpoint(f"data.root={damaged}", "data.on_bad_image=skip")
     saved = load_checkpoint(path)
@@ -97,4 +102,18 @@ def test_a_validation_says_which_pictures_it_did_not_read(
     assert metrics["gt/unread_pictures"] == 2 and "the numbers are partial: 2 pictures" in caplog.text
     without(damaged, CUT, MISSING)
     of_the_others = validate_checkpoint(path, saved.config, saved, ["gt"], tmp_path / "others", ALONE)
-    assert metrics == of_the_others | {"gt/unread_pictures": 2}
+    more = {"gt/unread_pictures": 2, "gt/unread_persons": persons_in(synthetic, CUT)}
+    assert metrics == of_the_others | more
+
+
+def test_persons_read_are_those_judged_and_those_left_out(
+    checkpoint: Callable[..., Path], synthetic: Path, damaged: Path, tmp_path: Path
+) -> None:
+    path = checkpoint(f"data.root={damaged}", "data.on_bad_image=skip")
+    saved = load_checkpoint(path)
+    validate_checkpoint(path, saved.config, saved, ["gt"], tmp_path / "out", ALONE)
+    about = json.loads((tmp_path / "out" / "validation.json").read_text())
+    left_out = {"picture missing": persons_in(synthetic, MISSING)}
+    assert about["left_out"]["gt"] == left_out | {"in a picture that cannot be read": persons_in(synthetic, CUT)}
+    read = len(json.loads((damaged / VAL).read_text())["annotations"])
+    assert about["persons"]["gt"] + sum(about["left_out"]["gt"].values()) == read

@@ -36,12 +36,13 @@ class CocoIds:
     """The ids that a COCO file has for pictures and categories.
 
     path: for messages. image_ids: by file name. categories: names by id of the categories whose boxes are used: those
-    with keypoints, else `person`, else none, which means all.
+    with keypoints, else `person`, else none, which means all. names: of all its categories by id.
     """
 
     path: Path
     image_ids: ByFileName[int]
     categories: Mapping[int, str]
+    names: Mapping[int, str]
 
 
 def read_ids(path: Path) -> CocoIds:
@@ -59,16 +60,17 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
 
     Args:
         given: a file (.npy, or JSON with one of these), or in Python:
-            the content of a COCO file, {images, annotations, categories}: boxes of the categories with keypoints, else
-            of `person`, else all boxes; crowds are omitted and, if persons have labels, so are those that validation
-            omits: without a labelled joint.
+            the content of a COCO file, {images, annotations, categories}: boxes of the categories of `ids`, by name,
+            or of its only category; without `ids`, of the categories with keypoints, else of `person`, else all boxes.
+            Crowds are omitted and, if persons have labels, so are those that validation omits: without a labelled
+            joint.
             COCO results, [{image_id, category_id, bbox, score}, …]: boxes of the categories of `ids`, else of COCO's
             people, 1; boxes whose image_id is no whole number are omitted.
             {file name: boxes}: the boxes of each picture, of a film's frame film.mp4#3, or of all its frames film.mp4.
             (4,) or (N, 4) numbers: in the only picture, or in every frame of a film; a list of these, or (M, N, 4): the
             boxes of M pictures or frames in their order, pictures by name. x, y, width, height in px of the upright
             picture, and optionally a score as a fifth number.
-        ids: of the pictures and the categories, for COCO results.
+        ids: of the categories and, for COCO results, of the pictures.
 
     Raises InputError for other values, and if no box is of a category that is used, or has an image_id.
     """
@@ -106,7 +108,7 @@ def _load_npy(path: Path) -> NDArray[Any]:
 def _table_of(source: str, tree: Any, ids: CocoIds | None) -> BoxTable:
     if isinstance(tree, Mapping):
         if isinstance(tree.get("images"), list) and isinstance(tree.get("annotations"), list):
-            return _of_coco(source, tree)
+            return _of_coco(source, tree, ids)
         return _of_names(source, tree)
     if isinstance(tree, list) and not tree and source != "boxes":
         raise InputError(f"{source}: expected boxes, got an empty list; was the detector run?")
@@ -178,14 +180,15 @@ def _of_results(source: str, entries: Sequence[Mapping[str, Any]], ids: CocoIds 
     return collected.table("id", by_number=rows, image_ids=image_ids, left_out=left_out)
 
 
-def _of_coco(source: str, tree: Mapping[str, Any]) -> BoxTable:
+def _of_coco(source: str, tree: Mapping[str, Any], wanted: CocoIds | None) -> BoxTable:
     ids = _ids_of(Path(source), tree)
+    category_of = _categories_of(ids, wanted)
     try:
         names = {whole_number(image["id"]): str(Path(image["file_name"])) for image in tree["images"]}
         boxed = [(n, a) for n, a in enumerate(tree["annotations"]) if a.get("bbox")]
         persons = [(n, a) for n, a in boxed if not flag(a.get("iscrowd"))]
         left_out = Counter({"crowd": len(boxed) - len(persons)})
-        taken = _of_categories(source, "annotation", persons, ids.categories, "correct category_id", left_out)
+        taken = _of_categories(source, "annotation", persons, category_of, "correct category_id", left_out)
         judged = [(n, a) for n, a in taken if any((a.get("keypoints") or [])[2::3])]
         left_out["without a labelled joint"] = len(taken) - len(judged or taken)
         if left_out.total():
@@ -199,7 +202,8 @@ def _of_coco(source: str, tree: Mapping[str, Any]) -> BoxTable:
                     f"{source}: annotation {annotation.get('id', number)}: expected bbox [x, y, w, h] and a finite "
                     f"score, got {annotation['bbox']} and {annotation.get('score', 0)}"
                 )
-            category = whole_number(annotation.get("category_id"))
+            given = whole_number(annotation.get("category_id"))
+            category = None if given is None else category_of.get(given, given)
             name = names[whole_number(annotation["image_id"])]
             rows[name].append(collected.add(box, score[0], category, number))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -224,7 +228,27 @@ def _ids_of(path: Path, tree: Any) -> CocoIds:
     with_joints = {identity: name for identity, name, joints in categories if joints}
     people = {identity: name for identity, name, _ in categories if name == "person"}
     taken = {identity: name for identity, name in (with_joints or people).items() if identity is not None}
-    return CocoIds(path, ByFileName({name: i for name, i in image_ids.items() if i is not None}), taken)
+    names = {identity: name for identity, name, _ in categories if identity is not None}
+    return CocoIds(path, ByFileName({name: i for name, i in image_ids.items() if i is not None}), taken, names)
+
+
+def _categories_of(ids: CocoIds, wanted: CocoIds | None) -> dict[int, int]:
+    """Map the file's categories whose boxes are used to those of `wanted`: by name, or its only one to the only one.
+
+    Without `wanted`, to themselves. Empty for a file without categories, whose boxes are all used.
+    """
+    if wanted is None or not wanted.categories:
+        return {identity: identity for identity in ids.categories}
+    id_of = {name.casefold(): identity for identity, name in reversed([*wanted.categories.items()])}
+    alike = {identity: id_of[name.casefold()] for identity, name in ids.names.items() if name.casefold() in id_of}
+    if alike or not ids.names:
+        return alike
+    if len(ids.names) == len(id_of) == 1:
+        return dict(zip(ids.names, id_of.values(), strict=True))
+    raise InputError(
+        f"{ids.path}: none of its categories ({', '.join(ids.names.values())}) is called "
+        f"{' or '.join(wanted.categories.values())}; rename the category of these boxes"
+    )
 
 
 def _of_categories(
@@ -258,7 +282,8 @@ def _numbers(values: Any) -> NDArray[np.float64] | None:
     """Return an array of numbers, or None if the values do not form one."""
     try:
         return np.asarray(values, float)
-    except (TypeError, ValueError, OverflowError):  # no numbers, rows of different lengths, a number that is too large
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        # No numbers, rows of different lengths, a number that is too large, a tensor that needs its gradient.
         return None
 
 

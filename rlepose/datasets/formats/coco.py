@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     left out, and counted by reason in the log and in the table. Labels outside their picture count as unlabelled.
     InputError for invalid numbers, and if no person remains.
     """
+    table, warnings = read_persons(coco, image_root)
+    tell_of_persons(coco.path, table, warnings)
+    return table
+
+
+def tell_of_persons(path: Path, table: PersonTable, warnings: Sequence[str], source: str = "") -> None:
+    """Log how many persons a file has, and sentences to warn of. source: where they were read instead of the file."""
+    text = "%s: %d persons in %d pictures; left out: %s" + f"; from {source}" * bool(source)
+    log.info(text, path, len(table), len(table.image_ids), counted(table.left_out))
+    for warning in warnings:
+        log.warning("%s: %s", path, warning)
+
+
+def read_persons(coco: CocoFile, image_root: str | Path) -> tuple[PersonTable, list[str]]:
+    """Return the labelled persons as `persons_from_annotations`, and what to warn of instead of a log."""
     left_out = Counter(coco.left_out)
     ids, categories, rows, boxes, labels = [], [], [], [], []
     for annotation in coco.annotations:
@@ -45,7 +61,7 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     sizes = coco.size_wh[image_index]
     bbox_xywh = clip_boxes(np.array(boxes).reshape(-1, 4), sizes)
     keypoints = np.array(labels, np.float32).reshape(len(ids), coco.num_keypoints, 3)
-    visible = _labelled_inside(coco, ids, keypoints, sizes)
+    visible, outside = _labelled_inside(coco, ids, keypoints, sizes)
     table = person_table(
         coco,
         image_root,
@@ -62,16 +78,18 @@ def persons_from_annotations(coco: CocoFile, image_root: str | Path) -> PersonTa
     left_out["box outside the picture"] += int((~inside).sum())
     left_out["no labelled joint inside the picture"] += int((inside & ~labelled).sum())
     table = replace(table.select(np.asarray(inside & labelled)), left_out={k: n for k, n in left_out.items() if n})
-    counts = counted(table.left_out)
-    log.info("%s: %d persons in %d pictures; left out: %s", coco.path, len(table), len(coco.images), counts)
+    warnings = []
+    if outside:
+        warnings.append(f"{outside} labels are outside their picture and count as unlabelled")
     if coco.wrong_ids:
-        log.warning("%s: left out, probably by mistake: %s; correct these ids", coco.path, counted(coco.wrong_ids))
+        warnings.append(f"left out, probably by mistake: {counted(coco.wrong_ids)}; correct these ids")
     if coco.made_boxes:
-        made = len(coco.made_boxes)
-        log.warning("%s: %d persons have no box; data.missing_boxes says what theirs is", coco.path, made)
+        warnings.append(f"{len(coco.made_boxes)} persons have no box; data.missing_boxes says what theirs is")
     if not len(table):
+        tell_of_persons(coco.path, table, warnings)
+        counts = counted(table.left_out)
         raise InputError(f"{coco.path}: no persons with labelled keypoints (left out: {counts}); check the file")
-    return table
+    return table, warnings
 
 
 def person_table(pictures: Pictures, image_root: str | Path, **persons: Any) -> PersonTable:
@@ -124,8 +142,8 @@ def finite_numbers(values: Any, length: int) -> NDArray[np.float64] | None:
 
 def _labelled_inside(
     coco: CocoFile, ids: list[int], keypoints: NDArray[np.float32], size_wh: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """Visibility (N, K), with 0 for labels that lie outside their picture."""
+) -> tuple[NDArray[np.uint8], int]:
+    """Visibility (N, K), with 0 for labels that lie outside their picture, and the number of these."""
     xy, visible = keypoints[..., :2], keypoints[..., 2]
     strange = np.argwhere(~np.isin(visible, (0, 1, 2)))
     if len(strange):
@@ -137,7 +155,5 @@ def _labelled_inside(
         )
     limit = size_wh[:, None, :] - 1 + _OUTSIDE_TOLERANCE_PX
     inside = ((xy >= -_OUTSIDE_TOLERANCE_PX) & (xy <= limit)).all(axis=-1)
-    outside = (visible > 0) & ~inside
-    if outside.any():
-        log.warning("%s: %d labels are outside their picture and count as unlabelled", coco.path, int(outside.sum()))
-    return np.where(inside, visible, 0).astype(np.uint8)
+    outside = int(((visible > 0) & ~inside).sum())
+    return np.where(inside, visible, 0).astype(np.uint8), outside

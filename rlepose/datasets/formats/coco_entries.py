@@ -1,10 +1,12 @@
 """Entries of COCO's lists, with ids, sizes and flags as numbers, however a tool wrote them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from rlepose.errors import InputError
 
+_NUMBER = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*")
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no", "")
 
 
@@ -14,11 +16,10 @@ def whole_number(value: Any) -> int | None:
     >>> whole_number(640.0), whole_number("12"), whole_number("a1"), whole_number(None)
     (640, 12, None, None)
     """
-    if isinstance(value, str) and len(value) < 20:
-        try:
-            value = float(value) if "." in value else int(value)
-        except ValueError:
+    if isinstance(value, str):
+        if len(value) >= 20 or not _NUMBER.fullmatch(value):  # Python reads 1_2 as 12, too
             return None
+        value = float(value) if "." in value else int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return int(value) if isinstance(value, int) and abs(value) < 2**63 else None
@@ -56,7 +57,7 @@ def entries(path: Path, tree: Any, key: str) -> list[dict[str, Any]]:
 
 
 def person_entry(path: Path, annotation: dict[str, Any]) -> dict[str, Any]:
-    """An annotation whose image_id and category_id are whole numbers or None, and whose iscrowd, if any, is a flag.
+    """An annotation whose image_id and category_id are whole numbers where they can be, and whose iscrowd is a flag.
 
     Raises InputError for ids that are lists or objects, and for a crowd flag that says neither yes nor no.
     """
@@ -67,7 +68,8 @@ def person_entry(path: Path, annotation: dict[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, list | dict):
             raise InputError(f"{path}: annotation {annotation['id']}: {key}: expected a number, got {value}")
-        changes[key] = whole_number(value)
+        if (number := whole_number(value)) is not None:
+            changes[key] = number
     crowd = annotation.get("iscrowd", 0)
     if isinstance(crowd, str) or not isinstance(crowd, int | float | None):
         changes["iscrowd"] = flag(crowd)

@@ -173,7 +173,7 @@ class CocoFile(Pictures):
         """Return what is wrong with an annotation's category_id or image_id, None if both are in the file's lists."""
         category = annotation.get("category_id")
         if category is None:
-            return "without a category_id that is a number"
+            return "without a category_id, or with null"
         if category not in categories:
             return f"of category {category}, which 'categories' lacks"
         return None if annotation.get("image_id") in self.row_of_image else "with an image_id that 'images' lacks"

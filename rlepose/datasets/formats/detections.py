@@ -1,5 +1,6 @@
 """Read given boxes, such as those of a detector, into a PersonTable without labels."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -30,13 +31,15 @@ def persons_from_detections(
     pictures and outside the picture are left out, and counted by reason in the log and in the table; a box without a
     category belongs to the only group. InputError for invalid entries, and if no box remains.
     """
-    categories = {identity: group.name for group in groups for identity in group.category_ids}
-    boxes = read_boxes(Path(path), CocoIds(pictures.path, ByFileName({}), categories))
+    named = [zip(group.category_ids, group.category_names, strict=True) for group in groups]
+    categories = dict(itertools.chain.from_iterable(named))
+    boxes = read_boxes(Path(path), CocoIds(pictures.path, ByFileName({}), categories, categories))
     keys = _keys(pictures)
     boxes.check_pictures(len(keys), film=False)
     unused = boxes.unused(keys)
     category_ids = _category_ids(boxes, groups)
-    of_picture = [boxes.of_picture(key)[0] for key in keys]
+    found = [boxes.of_picture(key) for key in keys]
+    of_picture, unlisted = [here for here, _ in found], [problem for _, problem in found if problem]
     rows = np.array([row for here in of_picture for row in here], np.intp)
     image_index = np.repeat(np.arange(len(keys)), [len(here) for here in of_picture])
     order = np.argsort(boxes.entries[rows], kind="stable")
@@ -61,6 +64,8 @@ def persons_from_detections(
     if unused:
         first = f"entry {boxes.entries[unused[0]]} is in picture {boxes.picture_of(unused[0])}"
         log.warning("%s: %d boxes are in other pictures; %s", path, len(unused), first)
+    if unlisted:
+        log.warning("%s: no boxes for %d of %d pictures: %s", path, len(unlisted), len(keys), unlisted[0])
     num_keypoints = len({joint for group in groups for joint in group.joints})
     return person_table(
         pictures,

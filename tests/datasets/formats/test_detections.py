@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlepose.datasets.category_groups import CategoryGroup
 from rlepose.datasets.formats.coco_file import CocoFile
 from rlepose.datasets.formats.detections import persons_from_detections
 from rlepose.datasets.persons import PersonTable
@@ -102,10 +101,9 @@ def test_detections_may_lack_the_category(write_coco: WriteCoco) -> None:
 
 
 def test_a_missing_detection_file_is_refused(write_coco: WriteCoco, tmp_path: Path) -> None:
+    coco = CocoFile(write_coco())
     with pytest.raises(InputError, match=r"nowhere\.json: the box file does not exist"):
-        persons_from_detections(
-            CocoFile(write_coco()), tmp_path, tmp_path / "nowhere.json", [CategoryGroup("person", (1,), (0, 1, 2))]
-        )
+        persons_from_detections(coco, tmp_path, tmp_path / "nowhere.json", coco.groups)
 
 
 @pytest.mark.parametrize("content", [{}, [], {"annotations": []}, {"a": 3}, [1], [{"image_id": 1}], {"a.png": []}])
@@ -155,6 +153,37 @@ def test_every_format_of_boxes_gives_the_same_persons(write_coco: WriteCoco, tmp
     table = persons_from_detections(coco, tmp_path, path, coco.groups)
     assert dict(zip(table.person_image_ids().tolist(), table.bbox_xywh[:, 0].tolist(), strict=True)) == {7: 20, 5: 10}
     assert table.category_ids.tolist() == [1, 1]
+
+
+def test_pictures_without_an_entry_by_name_are_counted(write_coco: WriteCoco, caplog: pytest.LogCaptureFixture) -> None:
+    """An empty list means nobody, but a picture that is not listed was perhaps not looked at."""
+    annotations = write_coco(pictures=[{"file_name": f"{name}.png"} for name in "abcd"])
+    assert len(detections(annotations, {"a.png": [[10, 10, 30, 40]], "d.png": []})) == 1
+    assert "no boxes for 2 of 4 pictures: b.png: no entry in" in caplog.text
+
+
+def coco_boxes(*names: str) -> dict[str, Any]:
+    """A detector's COCO file: the n-th category has the id n + 1 and one box, which begins at x = 10 n."""
+    boxes = [{"image_id": 1, "category_id": n + 1, "bbox": [10 * n, 10, 30, 40]} for n in range(len(names))]
+    categories = [{"id": n + 1, "name": name} for n, name in enumerate(names)]
+    return {"images": [{"id": 1, "file_name": "picture.png"}], "annotations": boxes, "categories": categories}
+
+
+@pytest.mark.parametrize(
+    ("names", "left"), [(["person", "cow"], 10), (["cow", "person"], 0), (["horse", "Cow"], 10), (["animal"], 0)]
+)
+def test_categories_of_a_coco_file_are_matched_by_name(write_coco: WriteCoco, names: list[str], left: int) -> None:
+    """Ids of different files may collide, and `person` is no cow; the only category of a file needs no name."""
+    annotations = write_coco(category={"id": 2, "name": "cow"}, persons=[{"category_id": 2}])
+    table = detections(annotations, coco_boxes(*names))
+    assert table.bbox_xywh[:, 0].tolist() == [left] and table.category_ids.tolist() == [2]
+    assert sum(table.left_out.values()) == len(names) - 1
+
+
+def test_a_coco_file_without_the_category_is_refused(write_coco: WriteCoco) -> None:
+    annotations = write_coco(category={"id": 2, "name": "cow"}, persons=[{"category_id": 2}])
+    with pytest.raises(InputError, match=r"none of its categories \(person, dog\) is called cow; rename"):
+        detections(annotations, coco_boxes("person", "dog"))
 
 
 @pytest.mark.parametrize(

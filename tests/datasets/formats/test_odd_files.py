@@ -2,18 +2,26 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from rlepose.config.config import Config
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_entries import flag, whole_number
 from rlepose.datasets.formats.coco_file import CocoFile
+from rlepose.datasets.of_config import labelled_table
 from rlepose.datasets.options import MissingBoxes
-from rlepose.datasets.persons import PersonTable
+from rlepose.datasets.persons import PersonTable, counted
 from rlepose.errors import InputError
 from rlepose.evaluation.truth import truth_of
+from rlepose.inspection.inspect_dataset import inspect_dataset
+from rlepose.runtime.distributed import Ranks
+from rlepose.tasks.model_card import model_card
+from rlepose.validation.validations import build_validation
 
 REFUSED = {"gzip", "nested_keypoints", "visibility_minus_1", "category_without_joint_names", "category_null"}
 
@@ -32,8 +40,36 @@ def test_persons_read_are_those_used_and_those_left_out_in_every_file(case_folde
 
 
 def test_a_file_of_null_categories_is_refused_with_the_cause(case_folder: Path) -> None:
-    with pytest.raises(InputError, match=r"left out: 3 × without a category_id that is a number"):
+    with pytest.raises(InputError, match=r"left out: 3 × without a category_id, or with null"):
         persons_of(case_folder / "category_null")
+
+
+def test_a_category_given_by_its_name_is_named(write_coco: Callable[..., Path]) -> None:
+    path = write_coco([{}, {"category_id": "person"}, {"image_id": "picture.png"}])
+    table = persons_from_annotations(CocoFile(path), path.parent)
+    assert table.left_out == {
+        "of category person, which 'categories' lacks": 1,
+        "with an image_id that 'images' lacks": 1,
+    }
+
+
+@pytest.mark.parametrize("case", ["base", "category_unknown", "area_0_box_fine", "iscrowd_text"])
+def test_inspection_training_validation_and_model_card_count_the_same_persons(
+    case_folder: Path, tmp_path: Path, tiny_config: Callable[..., Config], case: str
+) -> None:
+    source = case_folder / case
+    read = json.loads((source / "ann.json").read_text())["annotations"]
+    report = inspect_dataset(source / "ann.json", None, tmp_path / "out")
+    files = "train_annotations: ann.json, train_images: images, val_annotations: ann.json, val_images: images"
+    config = tiny_config(f"data={{root: {source}, cache_dir: {tmp_path}, {files}}}", "data.num_keypoints=null")
+    trained, skeleton = labelled_table(config, "train")
+    validated = build_validation(config, "gt", Ranks(0, 1, torch.device("cpu"))).table
+    used, left_out = report["persons"], report["left_out"]
+    assert used + sum(left_out.values()) == report["annotations"] == len(read)
+    for table in (trained, validated):
+        assert (len(table), dict(table.left_out)) == (used, left_out)
+    card = model_card(config, skeleton, {}, 1, {"training": (len(trained), trained.left_out)})
+    assert f"* training: {used} persons of `{source / 'ann.json'}`; left out: {counted(left_out)}" in card
 
 
 def test_an_unknown_category_is_a_reason_that_is_warned_of(case_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -62,8 +98,9 @@ def test_a_missing_box_is_made_from_the_joints_and_said(
     assert f"{len(table)} persons have no box; data.missing_boxes says what theirs is" in caplog.text
 
 
-def test_the_area_of_a_made_box_is_the_boxs(case_folder: Path) -> None:
-    truth = truth_of(CocoFile(case_folder / "keypoints_without_boxes_zero" / "ann.json"))
+@pytest.mark.parametrize("case", ["keypoints_without_boxes", "keypoints_without_boxes_zero", "area_0_box_fine"])
+def test_an_area_that_is_missing_or_0_is_the_boxs(case_folder: Path, case: str) -> None:
+    truth = truth_of(CocoFile(case_folder / case / "ann.json"))
     np.testing.assert_allclose(truth.area, truth.bbox_xywh[:, 2] * truth.bbox_xywh[:, 3])
     assert (truth.area > 0).all()
 
@@ -100,7 +137,9 @@ def test_a_whole_number_is_known_however_it_is_written(value: object, number: in
     assert whole_number(value) == number
 
 
-@pytest.mark.parametrize("value", [None, [], {}, "", "nan", float("nan"), 1e300, 2**63, "1" * 30])
+@pytest.mark.parametrize(
+    "value", [None, [], {}, "", "nan", float("nan"), 1e300, 2**63, "1" * 30, "1_2", "1_2.0", "1e3", "."]
+)
 def test_what_is_no_whole_number_is_none(value: object) -> None:
     assert whole_number(value) is None
 
