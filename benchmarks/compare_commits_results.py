@@ -19,6 +19,7 @@ from torch import Tensor
 CHECKPOINTS = ("last.pt", "best.pt")
 NOT_RESULTS = ("validation.json",)  # says where and when numbers were measured
 TIME = re.compile("per_second|seconds")
+RENAMED = {"images": "persons"}  # names in metrics.jsonl of former versions, and their names now
 INDEX = re.compile(r"\[\d+\]")
 
 Key = tuple[str, str]  # where a value stands, such as "step 7", and its name
@@ -86,16 +87,18 @@ def compare_values(a: Mapping[Key, Any], b: Mapping[Key, Any]) -> Comparison:
 
 
 def compare_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Comparison:
-    """Tensors by their names: type, shape and all bits."""
+    """Tensors by their names: type, shape and all bits. A part of the checkpoint that the first run lacks is new."""
     if not a:
         return NOTHING
-    names = [*a, *(name for name in b if name not in a)]
+    parts = {name.partition(".")[0] for name in a}
+    names = [*a, *(name for name in b if name not in a and name.partition(".")[0] in parts)]
     differing = [name for name in names if name not in a or name not in b or not _same_tensors(a[name], b[name])]
     first = ""
     if differing:
         name = differing[0]
         first = f"{name}: {_presence(name, a, b) or _tensors_apart(a[name], b[name])}"
-    return Comparison(len(a), len(differing), first)
+    new = {part for name in b if (part := name.partition(".")[0]) not in parts}
+    return Comparison(len(a), len(differing), first, frozenset(new))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -114,7 +117,7 @@ def _log(run: Path) -> dict[str, dict[Key, Any]]:
     if not path.exists():
         raise UnreadableError(f"{path} is missing")
     for line in path.read_text(encoding="utf-8").splitlines():
-        numbers = json.loads(line)
+        numbers = {RENAMED.get(name, name): value for name, value in json.loads(line).items()}
         step = f"step {numbers.pop('step')}"
         aspect = "losses" if any(name.startswith("train/") for name in numbers) else "metrics"
         values[aspect] |= {(step, name): value for name, value in numbers.items() if not TIME.search(name)}

@@ -57,7 +57,7 @@ def test_runs_that_differ_in_speed_and_config_alone_are_equal(
 ) -> None:
     found = results.compare_trainings(write_run("a"), write_run("b"))
     assert found == {
-        "losses": results.Comparison(2),  # images, train/loss
+        "losses": results.Comparison(2),  # persons, train/loss
         "weights": results.Comparison(4),  # two tensors in each of two files
         "metrics": results.Comparison(3),
     }
@@ -117,9 +117,24 @@ def test_tensors_of_any_shape_equal_their_copy(results: ModuleType, tensor: torc
 
 
 def test_a_tensor_that_only_one_side_has_differs(results: ModuleType) -> None:
-    one, two = {"w": torch.zeros(1)}, {"w": torch.zeros(1), "v": torch.zeros(1)}
-    assert results.compare_tensors(one, two).first == "v: added"
-    assert results.compare_tensors(two, one).first == "v: missing"
+    one, two = {"model.w": torch.zeros(1)}, {"model.w": torch.zeros(1), "model.v": torch.zeros(1)}
+    assert results.compare_tensors(one, two).first == "model.v: added"
+    assert results.compare_tensors(two, one).first == "model.v: missing"
+
+
+def test_a_part_that_only_the_second_checkpoint_has_is_new(results: ModuleType) -> None:
+    one, two = {"model.w": torch.zeros(1)}, {"model.w": torch.zeros(1), "spread": torch.zeros(1)}
+    assert results.compare_tensors(one, two) == results.Comparison(1, new=frozenset({"spread"}))
+    assert results.compare_tensors(two, one).first == "spread: missing"
+
+
+def test_persons_seen_are_compared_under_their_former_name(results: ModuleType, write_run: Callable[..., Path]) -> None:
+    before, now = write_run("a"), write_run("b")
+    log = before / "metrics.jsonl"
+    log.write_text(log.read_text().replace('"persons"', '"images"'))
+    assert '"images"' in log.read_text()
+    found = results.compare_trainings(before, now)
+    assert (found["losses"].differing, found["metrics"].differing) == (0, 0)
 
 
 def test_validations_are_compared_pose_by_pose_and_picture_by_picture(results: ModuleType, tmp_path: Path) -> None:
