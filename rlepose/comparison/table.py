@@ -129,5 +129,5 @@ def _cell(values: Sequence[float | None], decimals: int) -> str:
 
 
 def _curve(record: Record) -> list[tuple[int, float]]:
-    """Return (training images seen, the selecting metric) for each validation during training."""
+    """Return (training persons seen, the selecting metric) for each validation during training."""
     return [(images, value) for _, images, value in record["validations"]]

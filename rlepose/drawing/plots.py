@@ -90,8 +90,8 @@ def nme_figure(errors: Mapping[str, Sequence[Floats]], references: Iterable[str]
     for threshold in NME_THRESHOLDS:
         axes.axvline(threshold, color="0.6", linewidth=1, linestyle=":")
     relative_to = " or ".join(sorted(set(references)))
-    axes.set(xlabel=f"NME, relative to {relative_to}", ylabel="fraction of persons", xlim=(0, limit), ylim=(0, 1))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
+    axes.set(xlabel=f"NME, relative to\n{relative_to}", ylabel="fraction of persons", xlim=(0, limit), ylim=(0, 1))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False)
     return figure
 
 
