@@ -92,11 +92,17 @@ def _turned(image: NDArray[Any], data: bytes, upright: bool) -> NDArray[Any]:
 
 
 def to_8_bits(pixels: NDArray[Any], bits: int, name: str | Path) -> NDArray[np.uint8]:
-    """Scale uint16 pixels, whose values have this depth, to uint8. InputError for other types."""
+    """Scale uint16 pixels, whose values have this depth, to uint8. InputError for larger values and for other types."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
-        return (pixels >> (bits - 8)).clip(max=255).astype(np.uint8)
+        largest = int(pixels.max(initial=0))
+        if largest >= 2**bits:
+            raise InputError(
+                f"{name}: its values go up to {largest}, more than {bits} bits hold (data.bit_depth); set "
+                f"data.bit_depth={largest.bit_length()} for all pictures"
+            )
+        return (pixels >> (bits - 8)).astype(np.uint8)
     raise InputError(
         f"{name}: its values are {pixels.dtype}, of which nobody knows what is white; convert it to 8 or 16 bits"
     )

@@ -12,7 +12,7 @@ from rlepose.config.config import Config
 from rlepose.config.reading import config_from_dict, with_overrides
 from rlepose.datasets.formats.coco import persons_from_annotations
 from rlepose.datasets.formats.coco_file import CocoFile
-from rlepose.datasets.images import read_image, read_labelled_image, to_8_bits
+from rlepose.datasets.images import read_image, read_labelled_image
 from rlepose.datasets.of_config import labelled_table, read_as, training_dataset, with_bit_depth
 from rlepose.datasets.options import DataConfig
 from rlepose.datasets.persons import PersonTable
@@ -100,10 +100,6 @@ def test_the_depth_is_the_smallest_that_holds_the_largest_value(
 
 def test_8_bit_pictures_have_no_depth_to_find(case_folder: Path) -> None:
     assert bit_depth(survey(table_of(case_folder / "base", DataConfig()))) is None
-
-
-def test_values_above_the_given_depth_are_white() -> None:
-    assert to_8_bits(np.array([[5000, 4095, 16]], np.uint16), 12, "a.png").tolist() == [[255, 255, 1]]
 
 
 def test_a_picture_of_floats_is_refused_with_the_fix(case_folder: Path) -> None:

@@ -48,6 +48,16 @@ def test_arrays_of_any_depth_and_channels_become_rgb() -> None:
         np.testing.assert_array_equal(only(array).pixels, expected)
 
 
+def test_a_picture_that_is_brighter_than_its_bit_depth_is_refused() -> None:
+    deep = np.full((4, 4), 4095, np.uint16)
+    assert only(deep, bits=12).pixels.max() == 255
+    deep[2, 2] = 4096
+    with pytest.raises(
+        InputError, match=r"up to 4096, more than 12 bits hold \(data.bit_depth\); set data.bit_depth=13"
+    ):
+        only(deep, bits=12)
+
+
 def test_files_and_arrays_of_12_bits_keep_their_brightness(tmp_path: Path) -> None:
     deep = (ramp().astype(np.uint16) << 4) + 15
     cv2.imwrite(str(tmp_path / "deep.png"), cv2.cvtColor(deep, cv2.COLOR_RGB2BGR))
