@@ -20,7 +20,7 @@ from rlepose.jobs.recalibrate import recalibrate_checkpoint
 from rlepose.jobs.validate import validate_checkpoint
 from rlepose.reporting.measure import measure_all
 from rlepose.runtime.checkpoint import load_checkpoint
-from rlepose.tasks.model_card import card_path
+from rlepose.runtime.checkpoint_file import card_path
 from tests.training.running import ALONE
 
 ROOT = Path(__file__).parents[1]

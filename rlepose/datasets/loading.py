@@ -7,6 +7,7 @@ import multiprocessing.queues
 import os
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -24,6 +25,7 @@ from rlepose.errors import MachineError, first_line
 
 _PREFETCH = 2  # batches that each worker loads ahead
 _SECONDS_AFTER_SIGTERM = 10  # for the step to end and a checkpoint to be written
+_SECONDS_TO_DIE = 5  # that the system takes to say how a worker ended
 
 # What the system says where a batch could not be sent, and what mends it.
 _FIXES = {
@@ -79,11 +81,25 @@ class WatchedLoader(DataLoader[Any]):
     def _in_time(self) -> Iterator[None]:
         """Around each wait for the workers."""
         try:
-            with _time_limit(self.limit_s, self._why_late()):
-                yield
+            try:
+                with _time_limit(self.limit_s, self._why_late()):
+                    yield
+            except (ConnectionError, EOFError) as error:  # a worker died while its batch was taken from it
+                raise RuntimeError(self._lost_worker()) from error
         except BaseException:
             _kill(self._workers)
             raise
+
+    def _lost_worker(self) -> str:
+        """What torch says of a worker that died, had it not failed before."""
+        ends = time.monotonic() + _SECONDS_TO_DIE
+        while time.monotonic() < ends:
+            for worker in self._workers:
+                if worker.exitcode is not None:
+                    how = f"killed by signal: {signal.strsignal(-worker.exitcode)}" if worker.exitcode < 0 else "gone"
+                    return f"DataLoader worker (pid {worker.pid}) is {how}"
+            time.sleep(0.01)
+        return "DataLoader worker is gone"
 
     def _why_late(self) -> str:
         return (

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from rlepose.config.config import Config
 from rlepose.datasets.batches import EvalBatches
@@ -106,6 +107,19 @@ def test_a_loader_that_was_ended_leaves_no_alarm_behind(loader: Callable[..., Wa
     assert len(list(loader(lambda: None))) == 6
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_a_worker_that_dies_while_its_batch_is_taken_is_named(
+    loader: Callable[..., WatchedLoader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loader(lambda: None)
+
+    def reset(self: Any) -> None:
+        os.kill(made._workers[1].pid, signal.SIGKILL)
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_next_data", reset)
+    assert "memory of the machine or container is full" in sentence_of(made)
 
 
 def test_an_interrupted_wait_ends_the_workers(loader: Callable[..., WatchedLoader]) -> None:

@@ -25,6 +25,8 @@ SECONDS = 60  # what a run may take at most; no test needs them unless it fails
 class Run:
     """A training in processes of its own, found by a mark in their environment: torchrun gives each rank a session."""
 
+    script = REPOSITORY / "scripts" / "train.py"
+
     def __init__(self, folder: Path, overrides: list[str], *arguments: str, ranks: int = 1, launcher: str = "") -> None:
         self.folder = folder
         number = str(uuid.uuid4())
@@ -36,7 +38,7 @@ class Run:
         command = [
             sys.executable,
             *(launch if ranks > 1 else []),
-            str(REPOSITORY / "scripts" / "train.py"),
+            str(self.script),
             *("--cfg", "configs/synthetic_res18_rle.yaml", "--name", folder.name, *arguments, "--set", *overrides),
         ]
         with self._printed.open("w") as printed:
@@ -144,8 +146,9 @@ class Gate:
 
 
 @pytest.fixture
-def gated(synthetic: Path, tmp_path: Path) -> tuple[str, Gate]:
+def gated(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Gate]:
     """The option of a data set with a gate, and the gate."""
+    monkeypatch.setattr(Run, "script", Path(__file__).with_name("train_from_pipes.py"))
     shutil.copytree(synthetic, tmp_path / "gated")
     return f"data.root={tmp_path / 'gated'}", Gate(tmp_path / "gated")
 
