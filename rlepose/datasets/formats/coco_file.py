@@ -166,7 +166,7 @@ class CocoFile(Pictures):
         unknown = [name for name in chosen if name not in by_name]
         if unknown or not chosen:
             what = f"no category '{unknown[0]}' with keypoints" if unknown else "an empty list"
-            raise InputError(f"{self.path}: data.category: {what}; choose from {names}")
+            raise InputError(f"{self.path}: data.category: {what}; choose from {names}, or all")
         return [entry for name in chosen for entry in by_name[name]]
 
     def _wrong_id(self, annotation: dict[str, Any], categories: Mapping[int, str]) -> str | None:
