@@ -56,8 +56,8 @@ def split_groups(
         chosen = _nearest_sum(sizes[free], share * total)
         if not len(chosen):
             raise InputError(
-                f"--shares: {name}={share:g} is {share * total:.1f} of {total} persons, and the smallest of the "
-                f"{len(free)} remaining groups is too large for it; raise the share, or drop this part"
+                f"--shares: {name}={share:g} is {share * total:.1f} of {total} persons, and the smallest remaining "
+                f"group (of {len(free)}) is too large for it; raise the share, or drop this part"
             )
         part[free[chosen]] = name
         free = np.delete(free, chosen)

@@ -58,6 +58,8 @@ def inspect_dataset(
     skeleton = _with_estimates(skeleton, category_oks_sigmas(coco.category), estimated)
     found = suspicions(coco, table, skeleton)
     report = overview(coco, table, skeleton)
+    if category == "all":
+        report["category"] = "all"  # not the file's only one: other files may have others
     report["estimated_oks_sigmas"] = dict(zip(skeleton.names, estimated, strict=True))
     report["repeated_labels"] = dict(zip(skeleton.names, repeats, strict=True))
     sides = pair_sides(table, skeleton)
@@ -102,11 +104,13 @@ def _inspect_pictures(
     surveys = [survey(table)]
     report["problems"] += picture_problems(table, surveys[0])
     if val is not None:
-        problems, of_val = check_validation(coco, table, val)
+        problems, of_val = check_validation(coco, table, val, report["category"])
         report["problems"] += problems
         surveys += [of_val] if of_val is not None else []
     report["exif"], problems, report["doubts"] = orientation(surveys)
     report["problems"] += problems
+    if report["exif"] == "apply":
+        log.info("orientation     the sizes fit the upright pictures only, so the config has data.exif: apply")
     for doubt in report["doubts"]:
         log.warning("pictures        %s", doubt)
 

@@ -1,5 +1,6 @@
 """Whether a file can validate what another one trains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,18 @@ from rlepose.errors import InputError
 from rlepose.inspection.problems import label_problems, picture_problems
 
 
-def check_validation(coco: CocoFile, table: PersonTable, val: tuple[Path, Path]) -> tuple[list[str], Survey | None]:
+def check_validation(
+    coco: CocoFile, table: PersonTable, val: tuple[Path, Path], category: str | Sequence[str]
+) -> tuple[list[str], Survey | None]:
     """Return sentences on what keeps a file from validating, each with what to mend, and the survey of its pictures.
 
-    coco, table: the file to train on. val: annotations and pictures to validate on.
+    coco, table: the file to train on. val: annotations and pictures to validate on. category: `data.category`.
     """
     path, images = val
     if path.exists() and path.samefile(coco.path):
         return [f"--val: {path} is the file to train on; give another one (`rlepose split` makes two of one)"], None
     try:
-        other = CocoFile(path, coco.category["name"])
+        other = CocoFile(path, category)
         others = persons_from_annotations(other, images)
     except InputError as error:
         return [f"--val: {error}"], None

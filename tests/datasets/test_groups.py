@@ -66,7 +66,9 @@ def test_the_seed_alone_decides_who_is_where() -> None:
 
 
 def test_a_part_that_gets_no_group_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--shares: tune=0\.1 is 3\.0 of 30 persons, and the smallest of the 3"):
+    with pytest.raises(
+        InputError, match=r"--shares: tune=0\.1 is 3\.0 of 30 persons, and the smallest remaining group \(of 3\)"
+    ):
         split_groups(np.arange(3), np.full(3, 10), {"tune": 0.1}, 0)
 
 

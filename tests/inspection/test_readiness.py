@@ -161,8 +161,12 @@ def test_the_area_of_a_person_without_a_box_has_nothing_to_fit(
     assert inspect_dataset(path, pictures("picture.png"), tmp_path / "out")["problems"] == []
 
 
-def test_sizes_of_upright_pictures_set_the_option(inspect_case: Callable[..., tuple[int, str]]) -> None:
-    code, _ = inspect_case("exif_6_quarter_turn")
+def test_sizes_of_upright_pictures_set_the_option(
+    inspect_case: Callable[..., tuple[int, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        code, _ = inspect_case("exif_6_quarter_turn")
+    assert "so the config has data.exif: apply" in caplog.text
     assert code == 0 and load_config(Path("inspection/config.yaml")).data.exif == "apply"
     assert not json.loads(Path("inspection/report.json").read_text())["unreadable_pictures"]
 
@@ -237,6 +241,16 @@ def test_a_file_to_validate_on_that_cannot_be_used_is_a_problem(
     folder = pictures("picture.png")
     (found,) = inspect_dataset(write_coco(), folder, tmp_path / "out", val=(val, folder))["problems"]
     assert found.startswith("--val: ") and problem in found
+
+
+def test_all_categories_of_a_file_with_one_are_all_in_the_config_and_to_validate_on(
+    write_coco: Callable[..., Path], pictures: Callable[..., Path], tmp_path: Path
+) -> None:
+    val = write_coco(pictures=[{"file_name": "b.png"}], category={"name": "cow"}).rename(tmp_path / "val.json")
+    folder = pictures("picture.png", "b.png")
+    report = inspect_dataset(write_coco(), folder, tmp_path / "out", category="all", val=(val, folder))
+    assert report["problems"] == []
+    assert load_config(tmp_path / "out" / "config.yaml").data.category == "all"
 
 
 def test_other_joints_to_validate_on_are_a_problem(
