@@ -19,7 +19,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="categories to use, or 'all', if several categories have keypoints",
     )
     parser.add_argument("--val", type=a_path, help="annotation file for validation, for the config")
-    parser.add_argument("--val-images", type=a_path, help="folder of the validation images; default: that of --images")
+    parser.add_argument(
+        "--val-images", type=a_path, help="folder of the validation images; default: the folder of --images"
+    )
     parser.add_argument("--out", type=a_path, default=Path("inspection"), help="folder to write to")
 
 

@@ -113,7 +113,7 @@ class Suite:
         return next((self.run(row, run.seed) for row in self.rows if row.name == run.row.after), None)
 
     def runs(self, rows: Sequence[str] | None = None) -> list[Run]:
-        """Return all runs, or those of some rows and the rows they start from; the first seed of every row first.
+        """Return all runs, or the runs of some rows and the rows they start from; the first seed of every row first.
 
         Raises InputError for an unknown row and for errors in a row's config.
         """

@@ -10,7 +10,7 @@ from rlepose.paths import expanded
 
 
 def expand_paths(tree: dict[str, Any], origin: Mapping[str, str]) -> None:
-    """Replace the values of path options in a raw tree by those of `expanded`, so that they are stored that way.
+    """Replace the values of path options in a raw tree by the values of `expanded`, so that they are stored that way.
 
     origin: the file, or --set, that set an option, by dotted name; other options are stored values, and stay as they
     are. InputError, with the source and the option, for an unset variable.

@@ -46,7 +46,7 @@ class Converted:
 
     backbone: the model's name in timm. model: state of a PoseModel. flows: state of the RealNVP of each likelihood,
     coupling by coupling. options: options that the config needs to match the model's training. The size of the crops,
-    which files do not state, is that of the published models.
+    which files do not state, is the one of the published models.
     """
 
     backbone: str

@@ -75,7 +75,8 @@ def spread(keypoints: Sequence[float], joints: Sequence[int], count: int) -> lis
 def category_oks_sigmas(category: Category) -> list[float | None]:
     """Return the built-in OKS constants of a category entry, None for joints without one.
 
-    The constants of a united entry are looked up category by category; a shared joint gets that of the first category.
+    The constants of a united entry are looked up category by category; a shared joint gets the first
+    category's.
     """
     constants: dict[str, float | None] = {}
     for member in category.get("members") or [category]:

@@ -1,7 +1,7 @@
 """Cache the crops of all training persons in one file, so that an epoch decodes small crops and not whole pictures.
 
 The cache contains the region of the picture that augmentation can reach (augment.reachable_region), downscaled if its
-resolution is much higher than that of the training crops (of_config.py). A folder contains crops.bin, the concatenated
+resolution is much higher than in the training crops (of_config.py). A folder contains crops.bin, the concatenated
 bytes of all crops, and index.npy, with their offsets and positions; both are memory-mapped, so that all processes share
 them. index.npy is written last and marks the cache as complete.
 """

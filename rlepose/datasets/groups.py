@@ -1,4 +1,4 @@
-"""Groups of pictures that belong together, such as those of one person or film, and splits that keep groups whole."""
+"""Groups of pictures that belong together, such as of one person or film, and splits that keep groups whole."""
 
 from collections.abc import Mapping
 from typing import Any

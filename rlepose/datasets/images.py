@@ -77,7 +77,7 @@ def read_image(
 
 
 def _turned(image: NDArray[Any], data: bytes, upright: bool) -> NDArray[Any]:
-    """Return the picture upright or as stored, where OpenCV does not do as it is told: it turns every TIFF, no AVIF.
+    """Return the picture upright or as stored, although OpenCV turns every TIFF and no AVIF.
 
     data: the content of the file.
     """
@@ -135,7 +135,7 @@ def path_for_opencv(path: Path) -> str:
 
 
 def refuse_too_large(file: BinaryIO, path: str | Path, max_pixels: int) -> None:
-    """Raise InputError if the header is not that of a picture, or states too many pixels."""
+    """Raise InputError if the header is no picture's, or states too many pixels."""
     try:
         with Image.open(file) as header:  # decodes nothing; takes 1 % of the time of decoding
             width, height = header.size

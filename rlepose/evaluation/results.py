@@ -43,7 +43,7 @@ class CocoResults:
         )
 
     def with_joints(self, joints: Sequence[int]) -> "CocoResults":
-        """Return the poses with only these joints, in this order; scores and areas remain those of the whole poses."""
+        """Return the poses with only these joints, in this order; scores and areas still refer to the whole poses."""
         return replace(self, joints=self.joints.take(joints, axis=1))
 
     def entries(self) -> list[dict[str, Any]]:

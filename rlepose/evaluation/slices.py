@@ -2,7 +2,7 @@
 
 COCO-WholeBody (Jin et al., ECCV 2020; evaluation/myeval_wholebody.py of github.com/jin-s13/COCO-WholeBody): the OKS of
 a region uses its joints and constants, relative to the whole person's area; persons without a label in the region are
-ignored. A pose has one score for all regions, that of the whole body, and one area, that of the body's 17 joints, by
+ignored. A pose has one score for all regions, the whole body's, and one area, the one of the body's 17 joints, by
 which it counts as medium or large if unmatched.
 
 CrowdPose (Li et al., CVPR 2019; crowdposetools/cocoeval.py of github.com/Jeff-sjtu/CrowdPose): pictures are easy,

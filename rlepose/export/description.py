@@ -87,7 +87,7 @@ class LiftingDescription:
     flip_pairs: indices of the left and right joints.
     outputs:    names of the outputs: joints_mm and std_mm, or only joints_mm.
     loss:       loss of the training.
-    flip_test:  whether the outputs are averages with those of the mirrored pose.
+    flip_test:  whether the outputs are averages with the outputs for the mirrored pose.
     """
 
     input_name: ClassVar[str] = "keypoints"

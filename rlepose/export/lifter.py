@@ -17,7 +17,7 @@ from rlepose.runtime.trained_lifter import TrainedLifter
 
 
 class ExportedLifter(ExportedModule):
-    """A trained lifter with named, final outputs: those of `Lifter.predict`.
+    """A trained lifter with the named, final outputs of `Lifter.predict`.
 
     forward: keypoints (B, 17, 2) float32, (px − principal point) / focal length -> joints_mm, std_mm (B, 17, 3) mm;
     only joints_mm if there is no sigma. InputError for an isotonic recalibration.

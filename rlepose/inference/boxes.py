@@ -79,8 +79,9 @@ def detects(boxes: GivenBoxes) -> bool:
 
 
 def key_of(picture: InputPicture, image_ids: ByFileName[int] | None) -> PictureKey:
-    """Return the key of a picture. image_ids: those of a data set; without them, the id is the frame of a film, or the
-    number in the picture's name."""
+    """Return the key of a picture. image_ids: the ids of a data set; without them, the id is the frame of a film, or
+    the number in the picture's name.
+    """
     if image_ids is not None:
         found = image_ids.find(picture.name).value
         if found is None and picture.frame == 0:  # a data set sees the first picture of an animation

@@ -28,7 +28,7 @@ class PersonPose:
     depth         (K,)    3-D: mm behind the root; inference/space.py converts to joints in 3-D. None in 2-D
     depth_std     (K,)    3-D: mm, standard deviation of depth
     shown         (K,)    bool, which joints reach the Predictor's min_score; None for all
-    category_id           that of the given boxes, else COCO's of people, 1
+    category_id           the one of the given boxes, else COCO's of people, 1
     """
 
     bbox_xywh: Floats

@@ -35,7 +35,7 @@ class Smoother:
     placed them, and lag behind.
 
     Boxes of successive frames that overlap by 30 % or more belong to the same person, best pairs first. Only
-    `keypoints` change. `std` remains that of the frame: errors of successive frames are correlated, so the filter's v
+    `keypoints` change. `std` still refers to the frame: errors of successive frames are correlated, so the filter's v
     is too small.
     """
 

@@ -58,7 +58,7 @@ def export_checkpoint(
         wrong = first_line(error)
     if wrong:
         rejected = unchecked.replace(out.with_name(f"{out.name}.rejected"))
-        raise InputError(f"{rejected}: its outputs differ from those of {path} ({wrong}); try another --format")
+        raise InputError(f"{rejected}: its outputs differ from the outputs of {path} ({wrong}); try another --format")
     unchecked.replace(out)
     log.info("compared with the model on %d %s: %s", len(given.inputs), given.called, found)
     if precision != "float32":

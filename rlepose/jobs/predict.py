@@ -46,8 +46,8 @@ def predict_files(
     Writes each picture under its own name (output_names.py), a film in a format that browsers play, and results.json in
     COCO's results format; for a 3-D model also NAME_space.png, with the persons of a picture from the side and from
     above, scaled to adults (inference/space.py).
-    A picture's id in results.json is that of `ids`, or of the COCO file with the boxes; else the number in its name, as
-    in COCO, or counted from 1 if names are not numbers; the id of a film's frame is its number from 0. Joints with a
+    A picture's id in results.json comes from `ids` or the COCO file with the boxes; else it is the number in its name,
+    as in COCO, or counted from 1 if names are not numbers; the id of a film's frame is its number from 0. Joints with a
     score below the predictor's `min_score` are listed but not drawn. The list is valid after each picture, and films
     are closed after Ctrl-C, SIGTERM or an error. Unreadable pictures, files of a folder that are no pictures, boxes
     outside the picture and pictures without persons are logged; if there are many, left_out.txt lists all. InputError
@@ -72,9 +72,9 @@ def predict_files(
     names = output_names(files)
     make_folder(out, [*names.values(), *map(name_in_space, names.values())])
     drawn = _Drawn(predictor, out, files, names, Smoother() if smooth else None)
-    told = _Told(out)
+    omissions = _Omissions(out)
     for skipped in [] if folder is None else folder.skipped:
-        told.add(skipped)
+        omissions.add(skipped)
     id_of = _id_giver(files, image_ids)
     empty_frames = 0
     stopping = Stopping()
@@ -92,13 +92,13 @@ def predict_files(
                 elif poses.persons:
                     problems.append(f"{poses.name}: the file of ids does not have it; drawn, but not listed")
                 for problem in problems + of_drawing:
-                    told.add(problem)
+                    omissions.add(problem)
     if empty_frames:
         log.info("no person in %d frames", empty_frames)
     log.info("pictures        %s", out if folder is not None else out / names[source])
     log.info("results         %s", out / RESULTS)
-    told.finish()
-    return len(told.problems)
+    omissions.finish()
+    return len(omissions.problems)
 
 
 @contextlib.contextmanager
@@ -168,7 +168,7 @@ class _Drawn:
                 log.info("sound           %s", writer.sound)
 
 
-class _Told:
+class _Omissions:
     """Report what is left out, and why: in the log unless there is too much, and then in a file."""
 
     def __init__(self, out: Path) -> None:

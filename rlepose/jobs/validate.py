@@ -60,7 +60,7 @@ def validate_checkpoint(
     """
     if calibration and "gt" not in boxes:
         raise InputError(
-            f"--calibration: evaluates annotated boxes, not those of {', '.join(boxes)}; remove --boxes, or pass "
+            f"--calibration: evaluates annotated boxes, not boxes of {', '.join(boxes)}; remove --boxes, or pass "
             "--boxes gt"
         )
     model = open_for_validation(path, config, checkpoint, ranks.device, onnx)

@@ -69,7 +69,7 @@ class Heatmaps(NamedTuple):
         return torch.stack([density.sum(dim=2) @ self.x, density.sum(dim=3) @ self.y], dim=-1)
 
     def mirrored(self, flip_permutation: Tensor, crop_width: int) -> "Heatmaps":
-        """Return the heatmaps for the original crop, given those of its mirror image; shifted by whole pixels only.
+        """Return the heatmaps for the original crop, given its mirror image's; shifted by whole pixels only.
 
         All columns are shifted by the nearest whole number of pixels: classic heatmaps by 1 above stride 2, as in
         SimplePose at stride 4, else by 0. At stride 2 both shifts err by half a pixel, and 0 loses no column.

@@ -91,7 +91,7 @@ def _wholebody(annotation: Annotation) -> Iterator[Annotation]:
 
 
 def _hands(annotation: Annotation) -> Iterator[Annotation]:
-    """Yield left and right hands as separate persons; the area is that of the box."""
+    """Yield left and right hands as separate persons; its area is the area of the box."""
     for side in ("lefthand", "righthand"):
         if annotation[f"{side}_valid"] and not annotation.get("iscrowd"):
             box = [float(value) for value in annotation[f"{side}_box"]]

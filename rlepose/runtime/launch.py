@@ -18,7 +18,7 @@ _ALONE = "start the ranks with torchrun --nproc-per-node=N, or unset it to run a
 
 
 class Launch(NamedTuple):
-    """This process among all, and among those of its machine; local_rank is None where nobody said."""
+    """This process among all, and among the processes of its machine; local_rank is None where nobody said."""
 
     rank: int = 0
     world_size: int = 1

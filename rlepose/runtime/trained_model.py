@@ -30,7 +30,7 @@ class TrainedModel:
     network: crops to PoseOutput, on `device`; a PoseModel, or an exported file. It is put into evaluation mode.
     criterion: the loss that trained the network, on any device. basic's flow transforms the output; the densities of
         all other losses determine the ratio of standard deviation and sigma.
-    recalibration: corrects sigma in `in_picture`; joint scores remain those of the network.
+    recalibration: corrects sigma in `in_picture`; joint scores remain the network's.
     spread: of the criterion, if it is known; None: computed when it is first needed, which takes seconds for a flow.
     """
 

@@ -68,7 +68,7 @@ class Snapshot:
 class Result:
     """The evaluation of one training on new points.
 
-    excess_nll:  nats above that of the true density, at each of `steps`; below 0 only by sampling error.
+    excess_nll:  nats above the NLL of the true density, at each of `steps`; below 0 only by sampling error.
     mu_error:    root mean square of predicted minus true mean, in true standard deviations.
     mean_error:  the same for the mean of the predicted density, which differs from mu if a flow is off-centre.
     sigma_error: mean of |log(predicted / true standard deviation)| over points and coordinates; 0.1 is 10 %.

@@ -85,7 +85,7 @@ class TrainConfig:
     clip_grad_norm: float | None = option(None, "maximum norm of the gradient; null: no limit", above=0)
     clip_grad_by: Literal["all", "tensor"] = option(
         "all",
-        "norm that clip_grad_norm limits: that of the gradient of all weights together, or of each weight "
+        "norm that clip_grad_norm limits: of the gradient of all weights together, or of each weight "
         "tensor separately (the authors' 3-D recipe)",
     )
     average_decay: float | None = option(

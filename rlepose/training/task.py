@@ -90,7 +90,7 @@ class Resumed(NamedTuple):
     """A checkpoint to resume from.
 
     tree: as returned by `RunState.tree`. options: training options of the earlier run. changed: options that differ
-    now, as text. changed_data: how the persons differ from those of the earlier run, as text; '' if they are the same.
+    now, as text. changed_data: how the persons differ from the earlier run's, as text; '' if they are the same.
     same_selection: whether the best value so far is of the metric that now selects the best checkpoint.
     """
 

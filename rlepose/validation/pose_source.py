@@ -80,7 +80,7 @@ class TableSource:
         return self._merge(model, [part for of_rank in ranks.gather(parts) for part in of_rank])
 
     def _loader(self, batches: int | None = None) -> WatchedLoader:
-        """All persons of this rank, or those of its first batches."""
+        """All persons of this rank, or only of its first batches."""
         system, ranks = self.config.system, self.ranks
         order = EvalBatches(self.table.image_index, self.config.eval.batch_size, ranks.rank, ranks.world_size)
         order.batches = order.batches[:batches]

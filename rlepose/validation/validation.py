@@ -55,7 +55,7 @@ class Validation(Generic[Results]):
     def run(self, model: Any, batches: int | None = None) -> tuple[dict[str, Any], Results | None, Poses]:
         """Return metrics by name, results (None except on rank 0), and the poses.
 
-        If pictures could not be read, the metrics are those of the others, 'unread_pictures' counts the unread, and
+        If pictures could not be read, the metrics only cover the others, 'unread_pictures' counts the unread, and
         'unread_persons' the table's persons in these.
         Collective: every rank must call. model, batches: see `PoseSource.predict`.
         """

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from rlepose.datasets.images import View, is_truncated_jpeg, read_image
 from rlepose.errors import InputError
@@ -80,10 +80,9 @@ def test_every_format_is_stored_or_upright_as_asked(tmp_path: Path, name: str, o
         picture = Image.fromarray(stored[..., 0].astype(np.uint16) << 8)
     else:
         picture = Image.fromarray(stored)
-    try:
-        picture.save(tmp_path / name, exif=exif)
-    except (KeyError, OSError, ValueError):
-        pytest.skip("this PIL does not write the format")
+    if name == "a.avif" and not features.check("avif"):
+        pytest.skip("Pillow is built without AVIF")
+    picture.save(tmp_path / name, exif=exif)
     turned = Image.fromarray(stored)
     turned.getexif()[0x0112] = orientation
     for upright, expected in ((False, stored), (True, np.asarray(ImageOps.exif_transpose(turned)))):

@@ -165,7 +165,7 @@ def test_a_file_that_computes_something_else_is_refused(
 
     monkeypatch.setitem(FORMATS, "torchscript", kind._replace(open=open_broken))
     with pytest.raises(
-        InputError, match=r"tiny\.torchscript\.rejected: its outputs differ from those of .*tiny\.pt .*sigma"
+        InputError, match=r"tiny\.torchscript\.rejected: its outputs differ from the outputs of .*tiny\.pt .*sigma"
     ):
         export_checkpoint(SOURCE, config, checkpoint, "torchscript", "float32", tmp_path / "tiny.torchscript")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.torchscript.rejected"]

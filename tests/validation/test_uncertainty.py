@@ -77,7 +77,7 @@ def test_calibration_is_written_beside_the_other_results(tiny_config: Callable[.
 def test_calibration_in_detected_boxes_alone_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     path = checkpoint()
     loaded = load_checkpoint(path)
-    with pytest.raises(InputError, match=r"--calibration: .* not those of found\.json; remove --boxes"):
+    with pytest.raises(InputError, match=r"--calibration: .* not boxes of found\.json; remove --boxes"):
         validate_checkpoint(path, loaded.config, loaded, ["found.json"], tmp_path, ALONE, calibration=True)
 
 

@@ -83,7 +83,7 @@ def read_boxes(given: Given, ids: CocoIds | None = None) -> BoxTable:
 
 
 def boxes_of_array(values: Any, where: str) -> tuple[Floats, Floats]:
-    """Convert numbers (N, 4) or (N, 5), or those of one box, to boxes (N, 4) and scores (N,), 0 without one.
+    """Convert numbers (N, 4) or (N, 5), or the numbers of one box, to boxes (N, 4) and scores (N,), 0 without one.
 
     where: the name of the numbers in messages. Raises InputError for other values.
     """
@@ -233,7 +233,7 @@ def _ids_of(path: Path, tree: Any) -> CocoIds:
 
 
 def _categories_of(ids: CocoIds, wanted: CocoIds | None) -> dict[int, int]:
-    """Map the file's categories whose boxes are used to those of `wanted`: by name, or its only one to the only one.
+    """Map the file's categories whose boxes are used to the categories of `wanted`: by name, or one to one if alone.
 
     Without `wanted`, to themselves. Empty for a file without categories, whose boxes are all used.
     """

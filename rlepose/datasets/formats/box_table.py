@@ -58,7 +58,7 @@ class BoxTable:
         return len(self.bbox_xywh)
 
     def check_pictures(self, count: int | None, film: bool) -> None:
-        """Raise InputError if the boxes cannot be those of this number of pictures. count: None if still unknown.
+        """Raise InputError if the boxes cannot belong to this number of pictures. count: None if still unknown.
 
         film: whether the pictures are the frames of a film, all of which may have the same boxes.
         """

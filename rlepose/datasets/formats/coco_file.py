@@ -67,7 +67,7 @@ class Pictures:
         got = " x ".join(str(image.get(key, "nothing")) for key in ("width", "height"))
         self._problems.setdefault(
             self.row_of_image[image["id"]],
-            f"its size, {got}, is not that of a picture; write its width and height in whole pixels",
+            f"its size, {got}, is not a picture's; write its width and height in whole pixels",
         )
         return 0, 0
 
@@ -77,10 +77,10 @@ class CocoFile(Pictures):
 
     images, annotations (of the chosen categories, on the file's pictures) and category are as in the file, with whole
     numbers as ids; where several categories are chosen, category is the first of them, with their names in a list, or
-    'all'. category_names: names of the chosen categories by id. groups: those of the chosen categories. If there are
-    several, category has the union of their joints, and so have the annotations: the other groups' without label.
-    left_out: how many other annotations there are, by reason; wrong_ids: those of them whose ids are in none of the
-    file's lists.
+    'all'. category_names: names of the chosen categories by id. groups: their groups. If there are several,
+    category has the union of their joints, and so have the annotations: the other groups' without label.
+    left_out: how many other annotations there are, by reason; wrong_ids: how many of them
+    have ids that none of the file's lists has.
     category: name of the category to take, names of several, or 'all' that have keypoints; None takes the only one.
     Categories of one name are taken together.
     missing_boxes: what becomes of persons without a box, as `data.missing_boxes`; made_boxes: ids of those
@@ -207,7 +207,7 @@ class CocoFile(Pictures):
             self.annotations[row] = annotation | {"keypoints": spread(keypoints, joints, self.num_keypoints)}
 
     def _check_boxes(self) -> None:
-        """Check all boxes, including those of crowds and unlabelled persons, because the evaluation uses them."""
+        """Check all boxes, including the boxes of crowds and unlabelled persons, because the evaluation uses them."""
         for annotation in self.annotations:
             box = annotation.get("bbox")
             if box is not None and not (

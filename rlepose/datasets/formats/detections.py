@@ -1,4 +1,4 @@
-"""Read given boxes, such as those of a detector, into a PersonTable without labels."""
+"""Read given boxes, such as a detector's, into a PersonTable without labels."""
 
 import itertools
 import logging
@@ -92,7 +92,7 @@ def _keys(pictures: Pictures) -> list[PictureKey]:
 
 
 def _category_ids(boxes: BoxTable, groups: Sequence[CategoryGroup]) -> NDArray[np.int64]:
-    """Return (N,) category ids of the groups: as given, else that of the only group, also if the only category given
+    """Return (N,) category ids of the groups: as given, else the id of the only group, also if the only category given
     has another number."""
     known = [identity for group in groups for identity in group.category_ids]
     given = set(boxes.category_ids.tolist())

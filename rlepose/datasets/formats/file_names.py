@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Found(NamedTuple, Generic[Value]):
-    """The entry of a picture, or the names of several entries of which any could be that of the picture."""
+    """The entry of a picture, or the names of several entries any of which could name the picture."""
 
     value: Value | None
     several: tuple[str, ...] = ()
